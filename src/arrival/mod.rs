@@ -1,0 +1,58 @@
+//! When: the offset from the start of the run at which the n-th device is due.
+//!
+//! Pure functions of the ordinal: no clock, no queue. Worker `w` of `n` takes the ordinals
+//! `w, w + n, w + 2n …`, so that the same arithmetic splits threads, processes and hosts.
+
+mod closed;
+mod open;
+
+use std::time::Duration;
+
+pub use closed::{Closed, ClosedStage};
+pub use open::{Open, OpenStage};
+
+/// A load model with its stages.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Arrival {
+    /// Devices arrive at a rate, whatever the server does.
+    Open(Open),
+    /// A number of devices is being brought up at a time.
+    Closed(Closed),
+}
+
+/// When a device's turn is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// At this offset from the start of the run.
+    At(Duration),
+    /// As soon as one of the closed model's places is free.
+    WhenFree,
+    /// Not in this run: the stages are over and the list is truncated.
+    Never,
+}
+
+impl Arrival {
+    /// The turn of the n-th device, counted from 0. Never decreases in `n`.
+    pub fn due(&self, n: u32) -> Due {
+        match self {
+            Self::Open(open) => open.due(n),
+            Self::Closed(_) => Due::WhenFree,
+        }
+    }
+
+    /// The length of all stages together.
+    pub fn span(&self) -> Duration {
+        match self {
+            Self::Open(open) => open.span(),
+            Self::Closed(closed) => closed.span(),
+        }
+    }
+
+    /// The model's name in reports.
+    pub fn model(&self) -> &'static str {
+        match self {
+            Self::Open(_) => "open",
+            Self::Closed(_) => "closed",
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! fleetcall: bulk provisioning and fleet simulation against ThingsBoard-compatible servers.
+//!
+//! A list of names becomes devices; devices follow a schedule; each device holds one conversation
+//! over one transport; each step leaves one outcome in the ledger and one latency in a histogram;
+//! everything that a person or a CI job sees is drawn from those two. `docs/architecture.md` is
+//! the map; a module imports only from the floors below it (held by a test).
+
+// Floor 0: plain words.
+pub mod model;
+
+// Floor 1: rules, without socket, clock or runtime.
+pub mod arrival;
+pub mod dialect;
+pub mod inventory;
+pub mod metrics;
+
+// Floor 2: what the user meant.
+pub mod scenario;
+
+// Floor 3: edges, each touching one outside thing.
+pub mod dashboard;
+pub mod ledger;
+pub mod report;
+pub mod target;
+pub mod transport;
+
+// Floor 4: the run.
+pub mod engine;
+
+// Floor 5: the face.
+pub mod cli;

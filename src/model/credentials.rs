@@ -1,0 +1,46 @@
+//! What a device proves itself with. Secret values never print: `Debug` shows `[REDACTED]`.
+
+use secrecy::SecretString;
+
+/// Credentials as the server issued or confirmed them.
+#[derive(Clone, Debug)]
+pub enum Credentials {
+    /// ThingsBoard `ACCESS_TOKEN`: the MQTT user name, or a part of the HTTP and CoAP path.
+    AccessToken(SecretString),
+    /// ThingsBoard `MQTT_BASIC`; an empty value means that the server does not look at it.
+    MqttBasic {
+        /// The client id the server expects, empty for any.
+        client_id: String,
+        /// The user name the server expects, empty for none.
+        username: String,
+        /// The password the server expects, empty for any.
+        password: SecretString,
+    },
+    /// ThingsBoard `X509_CERTIFICATE`: the certificate as base64 of its DER, on one line.
+    X509 {
+        /// The text the server stored.
+        certificate: String,
+    },
+}
+
+impl Credentials {
+    /// The type as ThingsBoard's API spells it.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::AccessToken(_) => "ACCESS_TOKEN",
+            Self::MqttBasic { .. } => "MQTT_BASIC",
+            Self::X509 { .. } => "X509_CERTIFICATE",
+        }
+    }
+}
+
+/// What an MQTT CONNECT carries; transports without a login ignore it.
+#[derive(Clone, Debug, Default)]
+pub struct Login {
+    /// The client identifier; may be empty in MQTT 3.1.1 with a clean session.
+    pub client_id: String,
+    /// The user name; an access token is one, hence secret.
+    pub username: Option<SecretString>,
+    /// The password.
+    pub password: Option<SecretString>,
+}

@@ -1,0 +1,113 @@
+//! One request and its reply, in words that suit every transport.
+
+use bytes::Bytes;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+/// How a device's bytes travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TransportKind {
+    /// MQTT 3.1.1 over TCP.
+    Mqtt,
+    /// HTTP/1.1 over TCP.
+    Http,
+    /// CoAP (RFC 7252) over UDP.
+    Coap,
+}
+
+impl TransportKind {
+    /// All of them, in the order that tables show.
+    pub const ALL: [Self; 3] = [Self::Mqtt, Self::Http, Self::Coap];
+
+    /// The scenario's word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mqtt => "mqtt",
+            Self::Http => "http",
+            Self::Coap => "coap",
+        }
+    }
+}
+
+/// MQTT quality of service of a publish; ThingsBoard grants at most 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Qos {
+    /// At most once: nothing acknowledges it.
+    AtMostOnce,
+    /// At least once: acknowledged by PUBACK.
+    AtLeastOnce,
+}
+
+/// Where a request goes and where its reply comes from.
+#[derive(Clone, Debug)]
+pub enum Route {
+    /// An MQTT publish. With `reply`, the exchange ends with the first PUBLISH on that topic,
+    /// without it with the PUBACK (QoS 1) or the write (QoS 0).
+    Topic {
+        /// The topic published to.
+        publish: &'static str,
+        /// The topic the answer comes on, subscribed to before the first publish.
+        reply: Option<&'static str>,
+        /// The publish's quality of service.
+        qos: Qos,
+    },
+    /// A POST to an absolute path; device paths contain the access token, hence secret.
+    Resource {
+        /// Begins with `/`, has no query.
+        path: SecretString,
+    },
+}
+
+/// What a device asks.
+#[derive(Clone)]
+pub struct Request {
+    /// Where to.
+    pub route: Route,
+    /// A JSON text. May hold secrets: never logged.
+    pub body: Bytes,
+}
+
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The body carries the provision secret.
+        f.debug_struct("Request")
+            .field("route", &self.route)
+            .field("body_bytes", &self.body.len())
+            .finish()
+    }
+}
+
+/// How the server put its reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// A PUBLISH on the reply topic.
+    Topic,
+    /// A PUBACK (MQTT 3.1.1 carries no code).
+    Acknowledged,
+    /// Written, and nothing acknowledges it (QoS 0).
+    Unacknowledged,
+    /// An HTTP status, 100..=599.
+    Http(u16),
+    /// A CoAP code as its byte: class << 5 | detail.
+    Coap(u8),
+}
+
+/// What the server answered. The body is secret until the dialect took it apart.
+#[derive(Clone)]
+pub struct Reply {
+    /// How it came.
+    pub status: Status,
+    /// The payload, at most the transport's limit long.
+    pub body: Bytes,
+}
+
+impl std::fmt::Debug for Reply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The body carries credentials.
+        f.debug_struct("Reply")
+            .field("status", &self.status)
+            .field("body_bytes", &self.body.len())
+            .finish()
+    }
+}

@@ -1,0 +1,16 @@
+//! The language of fleetcall: plain words that every other floor speaks.
+//!
+//! Nothing here knows a socket, a clock or a file. Times are offsets from the start of the run.
+
+mod credentials;
+mod device;
+mod exchange;
+mod outcome;
+mod policy;
+pub mod units;
+
+pub use credentials::{Credentials, Login};
+pub use device::{CohortIx, DeviceIx};
+pub use exchange::{Qos, Reply, Request, Route, Status, TransportKind};
+pub use outcome::{Cause, FaultKind, Outcome, Phase, Side};
+pub use policy::{Faults, Strategy};
