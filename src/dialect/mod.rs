@@ -1,1 +1,8 @@
-//! (to come)
+//! What to say: the meaning of a provisioning protocol, as requests out and answers in.
+//!
+//! Sees neither sockets nor clocks; how the bytes travel is `transport`'s. Today's only dialect is
+//! ThingsBoard's; a second one makes this an enum, and the compiler lists what must be thought of.
+
+mod thingsboard;
+
+pub use thingsboard::{Answer, ThingsBoard};

@@ -1,1 +1,11 @@
-//! (to come)
+//! The durable record: each credential on its way to the disk at once, each device's end once.
+//!
+//! A thread of its own writes `credentials.csv` as the run goes and syncs it at least every
+//! 100 ms, so that a crash late in a run does not cost the fleet. Its channel is bounded: a slow
+//! disk slows the run and loses nothing. What a record means is the engine's to say.
+
+mod credentials;
+mod writer;
+
+pub use credentials::HEADER as CREDENTIALS_HEADER;
+pub use writer::{Entry, Fate, Ledger, LedgerError, Record};
