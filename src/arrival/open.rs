@@ -18,7 +18,7 @@ pub struct OpenStage {
 impl OpenStage {
     /// The integral of the rate over the stage.
     fn starts(&self) -> f64 {
-        (self.from + self.to) / 2.0 * self.duration.as_secs_f64()
+        f64::midpoint(self.from, self.to) * self.duration.as_secs_f64()
     }
 
     /// The offset within the stage by which `k` devices have started, for `0 ≤ k ≤ starts()`.

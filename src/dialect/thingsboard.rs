@@ -167,16 +167,12 @@ impl ThingsBoard {
                 reply: None,
                 qos,
             },
-            (TransportKind::Http, Credentials::AccessToken(token)) => {
+            (TransportKind::Http | TransportKind::Coap, Credentials::AccessToken(token)) => {
                 let token = utf8_percent_encode(token.expose_secret(), PATH_SEGMENT);
                 Route::Resource {
                     path: format!("/api/v1/{token}/telemetry").into(),
                 }
             }
-            // Uri-Path options carry the text as it is (RFC 7252 section 6.4).
-            (TransportKind::Coap, Credentials::AccessToken(token)) => Route::Resource {
-                path: format!("/api/v1/{}/telemetry", token.expose_secret()).into(),
-            },
             _ => return None,
         };
         Some(Request {
@@ -421,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_one_segment_of_an_http_path() {
+    fn a_token_is_one_segment_of_a_path() {
         let token = Credentials::AccessToken("a/b?c d".into());
         let payload = Bytes::from_static(b"{}");
         let path = |transport| {
@@ -433,7 +429,7 @@ mod tests {
             }
         };
         assert_eq!(path(TransportKind::Http), "/api/v1/a%2Fb%3Fc%20d/telemetry");
-        assert_eq!(path(TransportKind::Coap), "/api/v1/a/b?c d/telemetry");
+        assert_eq!(path(TransportKind::Coap), "/api/v1/a%2Fb%3Fc%20d/telemetry");
         assert_eq!(path(TransportKind::Mqtt), "v1/devices/me/telemetry");
     }
 

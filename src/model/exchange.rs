@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 /// How a device's bytes travel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TransportKind {
     /// MQTT 3.1.1 over TCP.
@@ -52,7 +52,7 @@ pub enum Route {
         /// The publish's quality of service.
         qos: Qos,
     },
-    /// A POST to an absolute path; device paths contain the access token, hence secret.
+    /// A POST to an absolute path in URI form (percent-encoded); device paths contain the access token, hence secret.
     Resource {
         /// Begins with `/`, has no query.
         path: SecretString,

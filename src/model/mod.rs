@@ -7,6 +7,7 @@ mod device;
 mod exchange;
 mod outcome;
 mod policy;
+mod printable;
 pub mod units;
 
 pub use credentials::{Credentials, Login};
@@ -14,3 +15,4 @@ pub use device::{CohortIx, DeviceIx};
 pub use exchange::{Qos, Reply, Request, Route, Status, TransportKind};
 pub use outcome::{Cause, FaultKind, Outcome, Phase, Side};
 pub use policy::{Faults, Strategy};
+pub use printable::printable;

@@ -29,7 +29,7 @@ pub fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -37,7 +37,33 @@ pub fn count(n: u64) -> String {
     out
 }
 
+/// A count in at most 6 characters: `99,999`, then three digits as in `123k`, `4.56M`, `18.4E`.
+/// Cut, not rounded, so that a total is never shown as more than it is.
+pub fn short_count(n: u64) -> String {
+    if n < 100_000 {
+        return count(n);
+    }
+    let (unit, scale) = [
+        ('E', 10u64.pow(18)),
+        ('P', 10u64.pow(15)),
+        ('T', 10u64.pow(12)),
+        ('G', 10u64.pow(9)),
+        ('M', 10u64.pow(6)),
+        ('k', 1_000),
+    ]
+    .into_iter()
+    .find(|(_, scale)| n >= *scale)
+    .expect("n is at least 100,000");
+    let (whole, rest) = (n / scale, n % scale);
+    match whole {
+        0..10 => format!("{whole}.{:02}{unit}", rest / (scale / 100)),
+        10..100 => format!("{whole}.{}{unit}", rest / (scale / 10)),
+        _ => format!("{whole}{unit}"),
+    }
+}
+
 /// A rate per second: `0.25/s`, `98.4/s`, `12,345/s`.
+#[expect(clippy::cast_sign_loss, reason = "a rate is never negative")]
 pub fn rate(per_second: f64) -> String {
     if per_second >= 1000.0 {
         format!("{}/s", count(per_second.round() as u64))
@@ -65,8 +91,8 @@ pub fn percent(part: u64, whole: u64) -> String {
     if part == whole {
         return "100 %".to_owned();
     }
-    let tenths = (part as f64 / whole as f64 * 1000.0).floor() / 10.0;
-    format!("{tenths:.1} %")
+    let tenths = u128::from(part) * 1000 / u128::from(whole);
+    format!("{}.{} %", tenths / 10, tenths % 10)
 }
 
 fn three_digits(value: f64) -> String {
@@ -112,8 +138,24 @@ mod tests {
     }
 
     #[test]
+    fn short_counts_fit_six_columns_and_are_cut() {
+        for (n, text) in [
+            (0, "0"),
+            (99_999, "99,999"),
+            (100_000, "100k"),
+            (999_999, "999k"),
+            (1_999_999, "1.99M"),
+            (45_678_901, "45.6M"),
+            (u64::MAX, "18.4E"),
+        ] {
+            assert_eq!(short_count(n), text);
+        }
+    }
+
+    #[test]
     fn an_incomplete_whole_is_never_a_hundred_percent() {
         assert_eq!(percent(999_999, 1_000_000), "99.9 %");
+        assert_eq!(percent(u64::MAX - 1, u64::MAX), "99.9 %");
         assert_eq!(percent(3, 3), "100 %");
         assert_eq!(percent(0, 0), "–");
     }
