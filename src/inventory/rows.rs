@@ -1,0 +1,443 @@
+//! The rows of a CSV file by RFC 4180, with the line and column of each cell.
+//!
+//! Strict where the `csv` crate is lenient, since leniency loses devices: that crate ends a quote
+//! that is never closed at the end of the file, and joins the text after a closing quote to the
+//! cell, so that all rows in between vanish without an error. It also knows no cell's column, and
+//! gives the line of the blank lines before a record as the record's. What is well-formed is read
+//! as that crate reads it (held by a test).
+
+use std::io::{self, BufRead, Read};
+
+/// A reader of rows. Blank lines are skipped; a byte order mark before the first row is too.
+pub(super) struct Rows<R> {
+    input: R,
+    delimiter: Option<u8>,
+    /// Physical lines read so far.
+    lines: u64,
+    /// The row as it stands in the file, without its line end.
+    raw: Vec<u8>,
+    /// The line on which `raw` begins.
+    first_line: u64,
+    text: String,
+    cells: Vec<Cell>,
+}
+
+/// A cell: where it begins in the raw row, where its text ends in all cells' text.
+struct Cell {
+    at: usize,
+    end: usize,
+}
+
+/// A row, valid until the next is read.
+pub(super) struct Row<'r> {
+    raw: &'r [u8],
+    first_line: u64,
+    text: &'r str,
+    cells: &'r [Cell],
+}
+
+/// Why a row is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Malformed {
+    /// Bytes that are no UTF-8; the first of them.
+    NotUtf8(u8),
+    /// The file begins as UTF-16 does.
+    Utf16,
+    /// A quote in a cell that does not begin with one.
+    QuoteInside,
+    /// Text between a closing quote and the delimiter.
+    TextAfterQuote,
+    /// A quote that is not closed, or not within the limit. Nothing after it can be read.
+    Unclosed,
+    /// A line beyond the limit. Nothing after it can be read.
+    TooLong,
+}
+
+/// A malformed row and its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Misplaced {
+    pub(super) line: u64,
+    pub(super) column: u64,
+    pub(super) why: Malformed,
+}
+
+/// What reading on gave.
+pub(super) type Next<'r> = Option<Result<Row<'r>, Misplaced>>;
+
+impl<R: BufRead> Rows<R> {
+    /// The first row decides over the delimiter: the most frequent of comma, semicolon and tab.
+    pub(super) fn new(input: R) -> Self {
+        Self {
+            input,
+            delimiter: None,
+            lines: 0,
+            raw: Vec::new(),
+            first_line: 0,
+            text: String::new(),
+            cells: Vec::new(),
+        }
+    }
+
+    /// The next row; `None` at the end of the file.
+    pub(super) fn next(&mut self) -> io::Result<Next<'_>> {
+        loop {
+            self.raw.clear();
+            self.first_line = self.lines + 1;
+            match self.read_line()? {
+                Line::End => return Ok(None),
+                Line::TooLong => return Ok(Some(Err(self.misplaced(0, Malformed::TooLong)))),
+                Line::Read if self.raw.is_empty() => {}
+                Line::Read => break,
+            }
+        }
+        if self.first_line == 1
+            && (self.raw.starts_with(b"\xff\xfe") || self.raw.starts_with(b"\xfe\xff"))
+        {
+            return Ok(Some(Err(self.misplaced(0, Malformed::Utf16))));
+        }
+        let delimiter = *self.delimiter.get_or_insert_with(|| detect(&self.raw));
+        self.split(delimiter)
+    }
+
+    fn split(&mut self, delimiter: u8) -> io::Result<Next<'_>> {
+        self.text.clear();
+        self.cells.clear();
+        let mut at = 0;
+        loop {
+            let start = at;
+            let cell = if self.raw.get(at) == Some(&b'"') {
+                self.quoted(at, delimiter)?
+            } else {
+                self.plain(at, delimiter)
+            };
+            match cell {
+                Ok(end) => at = end,
+                Err((at, why)) => return Ok(Some(Err(self.misplaced(at, why)))),
+            }
+            self.cells.push(Cell {
+                at: start,
+                end: self.text.len(),
+            });
+            if at == self.raw.len() {
+                break;
+            }
+            at += 1;
+        }
+        Ok(Some(Ok(Row {
+            raw: &self.raw,
+            first_line: self.first_line,
+            text: &self.text,
+            cells: &self.cells,
+        })))
+    }
+
+    /// Takes an unquoted cell; its end.
+    fn plain(&mut self, at: usize, delimiter: u8) -> Result<usize, (usize, Malformed)> {
+        let rest = &self.raw[at..];
+        let length = rest
+            .iter()
+            .position(|b| *b == delimiter)
+            .unwrap_or(rest.len());
+        if let Some(quote) = rest[..length].iter().position(|b| *b == b'"') {
+            return Err((at + quote, Malformed::QuoteInside));
+        }
+        self.take(at, at + length)?;
+        Ok(at + length)
+    }
+
+    /// Takes a quoted cell, reading lines until its quote is closed; its end.
+    fn quoted(
+        &mut self,
+        open: usize,
+        delimiter: u8,
+    ) -> io::Result<Result<usize, (usize, Malformed)>> {
+        let mut at = open + 1;
+        loop {
+            let Some(length) = self.raw[at..].iter().position(|b| *b == b'"') else {
+                // The rest of the line belongs to the cell, its line end as well.
+                let end = self.raw.len();
+                self.raw.push(b'\n');
+                match self.read_line()? {
+                    Line::Read if self.raw.len() - open <= LIMIT => {}
+                    _ => return Ok(Err((open, Malformed::Unclosed))),
+                }
+                if let Err(fault) = self.take(at, end + 1) {
+                    return Ok(Err(fault));
+                }
+                at = end + 1;
+                continue;
+            };
+            let quote = at + length;
+            let doubled = self.raw.get(quote + 1) == Some(&b'"');
+            if let Err(fault) = self.take(at, quote + usize::from(doubled)) {
+                return Ok(Err(fault));
+            }
+            if doubled {
+                at = quote + 2;
+                continue;
+            }
+            return Ok(match self.raw.get(quote + 1) {
+                None => Ok(quote + 1),
+                Some(next) if *next == delimiter => Ok(quote + 1),
+                Some(_) => Err((quote + 1, Malformed::TextAfterQuote)),
+            });
+        }
+    }
+
+    /// Adds raw bytes to the cell's text.
+    fn take(&mut self, from: usize, to: usize) -> Result<(), (usize, Malformed)> {
+        match std::str::from_utf8(&self.raw[from..to]) {
+            Ok(text) => {
+                self.text.push_str(text);
+                Ok(())
+            }
+            Err(e) => {
+                let at = from + e.valid_up_to();
+                Err((at, Malformed::NotUtf8(self.raw[at])))
+            }
+        }
+    }
+
+    /// Adds a physical line to `raw`, without its end.
+    fn read_line(&mut self) -> io::Result<Line> {
+        let start = self.raw.len();
+        let limit = LIMIT as u64 + 1;
+        let read = self
+            .input
+            .by_ref()
+            .take(limit)
+            .read_until(b'\n', &mut self.raw)?;
+        if read == 0 {
+            return Ok(Line::End);
+        }
+        self.lines += 1;
+        if self.raw.last() == Some(&b'\n') {
+            self.raw.pop();
+        } else if read as u64 == limit {
+            return Ok(Line::TooLong);
+        }
+        if self.raw.len() > start && self.raw.last() == Some(&b'\r') {
+            self.raw.pop();
+        }
+        if self.lines == 1 && self.raw.starts_with(BOM) {
+            self.raw.drain(..BOM.len());
+        }
+        Ok(Line::Read)
+    }
+
+    fn misplaced(&self, at: usize, why: Malformed) -> Misplaced {
+        let (line, column) = place(&self.raw, self.first_line, at);
+        Misplaced { line, column, why }
+    }
+}
+
+impl<'r> Row<'r> {
+    /// The number of cells, at least 1.
+    pub(super) fn len(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// A cell's text, without quotes.
+    pub(super) fn cell(&self, n: usize) -> &'r str {
+        let start = n.checked_sub(1).map_or(0, |before| self.cells[before].end);
+        &self.text[start..self.cells[n].end]
+    }
+
+    /// All cells' texts.
+    pub(super) fn cells(&self) -> impl Iterator<Item = &'r str> + '_ {
+        (0..self.len()).map(|n| self.cell(n))
+    }
+
+    /// The line on which the row begins.
+    pub(super) fn line(&self) -> u64 {
+        self.first_line
+    }
+
+    /// A cell's line and column; beyond the last cell, those of the row's end.
+    pub(super) fn place(&self, n: usize) -> (u64, u64) {
+        let at = self.cells.get(n).map_or(self.raw.len(), |cell| cell.at);
+        place(self.raw, self.first_line, at)
+    }
+}
+
+enum Line {
+    Read,
+    TooLong,
+    End,
+}
+
+/// The line and the character column, both from 1, of an offset in a raw row.
+fn place(raw: &[u8], first_line: u64, at: usize) -> (u64, u64) {
+    let before = &raw[..at.min(raw.len())];
+    let line = before.split(|b| *b == b'\n').count() - 1;
+    let start = before
+        .iter()
+        .rposition(|b| *b == b'\n')
+        .map_or(0, |n| n + 1);
+    let column = String::from_utf8_lossy(&before[start..]).chars().count();
+    (first_line + line as u64, column as u64 + 1)
+}
+
+/// The most frequent delimiter outside quotes; the comma when there is none.
+fn detect(header: &[u8]) -> u8 {
+    let mut counts = [0u32; DELIMITERS.len()];
+    let mut quoted = false;
+    for byte in header {
+        quoted ^= *byte == b'"';
+        if let Some(n) = DELIMITERS.iter().position(|d| d == byte && !quoted) {
+            counts[n] += 1;
+        }
+    }
+    let most = counts.iter().max().copied().unwrap_or(0);
+    let first = counts.iter().position(|count| *count == most).unwrap_or(0);
+    DELIMITERS[first]
+}
+
+const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
+
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// The longest line and the longest quoted cell, in bytes: far above any certificate, and the
+/// bound on what a quote that is never closed can make us read.
+const LIMIT: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(bytes: &[u8]) -> Vec<Result<Vec<String>, Misplaced>> {
+        let mut rows = Rows::new(bytes);
+        let mut all = Vec::new();
+        while let Some(row) = rows.next().unwrap() {
+            all.push(row.map(|row| row.cells().map(str::to_owned).collect()));
+        }
+        all
+    }
+
+    fn cells(rows: &[&[&str]]) -> Vec<Result<Vec<String>, Misplaced>> {
+        let row = |row: &&[&str]| Ok(row.iter().map(|c| (*c).to_owned()).collect());
+        rows.iter().map(row).collect()
+    }
+
+    #[test]
+    fn reads_what_spreadsheets_write() {
+        for (what, bytes, expected) in [
+            (
+                "plain",
+                &b"a,b\n1,2\n"[..],
+                cells(&[&["a", "b"], &["1", "2"]]),
+            ),
+            (
+                "no last line end",
+                b"a,b\n1,2",
+                cells(&[&["a", "b"], &["1", "2"]]),
+            ),
+            (
+                "bom and crlf",
+                b"\xef\xbb\xbfa;b\r\n1;2\r\n",
+                cells(&[&["a", "b"], &["1", "2"]]),
+            ),
+            (
+                "tabs",
+                b"a\tb\tc,d\n1\t2\t3\n",
+                cells(&[&["a", "b", "c,d"], &["1", "2", "3"]]),
+            ),
+            ("blank lines", b"\n\na\n\r\n1\n\n", cells(&[&["a"], &["1"]])),
+            (
+                "quotes",
+                b"a,\"b;;;\"\n\"1\"\"\",\"\"\n",
+                cells(&[&["a", "b;;;"], &["1\"", ""]]),
+            ),
+            (
+                "lines in a cell",
+                b"a,b\n1,\"x\ny\"\n",
+                cells(&[&["a", "b"], &["1", "x\ny"]]),
+            ),
+            ("empty cells", b"a,b\n,\n", cells(&[&["a", "b"], &["", ""]])),
+        ] {
+            assert_eq!(read(bytes), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_malformed_row_has_its_place_and_the_next_row_is_read() {
+        for (bytes, line, column, why) in [
+            (&b"a,b\n1,x\"y\n3,4\n"[..], 2, 4, Malformed::QuoteInside),
+            (b"a,b\n\"1\"2,2\n3,4\n", 2, 4, Malformed::TextAfterQuote),
+            (b"a,b\n\xc3\xa9,\xe9\n3,4\n", 2, 3, Malformed::NotUtf8(0xe9)),
+        ] {
+            let rows = read(bytes);
+            assert_eq!(rows[1], Err(Misplaced { line, column, why }));
+            assert_eq!(rows[2..], cells(&[&["3", "4"]]));
+        }
+    }
+
+    #[test]
+    fn a_quote_that_is_never_closed_is_found_where_it_opens() {
+        let rows = read(b"a,b\n1,\"2\n3,4\n5,6\n");
+        let why = Malformed::Unclosed;
+        assert_eq!(
+            rows[1..],
+            [Err(Misplaced {
+                line: 2,
+                column: 3,
+                why
+            })]
+        );
+    }
+
+    #[test]
+    fn a_line_without_end_is_not_read_into_memory() {
+        let endless = vec![b'x'; 3 * LIMIT];
+        let mut rows = Rows::new(&endless[..]);
+        let Some(Err(fault)) = rows.next().unwrap() else {
+            panic!("read")
+        };
+        assert_eq!(fault.why, Malformed::TooLong);
+        assert!(rows.raw.len() <= LIMIT + 1);
+    }
+
+    #[test]
+    fn a_cell_after_a_cell_of_two_lines_has_its_own_line() {
+        let mut rows = Rows::new(&b"\n\xc3\xa9,\"x\ny\",z\n"[..]);
+        let Some(Ok(row)) = rows.next().unwrap() else {
+            panic!("no row")
+        };
+        assert_eq!(
+            [row.place(0), row.place(1), row.place(2), row.place(3)],
+            [(2, 1), (2, 3), (3, 4), (3, 5)]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn reads_back_what_the_csv_crate_writes(
+            rows in prop::collection::vec(prop::collection::vec("[a-z\",;\t\n\r é]{0,8}", 3), 1..20),
+            bom: bool, crlf: bool,
+        ) {
+            let ends = if crlf { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') };
+            let mut writer = csv::WriterBuilder::new().terminator(ends).from_writer(Vec::new());
+            writer.write_record(["a", "b", "c"]).unwrap();
+            for row in &rows {
+                writer.write_record(row).unwrap();
+            }
+            let mut bytes = if bom { BOM.to_vec() } else { Vec::new() };
+            bytes.extend(writer.into_inner().unwrap());
+            let read: Vec<_> = read(&bytes).into_iter().skip(1).map(Result::unwrap).collect();
+            // A line end within a cell is a line feed, whichever the file has.
+            let expected: Vec<Vec<_>> = rows.iter().map(|row| {
+                row.iter().map(|cell| cell.replace("\r\n", "\n")).collect()
+            }).collect();
+            prop_assert_eq!(read, expected);
+        }
+
+        #[test]
+        fn never_panics(bytes in prop::collection::vec(prop_oneof![
+            Just(b'"'), Just(b','), Just(b'\n'), Just(b'\r'), any::<u8>()
+        ], 0..80)) {
+            read(&bytes);
+        }
+    }
+}
