@@ -1,1 +1,45 @@
-//! (to come)
+//! What a run measures: recorded per worker, summed, shown live and judged at the end.
+//!
+//! Samples go into a worker's [`Recorder`], whose frames the [`Aggregate`] adds up; from it come
+//! [`Snapshot`]s while the run goes on and one [`Summary`] when it is over. Histograms add bucket
+//! for bucket; percentiles are never averaged. `docs/metrics.md` explains every number.
+//!
+//! Pure: no clock, no runtime, no file. Times come in as durations.
+
+mod aggregate;
+mod bars;
+mod cause;
+mod counts;
+mod finish;
+mod latency;
+mod metric;
+mod rate;
+mod recorder;
+mod setting;
+mod snapshot;
+mod summary;
+mod threshold;
+mod verdict;
+
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod tests;
+
+pub use aggregate::Aggregate;
+pub use bars::{BARS, Bars, bar_floor_us};
+pub use cause::{OTHER_CAUSES, cause_from_word, cause_hint, word_hint};
+pub use counts::{DeviceCounts, LiveCounts, LiveState, StartCounts, TelemetryCounts};
+pub use latency::{CarriedError, CarriedHistogram, LagFigures, LatencyFigures};
+pub use rate::RateFigures;
+pub use recorder::{DISTINCT_CAUSES_MAX, LATE_AFTER, Recorder};
+pub use setting::{CohortSetting, Ending, Setting};
+pub use snapshot::{CohortRow, ErrorRow, PhaseRow, Snapshot};
+pub use summary::{
+    CohortSummary, PhaseHistograms, PhaseSummary, RunHistograms, RunResult, SCHEMA_VERSION,
+    Summary, TelemetrySummary,
+};
+pub use threshold::{Threshold, ThresholdResult};
+pub use verdict::{
+    GeneratorSummary, GeneratorVerdict, LAG_P99_INVALID, LAG_P99_SUSPECT, LATE_SHARE_SUSPECT,
+};

@@ -1,0 +1,85 @@
+//! What measuring costs: `cargo bench --bench metrics`.
+//!
+//! `record` bounds the samples per CPU-second, `merge` is paid per worker and tick, `snapshot` per
+//! tick. Quote a figure with the machine, the versions and the spread that criterion prints.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use fleetcall::metrics::{Aggregate, CohortSetting, Recorder, Setting};
+use fleetcall::model::{CohortIx, Outcome, Phase, TransportKind};
+
+const ONE: CohortIx = CohortIx(0);
+
+/// A frame in which every phase has a thousand samples over three decades.
+fn frame() -> Recorder {
+    let mut recorder = Recorder::new(1);
+    for n in 0..1_000u64 {
+        let time = Duration::from_micros(100 + (n * 7_919 % 1_000).pow(2) / 10);
+        recorder.start(ONE, Duration::from_micros(n % 300));
+        recorder.outcome(ONE, Outcome::Provisioned, None);
+        for phase in Phase::ALL {
+            recorder.sample(ONE, phase, time, time);
+        }
+    }
+    recorder
+}
+
+fn aggregate() -> Aggregate {
+    Aggregate::new(Setting {
+        scenario: "bench".to_owned(),
+        seed: 1,
+        model: "open".to_owned(),
+        cohorts: vec![CohortSetting {
+            name: "all".to_owned(),
+            transport: TransportKind::Mqtt,
+            credentials: "server".to_owned(),
+            listed: 1_000_000,
+        }],
+        listed: 1_000_000,
+        planned: 1_000_000,
+        expected_span: Duration::from_mins(1),
+        target: String::new(),
+        thresholds: Vec::new(),
+        started_at: String::new(),
+    })
+}
+
+fn record(c: &mut Criterion) {
+    let mut recorder = Recorder::new(1);
+    let mut n = 0u64;
+    c.bench_function("record one sample", |b| {
+        b.iter(|| {
+            n = n.wrapping_add(7_919);
+            let time = Duration::from_micros(black_box(100 + n % 100_000));
+            recorder.sample(ONE, Phase::Telemetry, time, time);
+        });
+    });
+}
+
+fn merge(c: &mut Criterion) {
+    let frame = frame();
+    let mut sum = aggregate();
+    sum.add(&frame);
+    c.bench_function("merge a frame of seven phases", |b| {
+        b.iter(|| sum.add(black_box(&frame)));
+    });
+}
+
+fn snapshot(c: &mut Criterion) {
+    let mut sum = aggregate();
+    sum.add(&frame());
+    let mut elapsed = Duration::ZERO;
+    c.bench_function("snapshot of seven phases", |b| {
+        b.iter(|| {
+            elapsed += Duration::from_millis(200);
+            black_box(sum.tick(elapsed))
+        });
+    });
+    let drawn = sum.tick(elapsed);
+    c.bench_function("clone a snapshot", |b| b.iter(|| black_box(drawn.clone())));
+}
+
+criterion_group!(benches, record, merge, snapshot);
+criterion_main!(benches);

@@ -1,0 +1,214 @@
+//! The sum over all workers while a run goes on.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::bars::Bars;
+use super::cause::{OTHER_CAUSES, cause_hint, word_hint};
+use super::counts::{DeviceCounts, LiveCounts, StartCounts};
+use super::latency::{LagFigures, LatencyFigures};
+use super::rate::Meter;
+use super::recorder::{PhaseTally, Recorder, Tally};
+use super::setting::{Ending, Setting};
+use super::snapshot::{CohortRow, ErrorRow, PhaseRow, Snapshot};
+use super::summary::Summary;
+use crate::model::{Outcome, Phase};
+
+/// Adds up what workers recorded and draws figures from it.
+#[derive(Debug)]
+pub struct Aggregate {
+    pub(super) setting: Arc<Setting>,
+    /// Per cohort.
+    pub(super) sum: Recorder,
+    /// Over all cohorts.
+    pub(super) overall: Tally,
+    provisioned: Meter,
+    sent: Meter,
+    dropped: u64,
+}
+
+impl Aggregate {
+    /// Nothing recorded yet.
+    ///
+    /// # Panics
+    /// When the cohorts' devices are not the listed ones: the deal is the plan's.
+    pub fn new(setting: Setting) -> Self {
+        let dealt: u64 = setting.cohorts.iter().map(|cohort| cohort.listed).sum();
+        assert_eq!(setting.listed, dealt, "each listed device is in one cohort");
+        Self {
+            sum: Recorder::new(setting.cohorts.len()),
+            setting: Arc::new(setting),
+            overall: Tally::default(),
+            provisioned: Meter::default(),
+            sent: Meter::default(),
+            dropped: 0,
+        }
+    }
+
+    /// Adds a worker's frame; the caller clears it and hands it back.
+    ///
+    /// # Panics
+    /// When the frame is of another scenario (number of cohorts).
+    pub fn add(&mut self, delta: &Recorder) {
+        self.sum.add(delta);
+        for tally in &delta.cohorts {
+            self.overall.add(tally);
+        }
+    }
+
+    /// How many starts the generator had to drop so far, for display; the figure of the summary
+    /// is the [`Ending`]'s.
+    pub fn set_dropped(&mut self, dropped: u64) {
+        self.dropped = dropped;
+    }
+
+    /// The state `elapsed` after the start. Reads the rates: to be called several times a second
+    /// for a lively display; a pause is bridged with its mean.
+    pub fn tick(&mut self, elapsed: Duration) -> Snapshot {
+        let devices = DeviceCounts::new(self.setting.listed, &self.overall.outcomes);
+        self.provisioned.read(elapsed, devices.provisioned);
+        self.sent.read(elapsed, self.overall.telemetry.sent);
+        let (progress, remaining) = forecast(&self.setting, &devices, elapsed);
+        Snapshot {
+            elapsed,
+            remaining,
+            progress,
+            devices,
+            live: live_counts(devices.listed, &self.overall),
+            starts: StartCounts {
+                dropped: self.dropped,
+                ..self.starts()
+            },
+            lag: self.lag(),
+            provisioned_rate: self.provisioned.figures(),
+            telemetry_rate: self.sent.figures(),
+            telemetry: self.overall.telemetry,
+            phases: Phase::ALL
+                .into_iter()
+                .zip(&self.overall.phases)
+                .filter(|(_, tally)| !tally.is_empty())
+                .map(|(phase, tally)| phase_row(phase, tally))
+                .collect(),
+            errors: self.error_rows(),
+            cohorts: self.cohort_rows(),
+            setting: Arc::clone(&self.setting),
+        }
+    }
+
+    /// The result of the run.
+    ///
+    /// # Panics
+    /// When the listed devices of a cohort do not all have exactly one outcome: the engine's sums
+    /// are wrong, and no figure may be shown.
+    pub fn finish(self, end: Ending) -> Summary {
+        super::finish::summary(&self, &end)
+    }
+
+    /// Without `dropped`, which only the engine knows.
+    pub(super) fn starts(&self) -> StartCounts {
+        StartCounts {
+            planned: self.setting.planned,
+            started: self.overall.started,
+            late: self.overall.late,
+            dropped: 0,
+        }
+    }
+
+    pub(super) fn lag(&self) -> LagFigures {
+        let lag = self.sum.lag.as_ref();
+        lag.map_or_else(LagFigures::default, |lag| LagFigures::of(lag))
+    }
+
+    fn error_rows(&self) -> Vec<ErrorRow> {
+        let mut rows: Vec<ErrorRow> = self
+            .sum
+            .errors
+            .iter()
+            .map(|(cause, count)| ErrorRow {
+                cause: cause.to_string(),
+                hint: cause_hint(&cause),
+                count,
+            })
+            .collect();
+        if self.sum.errors.other > 0 {
+            rows.push(ErrorRow {
+                cause: OTHER_CAUSES.to_owned(),
+                hint: word_hint(OTHER_CAUSES),
+                count: self.sum.errors.other,
+            });
+        }
+        rows.sort_by_key(|row| Reverse(row.count));
+        rows
+    }
+
+    fn cohort_rows(&self) -> Vec<CohortRow> {
+        self.setting
+            .cohorts
+            .iter()
+            .zip(&self.sum.cohorts)
+            .map(|(cohort, tally)| CohortRow {
+                devices: DeviceCounts::new(cohort.listed, &tally.outcomes),
+                live: live_counts(cohort.listed, tally),
+                telemetry: tally.telemetry,
+                time_to_provision: tally.phases[Phase::TimeToProvision as usize]
+                    .latency
+                    .as_ref()
+                    .map_or_else(LatencyFigures::default, |l| LatencyFigures::of(&l.response)),
+            })
+            .collect()
+    }
+}
+
+fn phase_row(phase: Phase, tally: &PhaseTally) -> PhaseRow {
+    let latency = tally.latency.as_ref();
+    PhaseRow {
+        phase,
+        count: tally.count(),
+        errors: tally.errors,
+        response: latency.map_or_else(LatencyFigures::default, |l| LatencyFigures::of(&l.response)),
+        service: latency.map_or_else(LatencyFigures::default, |l| LatencyFigures::of(&l.service)),
+        bars: latency.map_or_else(Bars::default, |l| Bars::of(&l.response)),
+    }
+}
+
+fn live_counts(listed: u64, tally: &Tally) -> LiveCounts {
+    // Frames of several workers are not of one instant: a gauge may be below zero for a moment.
+    let now = |gauge: i64| u64::try_from(gauge).unwrap_or(0);
+    LiveCounts {
+        waiting: listed.saturating_sub(tally.started + tally.never_started),
+        bringing_up: now(tally.bringing_up),
+        live: now(tally.live),
+    }
+}
+
+/// (progress, time left). Progress is the smaller of the share of the expected time that is over
+/// and the share of planned devices that have an outcome; what is left is the rest of the expected
+/// time or, when that is over or unknown, what the remaining devices take at the pace so far.
+fn forecast(
+    setting: &Setting,
+    devices: &DeviceCounts,
+    elapsed: Duration,
+) -> (f64, Option<Duration>) {
+    let decided = devices.decided() - devices.of(Outcome::Unfinished);
+    let share = |part: f64, whole: f64| {
+        if whole > 0.0 {
+            (part / whole).clamp(0.0, 1.0)
+        } else {
+            1.0
+        }
+    };
+    let by_devices = share(decided as f64, setting.planned as f64);
+    let by_time = share(elapsed.as_secs_f64(), setting.expected_span.as_secs_f64());
+    let scheduled = setting.expected_span.saturating_sub(elapsed);
+    let remaining = if !scheduled.is_zero() {
+        Some(scheduled)
+    } else if by_devices >= 1.0 {
+        Some(Duration::ZERO)
+    } else if by_devices > 0.0 {
+        Duration::try_from_secs_f64(elapsed.as_secs_f64() * (1.0 / by_devices - 1.0)).ok()
+    } else {
+        None
+    };
+    (by_devices.min(by_time), remaining)
+}

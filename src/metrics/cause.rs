@@ -1,0 +1,279 @@
+//! The words that `errors` counts by, and what each means for the person who reads them.
+
+use crate::model::{Cause, FaultKind, Phase};
+
+/// Where causes are counted that are too many to be told apart.
+pub const OTHER_CAUSES: &str = "other_causes";
+
+/// What a cause means and where to look, in plain words of at most 60 characters, so that they
+/// fit beside it on 100 columns.
+pub fn cause_hint(cause: &Cause) -> &'static str {
+    match cause {
+        Cause::NotStarted => "the run ended before the device's turn",
+        Cause::At(_, kind) => kind_hint(*kind),
+    }
+}
+
+/// The hint for a word as it stands in `errors` of a summary, read back from a file.
+pub fn word_hint(word: &str) -> &'static str {
+    match cause_from_word(word) {
+        Some(cause) => cause_hint(&cause),
+        None if word == OTHER_CAUSES => "more distinct causes than are told apart",
+        None => "a cause that this version does not know",
+    }
+}
+
+/// The cause that is written so; `None` when no cause is.
+pub fn cause_from_word(word: &str) -> Option<Cause> {
+    if word == Cause::NotStarted.to_string() {
+        return Some(Cause::NotStarted);
+    }
+    let (phase, kind) = word.split_once('.')?;
+    let phase = Phase::ALL.into_iter().find(|p| p.as_str() == phase)?;
+    Some(Cause::At(phase, kind_from_word(kind)?))
+}
+
+/// Every word without a server's code, for suggestions.
+pub(super) fn plain_words() -> impl Iterator<Item = String> {
+    let at = |phase| PLAIN.into_iter().map(move |kind| Cause::At(phase, kind));
+    std::iter::once(Cause::NotStarted)
+        .chain(Phase::ALL.into_iter().flat_map(at))
+        .map(|cause| cause.to_string())
+        .chain([OTHER_CAUSES.to_owned()])
+}
+
+fn kind_from_word(word: &str) -> Option<FaultKind> {
+    let plain = PLAIN.into_iter().find(|kind| kind.to_string() == word);
+    let coded = || {
+        let (family, code) = word.split_once('_')?;
+        match family {
+            "connack" => code.parse().ok().map(FaultKind::Connack),
+            "http" => code.parse().ok().map(FaultKind::HttpStatus),
+            "coap" => {
+                let (class, detail) = code.split_once('.')?;
+                let (class, detail): (u8, u8) = (class.parse().ok()?, detail.parse().ok()?);
+                (class < 8 && detail < 32).then_some(FaultKind::CoapCode(class << 5 | detail))
+            }
+            _ => None,
+        }
+    };
+    // Only the form that reports write: `http_0404` and `coap_4.4` are no words.
+    plain.or_else(coded).filter(|kind| kind.to_string() == word)
+}
+
+fn kind_hint(kind: FaultKind) -> &'static str {
+    match kind {
+        FaultKind::LocalPortsExhausted => "no free local port: widen the port range, slow down",
+        FaultKind::LocalFilesExhausted => "no free file descriptor: raise `ulimit -n`",
+        FaultKind::CutOff => "the run ended before this step did",
+        FaultKind::CredentialsUnusable => "the credentials do not fit this transport",
+        FaultKind::ConnectionRefused => "nobody listens there: check address and port",
+        FaultKind::Unreachable => "no route to the target: check network and address",
+        FaultKind::Timeout => "no answer in time: target overloaded or packets lost",
+        FaultKind::ConnectionReset => "the target or a middlebox cut the connection",
+        FaultKind::ConnectionClosed => "the target closed the connection early",
+        FaultKind::Io => "another input/output error: see run.log",
+        FaultKind::Connack(code) => connack_hint(code),
+        FaultKind::HttpStatus(status) => http_hint(status),
+        FaultKind::CoapCode(code) => coap_hint(code),
+        FaultKind::CoapReset => "the target rejected the CoAP message (RST)",
+        FaultKind::MalformedPacket => "the target sent bytes that are not the protocol",
+        FaultKind::PacketTooLarge => "the target sent more than fleetcall accepts",
+        FaultKind::UnexpectedPacket => "the target sent a message out of place",
+        FaultKind::MalformedAnswer => "the answer is not of the provisioning API's form",
+        FaultKind::AnswerWithoutCredentials => "SUCCESS without credentials: a server fault",
+        FaultKind::UnknownStatus => "the answer has a status that the API does not know",
+        FaultKind::NotFound => "wrong provision key or secret, or provisioning disabled",
+        FaultKind::Failure => "name taken, not listed, or provisioned before",
+    }
+}
+
+fn connack_hint(code: u8) -> &'static str {
+    match code {
+        1 => "the server does not accept MQTT 3.1.1",
+        2 => "the server does not accept the client id",
+        3 => "the server says that it is unavailable",
+        4 => "the server says: bad user name or password",
+        5 => "not authorized: the credentials are not accepted",
+        _ => "the server refused the MQTT session",
+    }
+}
+
+fn http_hint(status: u16) -> &'static str {
+    match status {
+        401 | 403 => "not authorized: the credentials are not accepted",
+        404 => "no such path: is this ThingsBoard's HTTP API?",
+        408 | 504 => "the server itself gave up waiting",
+        413 => "the message is too large for the server",
+        429 => "the server limits the rate",
+        500..=599 => "an error inside the server: see its log",
+        _ => "an HTTP status that provisioning does not expect",
+    }
+}
+
+fn coap_hint(code: u8) -> &'static str {
+    match code {
+        0x80 => "bad request: the server did not understand it",
+        0x81 | 0x83 => "not authorized: the credentials are not accepted",
+        0x84 => "no such path: is this ThingsBoard's CoAP API?",
+        0xa0..=0xbf => "an error inside the server: see its log",
+        _ => "a CoAP code that provisioning does not expect",
+    }
+}
+
+/// The kinds without a code.
+const PLAIN: [FaultKind; 19] = [
+    FaultKind::LocalPortsExhausted,
+    FaultKind::LocalFilesExhausted,
+    FaultKind::CutOff,
+    FaultKind::CredentialsUnusable,
+    FaultKind::ConnectionRefused,
+    FaultKind::Unreachable,
+    FaultKind::Timeout,
+    FaultKind::ConnectionReset,
+    FaultKind::ConnectionClosed,
+    FaultKind::Io,
+    FaultKind::CoapReset,
+    FaultKind::MalformedPacket,
+    FaultKind::PacketTooLarge,
+    FaultKind::UnexpectedPacket,
+    FaultKind::MalformedAnswer,
+    FaultKind::AnswerWithoutCredentials,
+    FaultKind::UnknownStatus,
+    FaultKind::NotFound,
+    FaultKind::Failure,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOC: &str = include_str!("../../docs/metrics.md");
+
+    /// The word under which a kind is documented. Without a wildcard: a new kind does not compile
+    /// until it has its place here and in `PLAIN`.
+    fn documented_word(kind: FaultKind) -> String {
+        match kind {
+            FaultKind::Connack(_) => "connack_<code>".to_owned(),
+            FaultKind::HttpStatus(_) => "http_<status>".to_owned(),
+            FaultKind::CoapCode(_) => "coap_<class>.<detail>".to_owned(),
+            FaultKind::LocalPortsExhausted
+            | FaultKind::LocalFilesExhausted
+            | FaultKind::CutOff
+            | FaultKind::CredentialsUnusable
+            | FaultKind::ConnectionRefused
+            | FaultKind::Unreachable
+            | FaultKind::Timeout
+            | FaultKind::ConnectionReset
+            | FaultKind::ConnectionClosed
+            | FaultKind::Io
+            | FaultKind::CoapReset
+            | FaultKind::MalformedPacket
+            | FaultKind::PacketTooLarge
+            | FaultKind::UnexpectedPacket
+            | FaultKind::MalformedAnswer
+            | FaultKind::AnswerWithoutCredentials
+            | FaultKind::UnknownStatus
+            | FaultKind::NotFound
+            | FaultKind::Failure => {
+                assert!(PLAIN.contains(&kind), "{kind:?} is missing in PLAIN");
+                kind.to_string()
+            }
+        }
+    }
+
+    #[test]
+    fn every_kind_of_fault_is_documented_with_its_side_and_hint() {
+        let coded = [
+            FaultKind::Connack(255),
+            FaultKind::HttpStatus(302),
+            FaultKind::CoapCode(0x85),
+        ];
+        for kind in PLAIN.into_iter().chain(coded) {
+            let side = format!("{:?}", kind.side()).to_lowercase();
+            let row = format!(
+                "| `{}` | {side} | {} |",
+                documented_word(kind),
+                kind_hint(kind)
+            );
+            assert!(DOC.contains(&row), "docs/metrics.md lacks the row\n{row}");
+        }
+    }
+
+    #[test]
+    fn hints_for_single_codes_are_documented() {
+        let codes = (1..=5)
+            .map(FaultKind::Connack)
+            .chain([401, 403, 404, 408, 413, 429, 500, 504].map(FaultKind::HttpStatus))
+            .chain([0x80, 0x81, 0x83, 0x84, 0xa0].map(FaultKind::CoapCode));
+        for kind in codes {
+            let hint = kind_hint(kind);
+            assert!(
+                DOC.contains(hint),
+                "docs/metrics.md lacks \"{hint}\" ({kind})"
+            );
+        }
+    }
+
+    #[test]
+    fn hints_are_short_enough_to_stand_beside_their_cause() {
+        for code in 0..=u8::MAX {
+            for kind in [
+                FaultKind::Connack(code),
+                FaultKind::CoapCode(code),
+                FaultKind::HttpStatus(u16::from(code) * 3),
+            ] {
+                assert!(kind_hint(kind).len() <= 60, "{kind}");
+            }
+        }
+        for kind in PLAIN {
+            assert!(kind_hint(kind).len() <= 60, "{kind}");
+        }
+    }
+
+    #[test]
+    fn every_cause_is_found_again_by_its_word() {
+        let codes = (0..=u8::MAX).flat_map(|c| {
+            [
+                FaultKind::Connack(c),
+                FaultKind::CoapCode(c),
+                FaultKind::HttpStatus(u16::from(c) * 257),
+            ]
+        });
+        for kind in PLAIN.into_iter().chain(codes) {
+            for phase in Phase::ALL {
+                let cause = Cause::At(phase, kind);
+                assert_eq!(cause_from_word(&cause.to_string()), Some(cause));
+            }
+        }
+        assert_eq!(cause_from_word("not_started"), Some(Cause::NotStarted));
+    }
+
+    #[test]
+    fn what_is_no_cause_is_not_taken_for_one() {
+        for word in [
+            "",
+            "timeout",
+            "provision",
+            "provision.",
+            "provision.nonsense",
+            "tls.timeout",
+            "provision.http_0404",
+            "provision.http_99999",
+            "provision.coap_4.4",
+            "provision.coap_8.00",
+            "provision.connack_256",
+            "other_causes",
+        ] {
+            assert_eq!(cause_from_word(word), None, "{word}");
+        }
+        assert_eq!(
+            word_hint("tls.timeout"),
+            "a cause that this version does not know"
+        );
+        assert_eq!(
+            word_hint(OTHER_CAUSES),
+            "more distinct causes than are told apart"
+        );
+    }
+}

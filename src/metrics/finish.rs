@@ -1,0 +1,188 @@
+//! From the sum over all workers to the result of the run.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::aggregate::Aggregate;
+use super::cause::OTHER_CAUSES;
+use super::counts::{DeviceCounts, StartCounts, TelemetryCounts};
+use super::latency::{CarriedHistogram, LatencyFigures};
+use super::recorder::{PhaseTally, Tally};
+use super::setting::{CohortSetting, Ending};
+use super::summary::{
+    CohortSummary, PhaseHistograms, PhaseSummary, RunHistograms, RunResult, SCHEMA_VERSION,
+    Summary, TelemetrySummary,
+};
+use super::threshold::Threshold;
+use super::verdict::{self, GeneratorSummary, GeneratorVerdict};
+use crate::model::Phase;
+
+pub(super) fn summary(aggregate: &Aggregate, end: &Ending) -> Summary {
+    let setting = &aggregate.setting;
+    let overall = &aggregate.overall;
+    let devices = DeviceCounts::new(setting.listed, &overall.outcomes);
+    assert_all_decided("the run", &devices);
+    let starts = StartCounts {
+        dropped: end.dropped,
+        ..aggregate.starts()
+    };
+    let lag_us = aggregate.lag();
+    let mut summary = Summary {
+        schema_version: SCHEMA_VERSION,
+        fleetcall_version: env!("CARGO_PKG_VERSION").to_owned(),
+        scenario: setting.scenario.clone(),
+        seed: setting.seed,
+        started_at: setting.started_at.clone(),
+        elapsed_s: to_micro(end.elapsed.as_secs_f64()),
+        model: setting.model.clone(),
+        target: setting.target.clone(),
+        devices,
+        starts,
+        lag_us,
+        phases: phases(overall),
+        errors: errors(aggregate),
+        telemetry: telemetry(overall.telemetry, end.elapsed),
+        thresholds: Vec::new(),
+        generator: generator(&starts, &lag_us, end),
+        result: RunResult::Passed,
+        cohorts: setting
+            .cohorts
+            .iter()
+            .zip(&aggregate.sum.cohorts)
+            .map(|(cohort, tally)| (cohort.name.clone(), cohort_summary(cohort, tally, end)))
+            .collect(),
+        histograms: RunHistograms {
+            start_lag: aggregate.sum.lag.as_deref().map(CarriedHistogram::new),
+            phases: histograms(overall),
+        },
+    };
+    assert_eq!(
+        summary.cohorts.len(),
+        setting.cohorts.len(),
+        "names of cohorts are unique"
+    );
+    summary.thresholds = Threshold::with_implicit(&setting.thresholds)
+        .iter()
+        .map(|threshold| threshold.judge(&summary))
+        .collect();
+    summary.result = result(&summary, end.interrupted);
+    summary
+}
+
+/// Interrupted outweighs invalid, invalid outweighs failed.
+fn result(summary: &Summary, interrupted: bool) -> RunResult {
+    if interrupted {
+        RunResult::Interrupted
+    } else if summary.generator.verdict == GeneratorVerdict::Invalid {
+        RunResult::Invalid
+    } else if summary.thresholds.iter().any(|judged| !judged.passed) {
+        RunResult::Failed
+    } else {
+        RunResult::Passed
+    }
+}
+
+/// Nothing lost, nothing made up: figures of sums that do not agree are not shown.
+fn assert_all_decided(whose: &str, devices: &DeviceCounts) {
+    assert_eq!(
+        devices.listed,
+        devices.decided(),
+        "each listed device of {whose} has exactly one outcome: {devices:?}"
+    );
+}
+
+fn generator(
+    starts: &StartCounts,
+    lag: &super::latency::LagFigures,
+    end: &Ending,
+) -> GeneratorSummary {
+    let (verdict, reasons) = verdict::judge(starts, lag, end);
+    GeneratorSummary {
+        cpu_s: to_micro(end.cpu_s),
+        wall_s: to_micro(end.elapsed.as_secs_f64()),
+        peak_rss_bytes: end.peak_rss_bytes,
+        workers: end.workers,
+        processes: end.processes,
+        includes_target: end.generator_includes_target,
+        verdict,
+        reasons,
+    }
+}
+
+fn cohort_summary(cohort: &CohortSetting, tally: &Tally, end: &Ending) -> CohortSummary {
+    let devices = DeviceCounts::new(cohort.listed, &tally.outcomes);
+    assert_all_decided(&format!("cohort {:?}", cohort.name), &devices);
+    CohortSummary {
+        transport: cohort.transport,
+        credentials: cohort.credentials.clone(),
+        devices,
+        phases: phases(tally),
+        telemetry: telemetry(tally.telemetry, end.elapsed),
+        histograms: histograms(tally),
+    }
+}
+
+fn phases(tally: &Tally) -> BTreeMap<Phase, PhaseSummary> {
+    Phase::ALL
+        .into_iter()
+        .zip(&tally.phases)
+        .filter(|(_, phase)| !phase.is_empty())
+        .map(|(phase, tally)| (phase, phase_summary(tally)))
+        .collect()
+}
+
+fn phase_summary(tally: &PhaseTally) -> PhaseSummary {
+    let latency = tally.latency.as_ref();
+    PhaseSummary {
+        count: tally.count(),
+        errors: tally.errors,
+        response_us: latency
+            .map_or_else(LatencyFigures::default, |l| LatencyFigures::of(&l.response)),
+        service_us: latency
+            .map_or_else(LatencyFigures::default, |l| LatencyFigures::of(&l.service)),
+    }
+}
+
+fn histograms(tally: &Tally) -> BTreeMap<Phase, PhaseHistograms> {
+    Phase::ALL
+        .into_iter()
+        .zip(&tally.phases)
+        .filter_map(|(phase, tally)| Some((phase, tally.latency.as_ref()?)))
+        .map(|(phase, latency)| {
+            let carried = PhaseHistograms {
+                response: CarriedHistogram::new(&latency.response),
+                service: CarriedHistogram::new(&latency.service),
+            };
+            (phase, carried)
+        })
+        .collect()
+}
+
+fn errors(aggregate: &Aggregate) -> BTreeMap<String, u64> {
+    let recorded = &aggregate.sum.errors;
+    let mut errors: BTreeMap<String, u64> = recorded
+        .iter()
+        .map(|(cause, n)| (cause.to_string(), n))
+        .collect();
+    if recorded.other > 0 {
+        errors.insert(OTHER_CAUSES.to_owned(), recorded.other);
+    }
+    errors
+}
+
+fn telemetry(counts: TelemetryCounts, elapsed: Duration) -> TelemetrySummary {
+    let seconds = elapsed.as_secs_f64();
+    TelemetrySummary {
+        counts,
+        rate_per_s: if seconds > 0.0 {
+            to_micro(counts.sent as f64 / seconds)
+        } else {
+            0.0
+        },
+    }
+}
+
+/// Six decimals: enough for people, and short enough to be read back as the same number.
+fn to_micro(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
+}

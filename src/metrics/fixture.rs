@@ -1,0 +1,147 @@
+//! A run by hand for tests: 1,000 devices in two cohorts, every figure the same each time.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use super::*;
+use crate::model::{Cause, CohortIx, FaultKind, Outcome, Phase, TransportKind};
+
+/// The first cohort: MQTT, 600 devices.
+pub(crate) const METERS: CohortIx = CohortIx(0);
+/// The second cohort: CoAP, 400 devices.
+pub(crate) const VALVES: CohortIx = CohortIx(1);
+
+/// A minute's run with one threshold that holds and one that does not.
+pub(crate) fn setting() -> Setting {
+    let cohort = |name: &str, transport, credentials: &str, listed| CohortSetting {
+        name: name.to_owned(),
+        transport,
+        credentials: credentials.to_owned(),
+        listed,
+    };
+    Setting {
+        scenario: "line-3-night-shift".to_owned(),
+        seed: 42,
+        model: "open".to_owned(),
+        cohorts: vec![
+            cohort("meters", TransportKind::Mqtt, "server", 600),
+            cohort("valves", TransportKind::Coap, "access_token", 400),
+        ],
+        listed: 1_000,
+        planned: 1_000,
+        expected_span: Duration::from_mins(1),
+        target: "mqtt 127.0.0.1:1883, coap 127.0.0.1:5683".to_owned(),
+        thresholds: vec![
+            Threshold::parse("time_to_provision.p99", "< 500ms").expect("legal"),
+            Threshold::parse("devices.provisioned", ">= 99.9%").expect("legal"),
+        ],
+        started_at: "2026-11-23T02:22:00Z".to_owned(),
+    }
+}
+
+/// The setting's run, ended after its minute.
+pub(crate) fn ending() -> Ending {
+    Ending {
+        elapsed: Duration::from_millis(60_250),
+        interrupted: false,
+        dropped: 0,
+        cpu_s: 3.25,
+        peak_rss_bytes: 50_000_000,
+        workers: 2,
+        processes: 1,
+        generator_includes_target: true,
+    }
+}
+
+/// What one worker recorded about the first `n` devices: of each five, three are meters.
+pub(crate) fn recorded(n: u32) -> Recorder {
+    let mut recorder = Recorder::new(2);
+    for device in 0..n {
+        let cohort = if device % 5 < 3 { METERS } else { VALVES };
+        bring_up(&mut recorder, cohort, u64::from(device));
+    }
+    recorder
+}
+
+fn bring_up(recorder: &mut Recorder, cohort: CohortIx, device: u64) {
+    let us = Duration::from_micros;
+    let lag = us(device % 97 * 30 + if device % 250 == 7 { 11_000 } else { 0 });
+    recorder.start(cohort, lag);
+    // A spread of about one decade and a half, without a random number.
+    let step = 900 + (device * 7_919 % 1_000).pow(2) / 9;
+    if cohort == METERS {
+        recorder.sample(cohort, Phase::TcpConnect, lag + us(step / 9), us(step / 9));
+        recorder.sample(cohort, Phase::MqttConnect, us(step / 3), us(step / 3));
+    }
+    if device % 125 == 11 {
+        recorder.phase_error(cohort, Phase::Provision);
+        let cause = Cause::At(Phase::Provision, FaultKind::Failure);
+        recorder.outcome(cohort, Outcome::Refused, Some(cause));
+        return;
+    }
+    if device % 500 == 33 {
+        recorder.phase_error(cohort, Phase::Provision);
+        let cause = Cause::At(Phase::Provision, FaultKind::Timeout);
+        recorder.outcome(cohort, Outcome::Unknown, Some(cause));
+        return;
+    }
+    recorder.sample(cohort, Phase::Provision, us(step), us(step));
+    recorder.sample(
+        cohort,
+        Phase::TimeToProvision,
+        lag + us(step * 2),
+        us(step * 2),
+    );
+    recorder.outcome(cohort, Outcome::Provisioned, None);
+    recorder.gauge(cohort, LiveState::Live, 1);
+    if device % 400 == 99 {
+        recorder.phase_error(cohort, Phase::Reconnect);
+        recorder.error(Cause::At(Phase::Reconnect, FaultKind::Connack(5)));
+        recorder.gauge(cohort, LiveState::Live, -1);
+        return;
+    }
+    recorder.sample(cohort, Phase::Reconnect, us(step / 2), us(step / 2));
+    let first = lag + us(step * 3);
+    recorder.sample(cohort, Phase::TimeToFirstTelemetry, first, us(step * 3));
+    for message in 0..12 {
+        recorder.sample(
+            cohort,
+            Phase::Telemetry,
+            us(step / 4 + message),
+            us(step / 4),
+        );
+    }
+    recorder.telemetry(cohort, 12, 12 - device % 2, device % 2);
+}
+
+/// The run half-way: 500 devices over 30 s, read once a second.
+pub(crate) fn half_way() -> Snapshot {
+    static ONCE: LazyLock<Snapshot> = LazyLock::new(play_half_way);
+    ONCE.clone()
+}
+
+fn play_half_way() -> Snapshot {
+    let mut aggregate = Aggregate::new(setting());
+    let mut worker = Recorder::new(2);
+    let mut snapshot = aggregate.tick(Duration::ZERO);
+    for second in 1..=30u32 {
+        for device in (second - 1) * 17..(second * 17).min(500) {
+            let cohort = if device % 5 < 3 { METERS } else { VALVES };
+            bring_up(&mut worker, cohort, u64::from(device));
+        }
+        let frame = worker.take(None);
+        aggregate.add(&frame);
+        snapshot = aggregate.tick(Duration::from_secs(u64::from(second)));
+    }
+    snapshot
+}
+
+/// The result of the whole run.
+pub(crate) fn summary() -> Summary {
+    static ONCE: LazyLock<Summary> = LazyLock::new(|| {
+        let mut aggregate = Aggregate::new(setting());
+        aggregate.add(&recorded(1_000));
+        aggregate.finish(ending())
+    });
+    ONCE.clone()
+}

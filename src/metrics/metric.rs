@@ -1,0 +1,165 @@
+//! The names of what a threshold can be about.
+
+use super::cause::OTHER_CAUSES;
+use super::cause::{cause_from_word, plain_words};
+use crate::model::{Outcome, Phase};
+
+/// One figure of a summary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Metric {
+    Latency(Phase, Clock, Figure),
+    PhaseCount(Phase),
+    PhaseErrors(Phase),
+    Devices(Outcome),
+    Telemetry(Messages),
+    StartsLate,
+    StartsDropped,
+    /// The stable word.
+    Errors(String),
+}
+
+/// From when a latency counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Clock {
+    Response,
+    Service,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Figure {
+    P50,
+    P90,
+    P99,
+    P999,
+    Max,
+    Mean,
+}
+
+impl Figure {
+    const ALL: [(Self, &'static str); 6] = [
+        (Self::P50, "p50"),
+        (Self::P90, "p90"),
+        (Self::P99, "p99"),
+        (Self::P999, "p999"),
+        (Self::Max, "max"),
+        (Self::Mean, "mean"),
+    ];
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Messages {
+    Sent,
+    Acked,
+    Lost,
+    RatePerS,
+}
+
+impl Metric {
+    /// The metric of that name, or what is wrong with the name and what to write instead.
+    pub(super) fn parse(name: &str) -> Result<Self, String> {
+        if let Some(word) = name.strip_prefix("errors.") {
+            return if word == OTHER_CAUSES || cause_from_word(word).is_some() {
+                Ok(Self::Errors(word.to_owned()))
+            } else {
+                Err(unknown("cause", word, plain_words()))
+            };
+        }
+        let found = Self::named().find(|(known, _)| known == name);
+        found.map(|(_, metric)| metric).ok_or_else(|| {
+            let names = Self::named().map(|(known, _)| known);
+            unknown("metric", name, names)
+        })
+    }
+
+    /// Every metric but `errors.<cause>`, with its name.
+    fn named() -> impl Iterator<Item = (String, Self)> {
+        let phases = Phase::ALL.into_iter().flat_map(|phase| {
+            let name = phase.as_str();
+            let figures = Figure::ALL.into_iter().flat_map(move |(figure, word)| {
+                [
+                    (format!("{name}.{word}"), Clock::Response),
+                    (format!("{name}.service.{word}"), Clock::Service),
+                ]
+                .map(|(metric, clock)| (metric, Self::Latency(phase, clock, figure)))
+            });
+            figures.chain([
+                (format!("{name}.count"), Self::PhaseCount(phase)),
+                (format!("{name}.errors"), Self::PhaseErrors(phase)),
+            ])
+        });
+        let devices = Outcome::ALL.into_iter().map(|outcome| {
+            (
+                format!("devices.{}", outcome.as_str()),
+                Self::Devices(outcome),
+            )
+        });
+        let others = [
+            ("telemetry.sent", Self::Telemetry(Messages::Sent)),
+            ("telemetry.acked", Self::Telemetry(Messages::Acked)),
+            ("telemetry.lost", Self::Telemetry(Messages::Lost)),
+            ("telemetry.rate_per_s", Self::Telemetry(Messages::RatePerS)),
+            ("starts.late", Self::StartsLate),
+            ("starts.dropped", Self::StartsDropped),
+        ]
+        .map(|(name, metric)| (name.to_owned(), metric));
+        phases.chain(devices).chain(others)
+    }
+}
+
+fn unknown(what: &str, found: &str, known: impl Iterator<Item = String>) -> String {
+    let nearest = known
+        .map(|name| (strsim::damerau_levenshtein(found, &name), name))
+        .min()
+        .map(|(_, name)| name)
+        .expect("there are names");
+    let help = match what {
+        "cause" => "causes are `<phase>.<fault>` as reports list them, such as `provision.timeout`",
+        _ => {
+            "metrics are <phase>.p50|p90|p99|p999|max|mean, <phase>.service.p99 (and so on), \
+             <phase>.count|errors, devices.<outcome>, telemetry.sent|acked|lost|rate_per_s, \
+             starts.late|dropped and errors.<cause>"
+        }
+    };
+    format!("unknown {what} `{found}`, the nearest is `{nearest}`; help: {help}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_is_found_by_its_name() {
+        assert_eq!(Metric::named().count(), 7 * 14 + 5 + 6);
+        for (name, metric) in Metric::named() {
+            assert_eq!(Metric::parse(&name), Ok(metric), "{name}");
+        }
+        for word in [
+            "provision.timeout",
+            "not_started",
+            "reconnect.connack_5",
+            OTHER_CAUSES,
+        ] {
+            let metric = Metric::parse(&format!("errors.{word}"));
+            assert_eq!(metric, Ok(Metric::Errors(word.to_owned())));
+        }
+    }
+
+    #[test]
+    fn a_misspelt_name_leads_to_the_right_one() {
+        for (typed, meant) in [
+            ("time_to_provison.p99", "`time_to_provision.p99`"),
+            ("time_to_provision.p95", "`time_to_provision.p90`"),
+            ("provision.servce.p99", "`provision.service.p99`"),
+            ("device.provisioned", "`devices.provisioned`"),
+            ("devices.provisoned", "`devices.provisioned`"),
+            ("telemetry.rate_per_sec", "`telemetry.rate_per_s`"),
+            ("errors.provision.time_out", "`provision.timeout`"),
+            ("errors.reconect.timeout", "`reconnect.timeout`"),
+            ("", "`"),
+        ] {
+            let error = Metric::parse(typed).expect_err(typed);
+            assert!(error.contains(meant), "{typed}: {error}");
+            assert!(error.contains("; help: "), "{error}");
+        }
+    }
+}

@@ -1,0 +1,465 @@
+//! What one worker recorded since its last frame.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use super::counts::{LiveState, TelemetryCounts};
+use super::latency::{Latency, add, histogram, micros};
+use crate::model::{Cause, CohortIx, FaultKind, Outcome, Phase};
+
+/// A start is late when it lags behind its due time by more than this.
+pub const LATE_AFTER: Duration = Duration::from_millis(10);
+
+/// How many distinct causes are counted by their word; the rest share
+/// [`OTHER_CAUSES`](super::OTHER_CAUSES). All causes without a code (134) always have their word;
+/// of those with a server's code the lowest are kept, so that a sum does not depend on the order
+/// in which its parts are added.
+pub const DISTINCT_CAUSES_MAX: usize = 256;
+
+/// Owned by one worker: recording takes no lock. Histograms (two of 188 kB for each cohort and
+/// phase) are made when a phase first occurs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recorder {
+    pub(super) cohorts: Vec<Tally>,
+    pub(super) lag: Option<Box<Histogram<u64>>>,
+    pub(super) errors: Errors,
+}
+
+impl Recorder {
+    /// An empty one for a scenario of so many cohorts.
+    pub fn new(cohorts: usize) -> Self {
+        Self {
+            cohorts: vec![Tally::default(); cohorts],
+            lag: None,
+            errors: Errors::default(),
+        }
+    }
+
+    /// One completed step: `response` from its intended start, `service` from its actual send.
+    /// Kept in whole µs, 1 µs to 1 h; what lies beyond is counted at that bound.
+    pub fn sample(
+        &mut self,
+        cohort: CohortIx,
+        phase: Phase,
+        response: Duration,
+        service: Duration,
+    ) {
+        self.tally(cohort).phases[phase as usize]
+            .latency
+            .get_or_insert_with(|| Box::new(Latency::new()))
+            .record(response, service);
+    }
+
+    /// One step that did not complete: `phases.<phase>.errors`.
+    pub fn phase_error(&mut self, cohort: CohortIx, phase: Phase) {
+        self.tally(cohort).phases[phase as usize].errors += 1;
+    }
+
+    /// One device's start, `lag` after it was due (zero in the closed model).
+    pub fn start(&mut self, cohort: CohortIx, lag: Duration) {
+        let tally = self.tally(cohort);
+        tally.started += 1;
+        tally.late += u64::from(lag > LATE_AFTER);
+        self.lag
+            .get_or_insert_with(|| Box::new(histogram()))
+            .saturating_record(if lag.is_zero() { 0 } else { micros(lag) });
+    }
+
+    /// How one device's provisioning ended, and why if not well. To be called exactly once for
+    /// each listed device; the cause is counted in `errors`.
+    pub fn outcome(&mut self, cohort: CohortIx, outcome: Outcome, cause: Option<Cause>) {
+        let tally = self.tally(cohort);
+        tally.outcomes[outcome as usize] += 1;
+        tally.never_started += u64::from(cause == Some(Cause::NotStarted));
+        if let Some(cause) = cause {
+            self.errors.count(cause, 1);
+        }
+    }
+
+    /// A fault after provisioning (reconnect, telemetry): counted in `errors`, no outcome changes.
+    pub fn error(&mut self, cause: Cause) {
+        self.errors.count(cause, 1);
+    }
+
+    /// Telemetry messages since the last call.
+    pub fn telemetry(&mut self, cohort: CohortIx, sent: u64, acked: u64, lost: u64) {
+        self.tally(cohort)
+            .telemetry
+            .add(&TelemetryCounts { sent, acked, lost });
+    }
+
+    /// So many devices more (or less) are now in that state.
+    pub fn gauge(&mut self, cohort: CohortIx, state: LiveState, change: i64) {
+        let tally = self.tally(cohort);
+        match state {
+            LiveState::BringingUp => tally.bringing_up += change,
+            LiveState::Live => tally.live += change,
+        }
+    }
+
+    /// Hands out what was recorded since the last call and goes on with `spare`, a frame that was
+    /// handed back (or, without one, a new recorder). A spare that still holds something is
+    /// emptied first: what it holds was added when it was handed out.
+    #[must_use = "what is taken is not counted unless it is added"]
+    pub fn take(&mut self, spare: Option<Self>) -> Self {
+        let cohorts = self.cohorts.len();
+        let mut next = spare
+            .filter(|spare| spare.cohorts.len() == cohorts)
+            .unwrap_or_else(|| Self::new(cohorts));
+        next.clear();
+        std::mem::replace(self, next)
+    }
+
+    /// Nothing was recorded.
+    pub fn is_empty(&self) -> bool {
+        self.errors.is_empty()
+            && self.lag.as_ref().is_none_or(|lag| lag.is_empty())
+            && self.cohorts.iter().all(Tally::is_empty)
+    }
+
+    /// Forgets everything recorded; keeps the memory of histograms.
+    pub fn clear(&mut self) {
+        self.errors = Errors::default();
+        if let Some(lag) = self.lag.as_mut().filter(|lag| !lag.is_empty()) {
+            lag.reset();
+        }
+        self.cohorts.iter_mut().for_each(Tally::clear);
+    }
+
+    /// Adds what another recorded: associative and commutative, so that workers, processes and
+    /// hosts may be summed in any order.
+    ///
+    /// # Panics
+    /// When the two are not of the same scenario (number of cohorts).
+    pub fn add(&mut self, other: &Self) {
+        assert_eq!(
+            self.cohorts.len(),
+            other.cohorts.len(),
+            "recorders of one run have the same cohorts"
+        );
+        for (sum, tally) in self.cohorts.iter_mut().zip(&other.cohorts) {
+            sum.add(tally);
+        }
+        if let Some(lag) = other.lag.as_ref().filter(|lag| !lag.is_empty()) {
+            add(self.lag.get_or_insert_with(|| Box::new(histogram())), lag);
+        }
+        self.errors.add(&other.errors);
+    }
+
+    fn tally(&mut self, cohort: CohortIx) -> &mut Tally {
+        &mut self.cohorts[cohort.get()]
+    }
+}
+
+/// What is counted for a cohort.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Tally {
+    pub(super) outcomes: [u64; Outcome::ALL.len()],
+    pub(super) started: u64,
+    pub(super) late: u64,
+    /// Of the unfinished ones, those whose turn never came.
+    pub(super) never_started: u64,
+    pub(super) bringing_up: i64,
+    pub(super) live: i64,
+    pub(super) telemetry: TelemetryCounts,
+    pub(super) phases: [PhaseTally; Phase::COUNT],
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, other: &Self) {
+        for (sum, n) in self.outcomes.iter_mut().zip(other.outcomes) {
+            *sum += n;
+        }
+        self.started += other.started;
+        self.late += other.late;
+        self.never_started += other.never_started;
+        self.bringing_up += other.bringing_up;
+        self.live += other.live;
+        self.telemetry.add(&other.telemetry);
+        for (sum, phase) in self.phases.iter_mut().zip(&other.phases) {
+            sum.add(phase);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.outcomes.iter().all(|n| *n == 0)
+            && (self.started, self.bringing_up, self.live) == (0, 0, 0)
+            && self.telemetry == TelemetryCounts::default()
+            && self.phases.iter().all(PhaseTally::is_empty)
+    }
+
+    fn clear(&mut self) {
+        let mut phases = std::mem::take(&mut self.phases);
+        phases.iter_mut().for_each(PhaseTally::clear);
+        *self = Self {
+            phases,
+            ..Self::default()
+        };
+    }
+}
+
+/// What is counted for a cohort's phase.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct PhaseTally {
+    pub(super) errors: u64,
+    pub(super) latency: Option<Box<Latency>>,
+}
+
+impl PhaseTally {
+    pub(super) fn count(&self) -> u64 {
+        self.latency.as_ref().map_or(0, |latency| latency.count())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.errors == 0 && self.count() == 0
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.errors += other.errors;
+        if let Some(latency) = other.latency.as_ref().filter(|l| l.count() > 0) {
+            self.latency
+                .get_or_insert_with(|| Box::new(Latency::new()))
+                .add(latency);
+        }
+    }
+
+    fn clear(&mut self) {
+        self.errors = 0;
+        if let Some(latency) = &mut self.latency {
+            latency.clear();
+        }
+    }
+}
+
+/// Counts by cause, bounded: see [`DISTINCT_CAUSES_MAX`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Errors {
+    /// By (carries a server's code, cause): those without a code come first and are never evicted.
+    counts: BTreeMap<(bool, Cause), u64>,
+    pub(super) other: u64,
+}
+
+impl Errors {
+    fn count(&mut self, cause: Cause, n: u64) {
+        *self.counts.entry((coded(cause), cause)).or_default() += n;
+        // Keeping the smallest keys makes a sum independent of the order: a key that falls out of
+        // a part has too many smaller ones in the whole as well.
+        if self.counts.len() > DISTINCT_CAUSES_MAX {
+            let (_, evicted) = self.counts.pop_last().expect("longer than the bound");
+            self.other += evicted;
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        for ((_, cause), n) in &other.counts {
+            self.count(*cause, *n);
+        }
+        self.other += other.other;
+    }
+
+    fn is_empty(&self) -> bool {
+        self.counts.is_empty() && self.other == 0
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Cause, u64)> {
+        self.counts.iter().map(|((_, cause), n)| (*cause, *n))
+    }
+}
+
+/// Whether the word holds a number that the server chose.
+fn coded(cause: Cause) -> bool {
+    matches!(
+        cause,
+        Cause::At(
+            _,
+            FaultKind::Connack(_) | FaultKind::HttpStatus(_) | FaultKind::CoapCode(_)
+        )
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ONE: CohortIx = CohortIx(0);
+
+    fn us(n: u64) -> Duration {
+        Duration::from_micros(n)
+    }
+
+    /// One call on a recorder of two cohorts.
+    #[derive(Clone, Debug)]
+    enum Call {
+        Sample(u16, usize, u64, u64),
+        PhaseError(u16, usize),
+        Start(u16, u64),
+        Outcome(u16, usize, Option<u16>),
+        Telemetry(u16, u64),
+        Gauge(u16, bool, i64),
+    }
+
+    fn calls() -> impl Strategy<Value = Vec<Call>> {
+        let call = prop_oneof![
+            (
+                0..2u16,
+                0..Phase::COUNT,
+                0..5_000_000_000u64,
+                0..5_000_000u64
+            )
+                .prop_map(|(c, p, r, s)| Call::Sample(c, p, r, s)),
+            (0..2u16, 0..Phase::COUNT).prop_map(|(c, p)| Call::PhaseError(c, p)),
+            (0..2u16, 0..30_000u64).prop_map(|(c, lag)| Call::Start(c, lag)),
+            (0..2u16, 0..5usize, prop::option::of(0..700u16))
+                .prop_map(|(c, o, cause)| Call::Outcome(c, o, cause)),
+            (0..2u16, 0..9u64).prop_map(|(c, n)| Call::Telemetry(c, n)),
+            (0..2u16, any::<bool>(), -3..3i64).prop_map(|(c, s, n)| Call::Gauge(c, s, n)),
+        ];
+        prop::collection::vec(call, 0..40)
+    }
+
+    fn play(recorder: &mut Recorder, calls: &[Call]) {
+        for call in calls {
+            match *call {
+                Call::Sample(c, p, r, s) => {
+                    recorder.sample(CohortIx(c), Phase::ALL[p], us(r), us(s));
+                }
+                Call::PhaseError(c, p) => recorder.phase_error(CohortIx(c), Phase::ALL[p]),
+                Call::Start(c, lag) => recorder.start(CohortIx(c), us(lag)),
+                Call::Outcome(c, o, cause) => recorder.outcome(
+                    CohortIx(c),
+                    Outcome::ALL[o],
+                    cause.map(|code| Cause::At(Phase::Provision, FaultKind::HttpStatus(code))),
+                ),
+                Call::Telemetry(c, n) => recorder.telemetry(CohortIx(c), n, n / 2, n / 3),
+                Call::Gauge(c, true, n) => recorder.gauge(CohortIx(c), LiveState::Live, n),
+                Call::Gauge(c, false, n) => recorder.gauge(CohortIx(c), LiveState::BringingUp, n),
+            }
+        }
+    }
+
+    fn played(calls: &[Call]) -> Recorder {
+        let mut recorder = Recorder::new(2);
+        play(&mut recorder, calls);
+        recorder
+    }
+
+    fn sum(parts: &[&Recorder]) -> Recorder {
+        let mut sum = Recorder::new(2);
+        for part in parts {
+            sum.add(part);
+        }
+        sum
+    }
+
+    fn only_codes(from: u16, to: u16) -> Recorder {
+        let mut recorder = Recorder::new(1);
+        for code in from..to {
+            recorder.error(Cause::At(Phase::Provision, FaultKind::HttpStatus(code)));
+        }
+        recorder
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn a_sum_does_not_depend_on_order_or_grouping(
+            a in calls(), b in calls(), c in calls(),
+        ) {
+            let (one, two, three) = (played(&a), played(&b), played(&c));
+            prop_assert_eq!(sum(&[&one, &two]), sum(&[&two, &one]));
+            prop_assert_eq!(
+                sum(&[&sum(&[&one, &two]), &three]),
+                sum(&[&one, &sum(&[&two, &three])])
+            );
+        }
+
+        #[test]
+        fn frames_add_up_to_what_one_recorder_would_hold(a in calls(), b in calls()) {
+            let whole = played(&[a.clone(), b.clone()].concat());
+            let mut worker = Recorder::new(2);
+            play(&mut worker, &a);
+            let first = worker.take(None);
+            play(&mut worker, &b);
+            let second = worker.take(Some(first.clone()));
+            prop_assert!(worker.is_empty(), "a spare is emptied");
+            prop_assert_eq!(sum(&[&first, &second]), sum(&[&whole]));
+        }
+
+        #[test]
+        fn a_cleared_recorder_records_as_a_new_one(a in calls(), b in calls()) {
+            let mut reused = played(&a);
+            reused.clear();
+            prop_assert!(reused.is_empty());
+            play(&mut reused, &b);
+            prop_assert_eq!(sum(&[&reused]), sum(&[&played(&b)]));
+        }
+    }
+
+    #[test]
+    fn more_causes_than_the_bound_lose_their_word_and_never_their_count() {
+        let (low, high) = (only_codes(0, 300), only_codes(200, 900));
+        let (mut one, mut two) = (low.clone(), high.clone());
+        one.add(&high);
+        two.add(&low);
+        assert_eq!(one, two);
+        assert_eq!(one.errors.iter().count(), DISTINCT_CAUSES_MAX);
+        let counted: u64 = one.errors.iter().map(|(_, n)| n).sum();
+        assert_eq!(counted + one.errors.other, 300 + 700);
+    }
+
+    #[test]
+    fn codes_of_a_hostile_server_never_displace_a_plain_cause() {
+        let mut recorder = Recorder::new(1);
+        let plain = Cause::At(Phase::TimeToFirstTelemetry, FaultKind::Failure);
+        recorder.error(plain);
+        recorder.add(&only_codes(0, 2_000));
+        recorder.error(plain);
+        assert!(
+            recorder
+                .errors
+                .iter()
+                .any(|(cause, n)| cause == plain && n == 2)
+        );
+    }
+
+    #[test]
+    fn a_start_is_late_only_beyond_the_limit() {
+        let mut recorder = Recorder::new(1);
+        recorder.start(ONE, Duration::ZERO);
+        recorder.start(ONE, LATE_AFTER);
+        recorder.start(ONE, LATE_AFTER + Duration::from_nanos(1));
+        assert_eq!(recorder.cohorts[0].started, 3);
+        assert_eq!(recorder.cohorts[0].late, 1);
+    }
+
+    #[test]
+    fn phases_that_do_not_occur_cost_no_histogram() {
+        let mut recorder = Recorder::new(3);
+        recorder.sample(ONE, Phase::Provision, us(5), us(5));
+        let made: usize = recorder
+            .cohorts
+            .iter()
+            .flat_map(|tally| &tally.phases)
+            .filter(|phase| phase.latency.is_some())
+            .count();
+        assert_eq!(made, 1);
+    }
+
+    #[test]
+    fn a_spare_of_another_scenario_is_not_used() {
+        let mut recorder = Recorder::new(2);
+        recorder.phase_error(CohortIx(1), Phase::Provision);
+        let full = recorder.take(Some(Recorder::new(5)));
+        assert!(!full.is_empty());
+        recorder.phase_error(CohortIx(1), Phase::Provision);
+        let mut sum = Recorder::new(2);
+        sum.add(&full);
+        sum.add(&recorder);
+        assert_eq!(sum.cohorts[1].phases[Phase::Provision as usize].errors, 2);
+    }
+}

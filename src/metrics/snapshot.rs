@@ -1,0 +1,104 @@
+//! The state of a run at one moment, ready to be drawn.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::bars::Bars;
+use super::counts::{DeviceCounts, LiveCounts, StartCounts, TelemetryCounts};
+use super::latency::{LagFigures, LatencyFigures};
+use super::rate::RateFigures;
+use super::setting::Setting;
+use super::verdict::{self, GeneratorVerdict};
+use crate::model::Phase;
+
+/// Everything that the dashboard draws. A few tens of kB without a histogram: cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// What was known before the start.
+    pub setting: Arc<Setting>,
+    /// Since the start of the run.
+    pub elapsed: Duration,
+    /// An estimate; `None` while there is nothing to estimate from.
+    pub remaining: Option<Duration>,
+    /// 0..=1: the smaller of the shares of time and of planned devices.
+    pub progress: f64,
+    /// By outcome, so far.
+    pub devices: DeviceCounts,
+    /// By what they are doing now.
+    pub live: LiveCounts,
+    /// Against the schedule; `dropped` as far as known.
+    pub starts: StartCounts,
+    /// How late devices started.
+    pub lag: LagFigures,
+    /// Devices provisioned per second.
+    pub provisioned_rate: RateFigures,
+    /// Telemetry messages sent per second.
+    pub telemetry_rate: RateFigures,
+    /// Telemetry messages so far.
+    pub telemetry: TelemetryCounts,
+    /// The phases that occurred, in the order in which a device passes them.
+    pub phases: Vec<PhaseRow>,
+    /// The most frequent first.
+    pub errors: Vec<ErrorRow>,
+    /// In the scenario's order.
+    pub cohorts: Vec<CohortRow>,
+}
+
+impl Snapshot {
+    /// The row of a phase, if it occurred.
+    pub fn phase(&self, phase: Phase) -> Option<&PhaseRow> {
+        self.phases.iter().find(|row| row.phase == phase)
+    }
+
+    /// All errors together.
+    pub fn error_count(&self) -> u64 {
+        let counts = self.errors.iter().map(|row| row.count);
+        counts.fold(0, u64::saturating_add)
+    }
+
+    /// Whether the generator keeps its schedule, by its start lag so far.
+    pub fn lag_verdict(&self) -> GeneratorVerdict {
+        verdict::of_lag(&self.lag)
+    }
+}
+
+/// One phase over all cohorts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PhaseRow {
+    /// Which.
+    pub phase: Phase,
+    /// Steps completed.
+    pub count: u64,
+    /// Steps not completed.
+    pub errors: u64,
+    /// From the intended start.
+    pub response: LatencyFigures,
+    /// From the actual send.
+    pub service: LatencyFigures,
+    /// The distribution of the response times.
+    pub bars: Bars,
+}
+
+/// One cause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorRow {
+    /// The stable word.
+    pub cause: String,
+    /// What it means, in plain words.
+    pub hint: &'static str,
+    /// How often.
+    pub count: u64,
+}
+
+/// One cohort; its name, transport and credentials are in the setting, at the same position.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct CohortRow {
+    /// By outcome, so far.
+    pub devices: DeviceCounts,
+    /// By what they are doing now.
+    pub live: LiveCounts,
+    /// Telemetry messages so far.
+    pub telemetry: TelemetryCounts,
+    /// Response times of `time_to_provision`.
+    pub time_to_provision: LatencyFigures,
+}

@@ -1,0 +1,143 @@
+//! The versioned result of a run: `summary.json`. Every report is drawn from it alone.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::counts::{DeviceCounts, StartCounts, TelemetryCounts};
+use super::latency::{CarriedHistogram, LagFigures, LatencyFigures};
+use super::threshold::ThresholdResult;
+use super::verdict::GeneratorSummary;
+use crate::model::{Phase, TransportKind};
+
+/// The version of the form below. It rises when a key changes its meaning or goes away.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// A finished run. Field names are the keys that scripts rely on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// [`SCHEMA_VERSION`] of the writer.
+    pub schema_version: u32,
+    /// The version of the program that ran.
+    pub fleetcall_version: String,
+    /// The scenario's name.
+    pub scenario: String,
+    /// Where all randomness came from.
+    pub seed: u64,
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    /// Wall-clock time of the run.
+    pub elapsed_s: f64,
+    /// `open` or `closed`.
+    pub model: String,
+    /// The target as shown, without secrets.
+    pub target: String,
+    /// By outcome.
+    pub devices: DeviceCounts,
+    /// Against the schedule.
+    pub starts: StartCounts,
+    /// How late devices started.
+    pub lag_us: LagFigures,
+    /// Those that occurred, over all cohorts.
+    pub phases: BTreeMap<Phase, PhaseSummary>,
+    /// How often each cause struck; see `docs/metrics.md` for the words.
+    pub errors: BTreeMap<String, u64>,
+    /// Messages.
+    pub telemetry: TelemetrySummary,
+    /// Judged in the scenario's order.
+    pub thresholds: Vec<ThresholdResult>,
+    /// The generator's own figures.
+    pub generator: GeneratorSummary,
+    /// The overall result.
+    pub result: RunResult,
+    /// By name.
+    pub cohorts: BTreeMap<String, CohortSummary>,
+    /// Whole histograms, over all cohorts.
+    pub histograms: RunHistograms,
+}
+
+/// A step of all devices together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PhaseSummary {
+    /// Steps completed: the samples of the figures below.
+    pub count: u64,
+    /// Steps not completed.
+    pub errors: u64,
+    /// From the intended start.
+    pub response_us: LatencyFigures,
+    /// From the actual send.
+    pub service_us: LatencyFigures,
+}
+
+/// Telemetry over the run.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TelemetrySummary {
+    /// See [`TelemetryCounts`].
+    #[serde(flatten)]
+    pub counts: TelemetryCounts,
+    /// `sent` over the whole elapsed time, ramps included.
+    pub rate_per_s: f64,
+}
+
+/// A cohort's part of the result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CohortSummary {
+    /// How its devices talked.
+    pub transport: TransportKind,
+    /// The scenario's word for their credentials.
+    pub credentials: String,
+    /// By outcome.
+    pub devices: DeviceCounts,
+    /// Those that occurred.
+    pub phases: BTreeMap<Phase, PhaseSummary>,
+    /// Messages.
+    pub telemetry: TelemetrySummary,
+    /// Whole histograms of its phases.
+    pub histograms: BTreeMap<Phase, PhaseHistograms>,
+}
+
+/// Whole histograms: base64 of HdrHistogram V2, in µs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunHistograms {
+    /// Start lag; absent when no device started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_lag: Option<CarriedHistogram>,
+    /// Those that have samples.
+    #[serde(flatten)]
+    pub phases: BTreeMap<Phase, PhaseHistograms>,
+}
+
+/// A phase's two histograms.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhaseHistograms {
+    /// From the intended start.
+    pub response: CarriedHistogram,
+    /// From the actual send.
+    pub service: CarriedHistogram,
+}
+
+/// What came out; it decides over the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunResult {
+    /// Every threshold held.
+    Passed,
+    /// A threshold was crossed.
+    Failed,
+    /// The generator itself was the limit.
+    Invalid,
+    /// Ended from outside before its plan did.
+    Interrupted,
+}
+
+impl RunResult {
+    /// Its word in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::Invalid => "invalid",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! From recorders to the summary: sums, keys, results.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::*;
+use crate::model::{Cause, CohortIx, FaultKind, Outcome, Phase};
+
+const ONE: CohortIx = CohortIx(0);
+
+/// A run of so many devices in one cohort, without thresholds.
+fn setting(listed: u64) -> Setting {
+    let mut setting = fixture::setting();
+    setting.cohorts.truncate(1);
+    setting.cohorts[0].listed = listed;
+    setting.thresholds.clear();
+    (setting.listed, setting.planned) = (listed, listed);
+    setting
+}
+
+fn finish(setting: Setting, end: Ending, record: impl FnOnce(&mut Recorder)) -> Summary {
+    let mut recorder = Recorder::new(setting.cohorts.len());
+    record(&mut recorder);
+    let mut aggregate = Aggregate::new(setting);
+    aggregate.add(&recorder);
+    aggregate.finish(end)
+}
+
+fn keys(value: &Value) -> Vec<&str> {
+    let object = value.as_object().expect("an object");
+    object.keys().map(String::as_str).collect()
+}
+
+/// Where in the summary, and the keys there, in their order.
+const KEYS: &[(&str, &str)] = &[
+    (
+        "/devices",
+        "listed provisioned refused failed unknown unfinished",
+    ),
+    ("/starts", "planned started late dropped"),
+    ("/lag_us", "p50 p99 max"),
+    ("/phases/provision", "count errors response_us service_us"),
+    ("/phases/provision/response_us", "p50 p90 p99 p999 max mean"),
+    ("/phases/provision/service_us", "p50 p90 p99 p999 max mean"),
+    (
+        "/cohorts/meters/phases/provision/response_us",
+        "p50 p90 p99 p999 max mean",
+    ),
+    ("/telemetry", "sent acked lost rate_per_s"),
+    ("/thresholds/0", "expression observed passed"),
+    (
+        "/generator",
+        "cpu_s wall_s peak_rss_bytes workers processes includes_target verdict reasons",
+    ),
+    (
+        "/cohorts/meters",
+        "transport credentials devices phases telemetry histograms",
+    ),
+    ("/histograms/provision", "response service"),
+];
+
+#[test]
+fn the_summary_has_the_keys_that_scripts_rely_on() {
+    let json = serde_json::to_value(fixture::summary()).expect("plain words");
+    let top: BTreeSet<&str> = keys(&json).into_iter().collect();
+    let stay = "schema_version fleetcall_version scenario seed started_at elapsed_s model devices \
+                starts lag_us phases errors telemetry thresholds generator result";
+    let added = "target cohorts histograms";
+    let expected = stay.split_whitespace().chain(added.split_whitespace());
+    assert_eq!(top, expected.collect());
+    for (path, expected) in KEYS {
+        let part = json
+            .pointer(path)
+            .unwrap_or_else(|| panic!("{path} is missing"));
+        assert_eq!(keys(part).join(" "), *expected, "{path}");
+    }
+    assert_eq!(json["schema_version"], 1);
+    assert_eq!(json["model"], "open");
+    assert_eq!(json["generator"]["verdict"], "valid");
+    assert_eq!(json["errors"]["provision.failure"], 8);
+    assert!(json["histograms"]["start_lag"].is_string());
+}
+
+#[test]
+fn phases_go_by_their_documented_names_and_only_when_they_occurred() {
+    let json = serde_json::to_value(fixture::summary()).expect("plain words");
+    let all = Phase::ALL.map(Phase::as_str);
+    assert_eq!(keys(&json["phases"]), all);
+    let coap = &json["cohorts"]["valves"]["phases"];
+    assert!(
+        coap.get("mqtt_connect").is_none(),
+        "a CoAP device has no MQTT session"
+    );
+    assert!(coap.get("provision").is_some());
+}
+
+#[test]
+fn a_summary_survives_json() {
+    let summary = fixture::summary();
+    let text = serde_json::to_string(&summary).expect("plain words");
+    let again: Summary = serde_json::from_str(&text).expect("own form");
+    assert_eq!(again, summary);
+}
+
+#[test]
+fn devices_telemetry_and_phases_of_cohorts_add_up_to_the_run() {
+    let summary = fixture::summary();
+    let cohorts = || summary.cohorts.values();
+    for outcome in Outcome::ALL {
+        let sum: u64 = cohorts().map(|c| c.devices.of(outcome)).sum();
+        assert_eq!(sum, summary.devices.of(outcome), "{outcome:?}");
+    }
+    let sent: u64 = cohorts().map(|c| c.telemetry.counts.sent).sum();
+    assert_eq!(sent, summary.telemetry.counts.sent);
+    for (phase, whole) in &summary.phases {
+        let mut sum = latency::histogram();
+        for cohort in cohorts().filter_map(|c| c.histograms.get(phase)) {
+            sum.add(cohort.response.decode().expect("own form"))
+                .expect("same bounds");
+        }
+        assert_eq!(sum.len(), whole.count, "{phase:?}");
+        let carried = &summary.histograms.phases[phase].response;
+        assert_eq!(sum, carried.decode().expect("own form"), "{phase:?}");
+        assert_eq!(LatencyFigures::of(&sum), whole.response_us, "{phase:?}");
+    }
+}
+
+#[test]
+fn workers_may_be_added_in_any_split() {
+    let whole = fixture::summary();
+    let mut aggregate = Aggregate::new(fixture::setting());
+    // The same calls, dealt over frames as a worker would take them.
+    let mut worker = fixture::recorded(1_000);
+    let mut spare = None;
+    for _ in 0..3 {
+        let mut frame = worker.take(spare.take());
+        aggregate.add(&frame);
+        frame.clear();
+        spare = Some(frame);
+    }
+    assert_eq!(aggregate.finish(fixture::ending()), whole);
+}
+
+#[test]
+#[should_panic(expected = "exactly one outcome")]
+fn a_device_without_outcome_is_a_bug_and_no_result() {
+    finish(setting(2), fixture::ending(), |r| {
+        r.outcome(ONE, Outcome::Provisioned, None);
+    });
+}
+
+#[test]
+#[should_panic(expected = "exactly one outcome")]
+fn a_device_counted_twice_is_a_bug_and_no_result() {
+    finish(setting(1), fixture::ending(), |r| {
+        r.outcome(ONE, Outcome::Provisioned, None);
+        r.outcome(ONE, Outcome::Provisioned, None);
+    });
+}
+
+#[test]
+fn the_gravest_result_wins() {
+    let refuse = |r: &mut Recorder| {
+        let cause = Cause::At(Phase::Provision, FaultKind::NotFound);
+        r.outcome(ONE, Outcome::Refused, Some(cause));
+    };
+    let late_and_refused = |r: &mut Recorder| {
+        r.start(ONE, Duration::from_secs(2));
+        refuse(r);
+    };
+    let end = fixture::ending();
+    let interrupted = Ending {
+        interrupted: true,
+        ..end
+    };
+    let passed = finish(setting(1), end, |r| {
+        r.outcome(ONE, Outcome::Provisioned, None);
+    });
+    assert_eq!(passed.result, RunResult::Passed);
+    assert_eq!(finish(setting(1), end, refuse).result, RunResult::Failed);
+    assert_eq!(
+        finish(setting(1), end, late_and_refused).result,
+        RunResult::Invalid
+    );
+    assert_eq!(
+        finish(setting(1), interrupted, late_and_refused).result,
+        RunResult::Interrupted
+    );
+}
+
+#[test]
+fn a_run_that_did_not_provision_everybody_does_not_pass_by_silence() {
+    let cut = |r: &mut Recorder| {
+        r.outcome(ONE, Outcome::Unfinished, Some(Cause::NotStarted));
+    };
+    let silent = finish(setting(1), fixture::ending(), cut);
+    assert_eq!(silent.result, RunResult::Failed);
+    assert_eq!(silent.thresholds.len(), 1);
+    assert_eq!(
+        silent.thresholds[0].expression,
+        "devices.provisioned == 100%"
+    );
+    let mut spoken = setting(1);
+    spoken.thresholds = vec![Threshold::parse("devices.refused", "== 0").expect("legal")];
+    let spoken = finish(spoken, fixture::ending(), cut);
+    assert_eq!(
+        (spoken.result, spoken.thresholds.len()),
+        (RunResult::Passed, 1)
+    );
+}
+
+#[test]
+fn a_snapshot_shows_where_everybody_is() {
+    let mut aggregate = Aggregate::new(setting(10));
+    let mut worker = Recorder::new(1);
+    for _ in 0..6 {
+        worker.start(ONE, Duration::ZERO);
+        worker.gauge(ONE, LiveState::BringingUp, 1);
+    }
+    for _ in 0..2 {
+        worker.outcome(ONE, Outcome::Provisioned, None);
+        worker.gauge(ONE, LiveState::BringingUp, -1);
+        worker.gauge(ONE, LiveState::Live, 1);
+    }
+    worker.outcome(ONE, Outcome::Unfinished, Some(Cause::NotStarted));
+    aggregate.add(&worker);
+    aggregate.set_dropped(3);
+    let snapshot = aggregate.tick(Duration::from_secs(12));
+    let expected = LiveCounts {
+        waiting: 3,
+        bringing_up: 4,
+        live: 2,
+    };
+    assert_eq!(snapshot.live, expected);
+    assert_eq!(snapshot.cohorts[0].live, expected);
+    assert_eq!((snapshot.starts.started, snapshot.starts.dropped), (6, 3));
+    assert_eq!(snapshot.remaining, Some(Duration::from_secs(48)));
+    assert!(
+        (snapshot.progress - 0.2).abs() < 1e-9,
+        "{}",
+        snapshot.progress
+    );
+}
+
+#[test]
+fn frames_out_of_step_never_show_a_negative_gauge() {
+    let mut aggregate = Aggregate::new(setting(10));
+    let mut worker = Recorder::new(1);
+    worker.gauge(ONE, LiveState::Live, -2);
+    aggregate.add(&worker);
+    assert_eq!(aggregate.tick(Duration::ZERO).live.live, 0);
+}
+
+#[test]
+fn beyond_its_time_a_run_is_forecast_from_its_pace() {
+    let mut aggregate = Aggregate::new(setting(4));
+    let mut worker = Recorder::new(1);
+    assert_eq!(aggregate.tick(Duration::from_secs(90)).remaining, None);
+    worker.outcome(ONE, Outcome::Provisioned, None);
+    aggregate.add(&worker);
+    let snapshot = aggregate.tick(Duration::from_secs(100));
+    assert_eq!(snapshot.remaining, Some(Duration::from_mins(5)));
+    assert!((snapshot.progress - 0.25).abs() < 1e-9);
+}
+
+#[test]
+fn errors_are_sorted_with_the_most_frequent_first() {
+    let snapshot = fixture::half_way();
+    let causes: Vec<&str> = snapshot
+        .errors
+        .iter()
+        .map(|row| row.cause.as_str())
+        .collect();
+    assert_eq!(causes[0], "provision.failure");
+    assert!(
+        snapshot
+            .errors
+            .is_sorted_by_key(|row| std::cmp::Reverse(row.count))
+    );
+    assert_eq!(snapshot.error_count(), 4 + 1 + 2);
+}
