@@ -1,1 +1,36 @@
-//! (to come)
+//! What the user meant: a scenario file, checked as a whole, becomes a [`Plan`].
+//!
+//! TOML is parsed with the place of each value (`tree`), overrides and references are put in
+//! (`overlay`, `expand`), sections are read (`section`, `leaf`, `file`) and checked (`check`).
+//! Every step reports what it finds and goes on, so that all faults are told at once, drawn with
+//! line and column (`fault`) and without secrets (`mask`). Nothing here knows the network.
+
+mod check;
+mod deal;
+mod expand;
+mod fault;
+mod file;
+mod leaf;
+mod list;
+mod load;
+mod mask;
+mod overlay;
+mod plan;
+mod schema;
+mod section;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+pub use deal::{DealError, deal};
+pub use fault::Diagnostics;
+pub use load::{Overrides, ScenarioError, load, load_with};
+pub use plan::{
+    Cohort, CredentialsPlan, Deal, DeviceSource, Limits, Plan, TargetPlan, TelemetryPlan,
+};
+pub use schema::schema;
+
+/// A commented scenario to start from. It runs as it is, without any other file.
+pub fn starting_scenario() -> &'static str {
+    include_str!("starting.toml")
+}

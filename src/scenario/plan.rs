@@ -108,6 +108,13 @@ impl CredentialsPlan {
             Self::AccessToken(_) => "access_token",
         }
     }
+
+    /// The type that a device asks for, as ThingsBoard's API spells it.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Server | Self::AccessToken(_) => "ACCESS_TOKEN",
+        }
+    }
 }
 
 /// What provisioned devices send.
@@ -129,6 +136,9 @@ pub struct Limits {
     /// For CONNACK, a provision answer or an acknowledgement. Default 30 s: ThingsBoard itself
     /// gives up on a request after 10 to 20 s.
     pub answer_timeout: Duration,
+    /// For a CoAP answer, retransmissions included: `answer_timeout` where the scenario sets it,
+    /// else RFC 7252's MAX_TRANSMIT_WAIT, 93 s.
+    pub coap_answer_timeout: Duration,
     /// For a SUBACK, which servers before 3.9 never send. Default 1 s.
     pub suback_wait: Duration,
     /// After the end of the run for what is in flight. Default 30 s.
@@ -139,4 +149,19 @@ pub struct Limits {
     pub in_flight: u32,
     /// Worker threads. Default: one per core.
     pub workers: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            answer_timeout: Duration::from_secs(30),
+            coap_answer_timeout: Duration::from_secs(93),
+            suback_wait: Duration::from_secs(1),
+            grace: Duration::from_secs(30),
+            keep_alive: Duration::from_mins(1),
+            in_flight: 5_000,
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
 }

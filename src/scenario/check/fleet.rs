@@ -1,0 +1,329 @@
+//! `[devices]` and `[[cohort]]`.
+
+use std::collections::HashSet;
+
+use super::super::deal::{check_shares, totals};
+use super::super::fault::Faults;
+use super::super::file::{self, CredentialsWord, Devices, Generate, Scenario};
+use super::super::leaf::{Choice, Placed, Text};
+use super::super::plan::{Cohort, CredentialsPlan, Deal, DeviceSource};
+use super::super::section::Entry;
+use super::super::tree::Spot;
+use super::required;
+use super::target::lacks;
+use crate::inventory::{GenerateError, GenerateSpec, NameKind, Template};
+use crate::model::TransportKind;
+
+/// Where the names come from.
+pub(super) fn devices(
+    entry: &Entry<Devices>,
+    seed: u64,
+    root: &Spot,
+    faults: &Faults,
+) -> Option<DeviceSource> {
+    let (devices, at) = required(entry, "[devices]", root, SOURCE, faults)?;
+    match (&devices.list, &devices.generate) {
+        (Entry::Given(..), Entry::Given(_, spot)) => {
+            faults.add(
+                spot,
+                "[devices] has a list and `generate`",
+                "keep one of them",
+            );
+            None
+        }
+        (Entry::Absent, Entry::Absent) => {
+            faults.add(
+                at,
+                "[devices] has neither a list nor `generate`",
+                format!("add {SOURCE}"),
+            );
+            None
+        }
+        (Entry::Absent, Entry::Given(table, spot)) => {
+            if let Some((_, column)) = devices.name_column.given() {
+                let title = "`name_column` is a list's, and the names are generated";
+                faults.add(column, title, "remove it");
+            }
+            generated(table, spot, seed, faults).map(DeviceSource::Generate)
+        }
+        (Entry::Given(list, spot), Entry::Absent) => {
+            let name_column = match &devices.name_column {
+                Entry::Absent => Some("name".to_owned()),
+                Entry::Faulty => None,
+                Entry::Given(column, spot) => filled(column, "name_column", spot, faults),
+            };
+            let path = filled(list, "list", spot, faults)?.into();
+            Some(DeviceSource::List {
+                path,
+                name_column: name_column?,
+            })
+        }
+        _ => None,
+    }
+}
+
+fn generated(table: &Generate, at: &Spot, seed: u64, faults: &Faults) -> Option<GenerateSpec> {
+    let count = required(&table.count, "count", at, "count = 1000", faults);
+    let oui = match &table.oui {
+        Entry::Absent => Some(None),
+        Entry::Faulty => None,
+        Entry::Given(text, spot) => match text.as_str().parse() {
+            Ok(oui) => Some(Some(oui)),
+            Err(e) => {
+                let e: GenerateError = e;
+                faults.add(spot, format!("`oui` is {}: {e}", text.shown()), "");
+                None
+            }
+        },
+    };
+    let prefix = match &table.prefix {
+        Entry::Absent => Some(None),
+        Entry::Faulty => None,
+        Entry::Given(text, _) => Some(Some(text.as_str().to_owned())),
+    };
+    let spec = GenerateSpec {
+        count: *count?.0,
+        kind: table.kind.or(Choice(NameKind::default()))?.0,
+        oui: oui?,
+        prefix: prefix?,
+        seed,
+    };
+    if let Err(e) = spec.check() {
+        let at = match e {
+            GenerateError::None | GenerateError::TooMany(_) => table.count.given().map(|(_, s)| s),
+            GenerateError::Prefix | GenerateError::PrefixForAddresses => {
+                table.prefix.given().map(|(_, s)| s)
+            }
+            _ => table.oui.given().map(|(_, s)| s),
+        }
+        .unwrap_or(at);
+        faults.add(at, e.to_string(), "");
+        return None;
+    }
+    Some(spec)
+}
+
+/// The cohorts; without any, one over MQTT.
+pub(super) fn cohorts(
+    file: &Scenario,
+    devices: Option<&DeviceSource>,
+    faults: &Faults,
+) -> Option<Vec<Cohort>> {
+    let placed = match &file.cohort {
+        Entry::Faulty => return None,
+        Entry::Given(cohorts, _) if !cohorts.is_empty() => cohorts,
+        Entry::Absent | Entry::Given(..) => {
+            if let (true, Some((_, spot))) = (
+                lacks(&file.target, TransportKind::Mqtt),
+                file.target.given(),
+            ) {
+                let title = "[target] has no `mqtt` address, \
+                    and without a [[cohort]] all devices talk MQTT";
+                faults.add(
+                    spot,
+                    title,
+                    "add the address, or a [[cohort]] with another transport",
+                );
+                return None;
+            }
+            return Some(vec![Cohort {
+                name: "all".to_owned(),
+                deal: Deal::Rest,
+                transport: TransportKind::Mqtt,
+                credentials: CredentialsPlan::Server,
+            }]);
+        }
+    };
+    if let Some(Placed(_, spot)) = placed.get(usize::from(u16::MAX)) {
+        faults.add(spot, "more than 65535 cohorts", "");
+        return None;
+    }
+    let mut names = HashSet::new();
+    let deals: Vec<_> = placed
+        .iter()
+        .map(|Placed(cohort, _)| deal_of(cohort, faults))
+        .collect();
+    let deals: Option<Vec<_>> = deals.into_iter().collect();
+    let read: Vec<_> = placed
+        .iter()
+        .map(|Placed(cohort, spot)| self::cohort(cohort, spot, file, devices, &mut names, faults))
+        .collect();
+    let deals = deals.filter(|deals| dealt(deals, placed, devices, faults))?;
+    let read: Vec<_> = read.into_iter().collect::<Option<_>>()?;
+    let cohort = |(deal, (name, transport, credentials))| Cohort {
+        name,
+        deal,
+        transport,
+        credentials,
+    };
+    Some(deals.into_iter().zip(read).map(cohort).collect())
+}
+
+fn cohort(
+    table: &file::Cohort,
+    at: &Spot,
+    file: &Scenario,
+    devices: Option<&DeviceSource>,
+    names: &mut HashSet<String>,
+    faults: &Faults,
+) -> Option<(String, TransportKind, CredentialsPlan)> {
+    let name = cohort_name(table, at, names, faults);
+    let transport = table
+        .transport
+        .or(Choice(TransportKind::Mqtt))
+        .map(|choice| choice.0);
+    if let Some(transport) = transport.filter(|transport| lacks(&file.target, *transport)) {
+        let word = transport.as_str();
+        let spot = table.transport.given().map_or(at, |(_, spot)| spot);
+        let title = format!("this cohort talks {word}, and [target] has no `{word}` address");
+        faults.add(
+            spot,
+            title,
+            format!("add {word} = \"host:port\" to [target]"),
+        );
+    }
+    let credentials = credentials(table, at, devices, faults);
+    Some((name?, transport?, credentials?))
+}
+
+fn cohort_name(
+    table: &file::Cohort,
+    at: &Spot,
+    names: &mut HashSet<String>,
+    faults: &Faults,
+) -> Option<String> {
+    let (name, spot) = required(
+        &table.name,
+        "name",
+        at,
+        "a line such as name = \"meters\"",
+        faults,
+    )?;
+    let text = filled(name, "name", spot, faults)?;
+    let sound =
+        text.trim() == text && text.chars().count() <= 64 && !text.chars().any(char::is_control);
+    if !sound {
+        let title = format!(
+            "a cohort's name has up to 64 characters and no blanks around: {}",
+            name.shown()
+        );
+        faults.add(spot, title, "");
+        return None;
+    }
+    if !names.insert(text.clone()) {
+        faults.add(
+            spot,
+            format!("two cohorts are called {}", name.shown()),
+            "rename one of them",
+        );
+        return None;
+    }
+    Some(text)
+}
+
+fn deal_of(table: &file::Cohort, faults: &Faults) -> Option<Deal> {
+    match (&table.share, &table.count) {
+        (Entry::Given(..), Entry::Given(_, spot)) => {
+            faults.add(
+                spot,
+                "a cohort has a share or a count, found both",
+                "remove one of them",
+            );
+            None
+        }
+        (Entry::Given(share, spot), Entry::Absent) => {
+            if !(*share > 0.0 && *share <= 1.0) {
+                let title = format!("`share` must be more than 0 and at most 1, found {share}");
+                faults.add(spot, title, "0.5 is half of all devices");
+                return None;
+            }
+            Some(Deal::Share(*share))
+        }
+        (Entry::Absent, Entry::Given(0, spot)) => {
+            faults.add(
+                spot,
+                "`count` must be at least 1, found 0",
+                "remove the cohort",
+            );
+            None
+        }
+        (Entry::Absent, Entry::Given(count, _)) => Some(Deal::Count(*count)),
+        (Entry::Absent, Entry::Absent) => Some(Deal::Rest),
+        _ => None,
+    }
+}
+
+fn credentials(
+    table: &file::Cohort,
+    at: &Spot,
+    devices: Option<&DeviceSource>,
+    faults: &Faults,
+) -> Option<CredentialsPlan> {
+    match table.credentials.or(Choice(CredentialsWord::Server))?.0 {
+        CredentialsWord::Server => {
+            if let Some((_, spot)) = table.token.given() {
+                let title = "`token` is for `credentials = \"access_token\"`";
+                faults.add(
+                    spot,
+                    title,
+                    "add that line, or remove the token: the server makes one",
+                );
+                return None;
+            }
+            (!matches!(table.token, Entry::Faulty)).then_some(CredentialsPlan::Server)
+        }
+        CredentialsWord::AccessToken => {
+            let example = "a line such as token = \"{{ row.token }}\"";
+            let (text, spot) = required(&table.token, "token", at, example, faults)?;
+            let text = filled(text, "token", spot, faults)?;
+            match Template::compile(&text) {
+                Err(e) => {
+                    faults.add(spot, format!("`token` is no template: {e}"), "");
+                    None
+                }
+                Ok(template) => {
+                    if let (Some(DeviceSource::Generate(_)), Some(column)) =
+                        (devices, template.columns().first())
+                    {
+                        let title = format!(
+                            "`token` uses the column `{column}`, and generated devices have no columns"
+                        );
+                        faults.add(spot, title, "use `name` or `index`, or give a list");
+                    }
+                    Some(CredentialsPlan::AccessToken(template))
+                }
+            }
+        }
+    }
+}
+
+/// Whether the deals can be dealt, as far as it shows before the list is loaded.
+fn dealt(
+    deals: &[Deal],
+    placed: &[Placed<file::Cohort>],
+    devices: Option<&DeviceSource>,
+    faults: &Faults,
+) -> bool {
+    let verdict = match devices {
+        Some(DeviceSource::Generate(spec)) => totals(deals, spec.count).map(drop),
+        _ => check_shares(deals),
+    };
+    let Err(e) = verdict else { return true };
+    let Placed(cohort, at) = &placed[e.cohort];
+    let spot = match (&cohort.share, &cohort.count) {
+        (Entry::Given(_, spot), _) | (_, Entry::Given(_, spot)) => spot,
+        _ => at,
+    };
+    faults.add(spot, e.what, e.help);
+    false
+}
+
+fn filled(text: &Text, key: &str, spot: &Spot, faults: &Faults) -> Option<String> {
+    if text.as_str().is_empty() {
+        faults.add(spot, format!("`{key}` is empty"), "");
+        return None;
+    }
+    Some(text.as_str().to_owned())
+}
+
+const SOURCE: &str = "[devices] with list = \"devices.csv\" or generate = { count = 1000 }";

@@ -1,0 +1,104 @@
+//! From the scenario as typed to the plan: what it means, if it means something.
+//!
+//! One function for each section; each reports all that it finds and passes over what is already
+//! known to be faulty.
+
+mod fleet;
+mod schedule;
+mod target;
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+use super::fault::Faults;
+use super::file::Scenario;
+use super::leaf::Text;
+use super::plan::Plan;
+use super::section::Entry;
+use super::tree::Spot;
+
+/// Checks a scenario; `seed` overrides its own. `None` exactly when there are faults.
+pub(super) fn plan(file: &Scenario, seed: Option<u64>, faults: &Faults) -> Option<Plan> {
+    let root = Spot {
+        text: 0,
+        range: 0..0,
+    };
+    let seed = seed.or_else(|| file.seed.or(drawn()));
+    let name = name(&file.name, &root, faults);
+    let target = target::target(&file.target, &root, faults);
+    let profile = target::profile(file, seed.unwrap_or(0), &root, faults);
+    let devices = fleet::devices(&file.devices, seed.unwrap_or(0), &root, faults);
+    let cohorts = fleet::cohorts(file, devices.as_ref(), faults);
+    let arrival = schedule::arrival(&file.arrival, &root, faults);
+    let telemetry = schedule::telemetry(&file.telemetry, faults);
+    let limits = schedule::limits(&file.limits, faults);
+    let thresholds = schedule::thresholds(&file.thresholds, faults);
+    let (provision_key, provision_secret) = profile?;
+    let plan = Plan {
+        name: name?,
+        seed: seed?,
+        target: target::used(target?, cohorts.as_deref()?),
+        provision_key,
+        provision_secret,
+        devices: devices?,
+        cohorts: cohorts?,
+        arrival: arrival?,
+        telemetry: telemetry?,
+        limits: limits?,
+        thresholds: thresholds?,
+    };
+    faults.is_empty().then_some(plan)
+}
+
+/// The value of a key that must be there.
+fn required<'e, T>(
+    entry: &'e Entry<T>,
+    key: &str,
+    section: &Spot,
+    example: &str,
+    faults: &Faults,
+) -> Option<(&'e T, &'e Spot)> {
+    if entry.is_absent() {
+        faults.add(
+            section,
+            format!("`{key}` is missing"),
+            format!("add {example}"),
+        );
+    }
+    entry.given()
+}
+
+/// The run's name, which becomes a part of a directory's.
+fn name(entry: &Entry<Text>, root: &Spot, faults: &Faults) -> Option<String> {
+    let (name, spot) = required(
+        entry,
+        "name",
+        root,
+        "a line such as name = \"line-3\"",
+        faults,
+    )?;
+    let text = name.as_str();
+    let sound = text.starts_with(char::is_alphanumeric)
+        && !text.ends_with(' ')
+        && text.chars().count() <= NAME_LIMIT
+        && text
+            .chars()
+            .all(|c| c.is_alphanumeric() || "-_. ".contains(c));
+    if !sound {
+        let title = format!(
+            "`name` cannot be a part of a directory's name: {}",
+            name.shown()
+        );
+        let help =
+            "begin with a letter or digit; up to 100 letters, digits, `-`, `_`, `.` and blanks";
+        faults.add(spot, title, help);
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+/// A seed for a run that has none: short enough to be typed again.
+fn drawn() -> u64 {
+    RandomState::new().build_hasher().finish() >> 32
+}
+
+const NAME_LIMIT: usize = 100;

@@ -1,0 +1,345 @@
+//! `[arrival]`, `[telemetry]`, `[limits]` and `[thresholds]`.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::super::fault::Faults;
+use super::super::file::{self, Model, Stage};
+use super::super::leaf::{Choice, Conditions, Payload, Placed, Span};
+use super::super::plan::{Limits, TelemetryPlan};
+use super::super::section::Entry;
+use super::super::tree::Spot;
+use super::required;
+use crate::arrival::{Arrival, Closed, ClosedStage, Open, OpenStage};
+use crate::metrics::Threshold;
+use crate::model::Qos;
+
+/// When devices start.
+pub(super) fn arrival(
+    entry: &Entry<file::Arrival>,
+    root: &Spot,
+    faults: &Faults,
+) -> Option<Arrival> {
+    let (table, at) = required(entry, "[arrival]", root, ARRIVAL, faults)?;
+    let stages = required(&table.stages, "stages", at, STAGES, faults);
+    let truncate = table.truncate.or(false);
+    let model = table.model.or(Choice(Model::Open))?.0;
+    let (stages, spot) = stages?;
+    if stages.is_empty() {
+        faults.add(spot, "`stages` is empty", format!("add {STAGES}"));
+        return None;
+    }
+    match model {
+        Model::Open => {
+            let read: Vec<_> = stages.iter().map(|stage| open(stage, faults)).collect();
+            let read: Vec<_> = read.into_iter().collect::<Option<_>>()?;
+            if read
+                .iter()
+                .all(|stage| stage.from == 0.0 && stage.to == 0.0)
+            {
+                faults.add(
+                    spot,
+                    "no stage has a rate above 0",
+                    "no device would ever start",
+                );
+                return None;
+            }
+            Some(Arrival::Open(Open::new(read, truncate?)))
+        }
+        Model::Closed => {
+            let read: Vec<_> = stages.iter().map(|stage| closed(stage, faults)).collect();
+            let read: Vec<_> = read.into_iter().collect::<Option<_>>()?;
+            Some(Arrival::Closed(Closed::new(read, truncate?)))
+        }
+    }
+}
+
+fn open(Placed(stage, at): &Placed<Stage>, faults: &Faults) -> Option<OpenStage> {
+    let duration = length(stage, at, faults);
+    if let Some((_, spot)) = stage.concurrency.given() {
+        let title = "`concurrency` is the closed model's";
+        faults.add(
+            spot,
+            title,
+            "use `rate`, or `from` and `to`, or model = \"closed\"",
+        );
+        return None;
+    }
+    let rates = match (&stage.rate, &stage.from, &stage.to) {
+        (Entry::Given(..), from, to) if !from.is_absent() || !to.is_absent() => {
+            faults.add(
+                at,
+                "a stage has a rate, or `from` and `to`, found both",
+                "remove one",
+            );
+            None
+        }
+        (Entry::Absent, Entry::Absent, Entry::Absent) => {
+            faults.add(
+                at,
+                "a stage of the open model needs a rate",
+                "add rate = 100, or from = 0, to = 100",
+            );
+            None
+        }
+        (Entry::Absent, Entry::Absent, Entry::Given(..)) => {
+            faults.add(at, "a ramp needs `from`", "add from = 0");
+            None
+        }
+        (Entry::Absent, Entry::Given(..), Entry::Absent) => {
+            faults.add(
+                at,
+                "a ramp needs `to`",
+                "add the rate at its end, e.g. to = 100",
+            );
+            None
+        }
+        (Entry::Given(..), ..) => rate(&stage.rate, "rate", faults).map(|rate| (rate, rate)),
+        (Entry::Absent, from, to) => {
+            let (from, to) = (rate(from, "from", faults), rate(to, "to", faults));
+            from.zip(to)
+        }
+        (Entry::Faulty, ..) => None,
+    };
+    let (from, to) = rates?;
+    Some(OpenStage {
+        duration: duration?,
+        from,
+        to,
+    })
+}
+
+fn closed(Placed(stage, at): &Placed<Stage>, faults: &Faults) -> Option<ClosedStage> {
+    let duration = length(stage, at, faults);
+    for (key, entry) in [
+        ("rate", &stage.rate),
+        ("from", &stage.from),
+        ("to", &stage.to),
+    ] {
+        if let Some((_, spot)) = entry.given() {
+            faults.add(
+                spot,
+                format!("`{key}` is the open model's"),
+                "use `concurrency`, or model = \"open\"",
+            );
+            return None;
+        }
+    }
+    let example = "concurrency = 100";
+    let (concurrency, spot) = required(&stage.concurrency, "concurrency", at, example, faults)?;
+    if *concurrency == 0 {
+        faults.add(spot, "`concurrency` must be at least 1, found 0", "");
+        return None;
+    }
+    Some(ClosedStage {
+        duration: duration?,
+        concurrency: *concurrency,
+    })
+}
+
+fn length(stage: &Stage, at: &Spot, faults: &Faults) -> Option<Duration> {
+    let (Span(duration), spot) = required(
+        &stage.duration,
+        "duration",
+        at,
+        "duration = \"10s\"",
+        faults,
+    )?;
+    if *duration < MILLISECOND {
+        faults.add(spot, "a stage lasts at least 1ms", "remove it");
+        return None;
+    }
+    Some(*duration)
+}
+
+/// A rate that cannot bring the schedule to overflow: 0, or from one device in 1000 s to a
+/// million in one.
+fn rate(entry: &Entry<f64>, key: &str, faults: &Faults) -> Option<f64> {
+    let (rate, spot) = entry.given()?;
+    if *rate == 0.0 || (SLOWEST..=FASTEST).contains(rate) {
+        return Some(rate.abs());
+    }
+    let title = format!(
+        "`{key}` must be 0, or from {SLOWEST} to {FASTEST} devices per second, found {rate}"
+    );
+    faults.add(spot, title, "");
+    None
+}
+
+/// What provisioned devices send.
+#[expect(
+    clippy::option_option,
+    reason = "a faulty section, or one that is not there"
+)]
+pub(super) fn telemetry(
+    entry: &Entry<file::Telemetry>,
+    faults: &Faults,
+) -> Option<Option<TelemetryPlan>> {
+    let table = match entry {
+        Entry::Absent => return Some(None),
+        Entry::Faulty => return None,
+        Entry::Given(table, _) => table,
+    };
+    let interval = span(
+        &table.interval,
+        "interval",
+        Duration::from_secs(5),
+        SHORTEST,
+        faults,
+    );
+    let qos = match table.qos.given() {
+        Some((0, _)) => Some(Qos::AtMostOnce),
+        Some((1, _)) => Some(Qos::AtLeastOnce),
+        Some((found, spot)) => {
+            faults.add(
+                spot,
+                format!("`qos` must be 0 or 1, found {found}"),
+                "ThingsBoard grants at most 1",
+            );
+            None
+        }
+        None => table.qos.is_absent().then_some(Qos::AtLeastOnce),
+    };
+    let payload = table
+        .payload
+        .or(Payload(Bytes::from_static(br#"{"temperature":21.5}"#)));
+    Some(Some(TelemetryPlan {
+        interval: interval?,
+        qos: qos?,
+        payload: payload?.0,
+    }))
+}
+
+/// Bounds and time limits.
+pub(super) fn limits(entry: &Entry<file::Limits>, faults: &Faults) -> Option<Limits> {
+    let limits = Limits::default();
+    let table = match entry {
+        Entry::Absent => return Some(limits),
+        Entry::Faulty => return None,
+        Entry::Given(table, _) => table,
+    };
+    let connect = span(
+        &table.connect_timeout,
+        "connect_timeout",
+        limits.connect_timeout,
+        MILLISECOND,
+        faults,
+    );
+    let answer = span(
+        &table.answer_timeout,
+        "answer_timeout",
+        limits.answer_timeout,
+        MILLISECOND,
+        faults,
+    );
+    let suback = span(
+        &table.suback_wait,
+        "suback_wait",
+        limits.suback_wait,
+        MILLISECOND,
+        faults,
+    );
+    let grace = span(&table.grace, "grace", limits.grace, Duration::ZERO, faults);
+    let keep_alive = table
+        .keep_alive
+        .or(Span(limits.keep_alive))
+        .map(|span| span.0);
+    if let Some((Span(found), spot)) = table.keep_alive.given()
+        && (found.subsec_nanos() != 0 || !(1..=65_535).contains(&found.as_secs()))
+    {
+        let title = "`keep_alive` must be whole seconds, from 1s to 65535s";
+        faults.add(spot, title, "MQTT counts it in 16 bits of seconds");
+    }
+    let in_flight = at_least_one(
+        &table.in_flight,
+        "in_flight",
+        limits.in_flight,
+        u32::MAX,
+        faults,
+    );
+    let workers = at_least_one(
+        &table.workers,
+        "workers",
+        limits.workers as u32,
+        1024,
+        faults,
+    );
+    Some(Limits {
+        connect_timeout: connect?,
+        answer_timeout: answer?,
+        coap_answer_timeout: match table.answer_timeout.given() {
+            Some((Span(given), _)) => *given,
+            None => limits.coap_answer_timeout,
+        },
+        suback_wait: suback?,
+        grace: grace?,
+        keep_alive: keep_alive?,
+        in_flight: in_flight?,
+        workers: workers? as usize,
+    })
+}
+
+fn span(
+    entry: &Entry<Span>,
+    key: &str,
+    default: Duration,
+    least: Duration,
+    faults: &Faults,
+) -> Option<Duration> {
+    let Span(found) = entry.or(Span(default))?;
+    if let (true, Some((_, spot))) = (found < least, entry.given()) {
+        let least = humantime::format_duration(least);
+        faults.add(spot, format!("`{key}` must be at least {least}"), "");
+        return None;
+    }
+    Some(found)
+}
+
+fn at_least_one(
+    entry: &Entry<u32>,
+    key: &str,
+    default: u32,
+    most: u32,
+    faults: &Faults,
+) -> Option<u32> {
+    let found = entry.or(default)?;
+    if let (false, Some((_, spot))) = ((1..=most).contains(&found), entry.given()) {
+        faults.add(
+            spot,
+            format!("`{key}` must be from 1 to {most}, found {found}"),
+            "",
+        );
+        return None;
+    }
+    Some(found)
+}
+
+/// What decides over the result.
+pub(super) fn thresholds(entry: &Entry<Conditions>, faults: &Faults) -> Option<Vec<Threshold>> {
+    let Conditions(conditions) = match entry {
+        Entry::Absent => return Some(Vec::new()),
+        Entry::Faulty => return None,
+        Entry::Given(conditions, _) => conditions,
+    };
+    let read = |(metric, condition, spot): &(String, _, Spot)| {
+        let condition: &super::super::leaf::Text = condition;
+        Threshold::parse(metric, condition.as_str())
+            .map_err(|why| faults.add(spot, format!("threshold {metric:?}: {why}"), ""))
+            .ok()
+    };
+    let read: Vec<_> = conditions.iter().map(read).collect();
+    read.into_iter().collect()
+}
+
+const ARRIVAL: &str = "[arrival] with stages = [{ duration = \"10s\", rate = 100 }]";
+
+const STAGES: &str = "stages = [{ duration = \"10s\", rate = 100 }]";
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+const SHORTEST: Duration = Duration::from_millis(10);
+
+const SLOWEST: f64 = 0.001;
+
+const FASTEST: f64 = 1e6;

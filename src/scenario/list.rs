@@ -1,0 +1,38 @@
+//! A plan's devices.
+
+use std::collections::BTreeSet;
+
+use super::plan::{CredentialsPlan, DeviceSource, Plan};
+use crate::inventory::{Inventory, ListError, ListOptions, generate, load_csv};
+
+impl Plan {
+    /// The columns of the list that cohorts' templates use, sorted.
+    pub fn wanted_columns(&self) -> Vec<String> {
+        let columns = self
+            .cohorts
+            .iter()
+            .flat_map(|cohort| match &cohort.credentials {
+                CredentialsPlan::Server => Vec::new(),
+                CredentialsPlan::AccessToken(template) => template.columns(),
+            });
+        columns.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// Loads the list, or makes the names up.
+    pub fn load_inventory(&self) -> Result<Inventory, ListError> {
+        match &self.devices {
+            DeviceSource::Generate(spec) => Ok(generate(spec)),
+            DeviceSource::List { path, name_column } => {
+                let keep = self.wanted_columns();
+                load_csv(
+                    path,
+                    &ListOptions {
+                        name_column,
+                        keep: &keep,
+                        keep_if_there: &[],
+                    },
+                )
+            }
+        }
+    }
+}
