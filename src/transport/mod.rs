@@ -1,1 +1,20 @@
-//! (to come)
+//! How a device's bytes travel: MQTT 3.1.1, HTTP/1.1 and CoAP, from the device's side.
+//!
+//! A [`Connection`] is opened with a [`Dial`], carries one [`Request`](crate::model::Request) at a
+//! time and gives back its [`Reply`](crate::model::Reply) with the two moments that latencies are
+//! made of. What went wrong is a [`Fault`] or [`OpenFault`]: a value, never a panic. Nothing here
+//! knows what a request means, retries one that may have been sent, or trusts a length that a
+//! peer announces. Everything runs on a `current_thread` runtime; futures are not `Send`.
+
+mod coap;
+mod connection;
+mod dial;
+mod fault;
+mod http;
+mod mqtt;
+mod scratch;
+
+pub use coap::CoapTiming;
+pub use connection::{Connection, Exchanged, Opened, Span};
+pub use dial::{Dial, probe};
+pub use fault::{Fault, OpenFault};

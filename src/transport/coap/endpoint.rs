@@ -1,0 +1,350 @@
+//! A device's CoAP socket: requests out until acknowledged, answers in, each taken once.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use coap_lite::MessageType;
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg32;
+use secrecy::ExposeSecret;
+use tokio::net::UdpSocket;
+use tokio::task::coop::consume_budget;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::model::{FaultKind, Request, Route, Status};
+use crate::transport::dial::Dial;
+use crate::transport::fault::io_kind;
+use crate::transport::{Exchanged, Fault, Span, scratch};
+
+use super::blocks::{Block, Joined, LARGEST};
+use super::message::{self, Incoming, Malformed, Post};
+use super::{CoapTiming, numbers};
+
+/// A socket that talks with one server.
+#[derive(Debug)]
+pub struct Endpoint {
+    socket: UdpSocket,
+    port: u16,
+    timing: CoapTiming,
+    answer_timeout: Duration,
+    random: Pcg32,
+    /// The last confirmable answers that were taken, by message id and token: their repetitions
+    /// are acknowledged again and not taken again.
+    taken: [Option<(u16, u32)>; 8],
+    next_taken: usize,
+}
+
+impl Endpoint {
+    /// Sends nothing yet.
+    pub(in crate::transport) fn new(socket: UdpSocket, dial: &Dial, ordinal: u32) -> Self {
+        let port = socket.local_addr().map_or(0, |local| local.port());
+        Self {
+            socket,
+            port,
+            timing: dial.coap,
+            answer_timeout: dial.answer_timeout,
+            random: Pcg32::seed_from_u64(u64::from(ordinal)),
+            taken: [None; 8],
+            next_taken: 0,
+        }
+    }
+
+    /// See [`Connection::exchange`](crate::transport::Connection::exchange).
+    ///
+    /// A request over 1,024 bytes goes in blocks; so does an answer when the server says so, and
+    /// then the rest of it must come within `answer_timeout`.
+    pub(in crate::transport) async fn exchange(
+        &mut self,
+        request: &Request,
+    ) -> Result<Exchanged, Fault> {
+        let Route::Resource { path } = &request.route else {
+            debug_assert!(false, "a CoAP endpoint was given a topic");
+            return Err(Fault::before(FaultKind::Io));
+        };
+        let post = Post::new(path.expose_secret(), &request.body).map_err(Fault::before)?;
+        self.take_in_what_is_there();
+        let mut sending = Sending::default();
+        let within = self.timing.exchange_timeout;
+        let conversation = self.conversation(&post, &request.body, &mut sending);
+        let (code, body, done) = timeout(within, conversation)
+            .await
+            .unwrap_or(Err(FaultKind::Timeout))
+            .map_err(|kind| sending.fault(kind))?;
+        let sent = sending.first.unwrap_or(done);
+        Ok(Exchanged::new(
+            Status::Coap(code),
+            body,
+            Span { sent, done },
+        ))
+    }
+
+    /// See [`Connection::idle_until`](crate::transport::Connection::idle_until).
+    pub(in crate::transport) async fn idle_until(&mut self, deadline: Instant) {
+        while Instant::now() < deadline {
+            match timeout_at(deadline, receive(&self.socket)).await {
+                Ok(Ok(Ok(stray))) => self.answer_stray(&stray),
+                // Garbage, and refusals of what was sent before: nothing that ends a socket's life.
+                Ok(_) => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// All requests and answers that make up one exchange: the code, the body, when it was whole.
+    async fn conversation(
+        &mut self,
+        post: &Post,
+        body: &[u8],
+        sending: &mut Sending,
+    ) -> Result<(u8, Bytes, Instant), FaultKind> {
+        let first = self.send_body(post, body, sending).await?;
+        let Some(mut joined) = Joined::start(&first)? else {
+            return Ok((first.code, first.payload, Instant::now()));
+        };
+        let by = Instant::now() + self.answer_timeout;
+        while let Some(block) = joined.wanted() {
+            let (id, token) = self.numbers();
+            let datagram = post.datagram(id, token, &[], None, Some(block));
+            let round = self.round(&datagram, id, token, sending);
+            let answer = timeout_at(by, round)
+                .await
+                .map_err(|_| FaultKind::Timeout)??;
+            joined.add(&answer)?;
+        }
+        Ok((first.code, joined.finish(), Instant::now()))
+    }
+
+    /// Sends the body, in blocks if it is long, and returns the answer to the last of them.
+    async fn send_body(
+        &mut self,
+        post: &Post,
+        body: &[u8],
+        sending: &mut Sending,
+    ) -> Result<Incoming, FaultKind> {
+        let in_blocks = body.len() > 16 << LARGEST;
+        let (mut offset, mut exponent) = (0, LARGEST);
+        loop {
+            let rest = &body[offset..];
+            let chunk = &rest[..rest.len().min(16 << exponent)];
+            let more = chunk.len() < rest.len();
+            let block = in_blocks.then(|| Block::at(offset, exponent, more));
+            let (id, token) = self.numbers();
+            let datagram = post.datagram(id, token, chunk, block, None);
+            let answer = self.round(&datagram, id, token, sending).await?;
+            if !more || answer.code != CONTINUE {
+                return Ok(answer);
+            }
+            offset += chunk.len();
+            // The server may ask for smaller blocks, never for larger ones (section 2.3).
+            exponent = answer.block1.map_or(exponent, |b| b.exponent.min(exponent));
+        }
+    }
+
+    /// One confirmable request until its answer (RFC 7252, sections 4.2 and 5.2).
+    ///
+    /// Unacknowledged, it is sent again by the rules and given up after the last wait; once
+    /// acknowledged, the answer has `answer_timeout` to come.
+    async fn round(
+        &mut self,
+        datagram: &[u8],
+        id: u16,
+        token: u32,
+        sending: &mut Sending,
+    ) -> Result<Incoming, FaultKind> {
+        let stretch = self
+            .random
+            .random_range(1.0..=self.timing.random_factor.max(1.0));
+        let mut patience = self.timing.ack_timeout.mul_f64(stretch);
+        let mut again = self.timing.max_retransmit;
+        let mut acknowledged = false;
+        sending.transmit(&self.socket, datagram).await?;
+        let mut deadline = Instant::now() + patience;
+        loop {
+            // Asked each time: a flood of strays must not keep the clock from being looked at.
+            let heard = if Instant::now() < deadline {
+                timeout_at(deadline, receive(&self.socket)).await.ok()
+            } else {
+                None
+            };
+            match heard {
+                Some(heard) => match self.sort(heard?, id, token)? {
+                    Sorted::Answer(answer) => return Ok(answer),
+                    Sorted::Acknowledged if !acknowledged => {
+                        acknowledged = true;
+                        deadline = Instant::now() + self.answer_timeout;
+                    }
+                    Sorted::Acknowledged | Sorted::Stray => {}
+                },
+                None if acknowledged || again == 0 => return Err(FaultKind::Timeout),
+                None => {
+                    again -= 1;
+                    patience *= 2;
+                    sending.transmit(&self.socket, datagram).await?;
+                    deadline = Instant::now() + patience;
+                }
+            }
+        }
+    }
+
+    /// Decides what a datagram means for the request that waits.
+    ///
+    /// Garbage is ignored, unless it poses as the acknowledgement of this request; so is an
+    /// acknowledgement that carries another request's token.
+    fn sort(
+        &mut self,
+        heard: Result<Incoming, Malformed>,
+        id: u16,
+        token: u32,
+    ) -> Result<Sorted, FaultKind> {
+        let incoming = match heard {
+            Ok(incoming) => incoming,
+            Err(malformed) if malformed.acknowledges == Some(id) => {
+                return Err(FaultKind::MalformedPacket);
+            }
+            Err(_) => return Ok(Sorted::Stray),
+        };
+        let ours = incoming.is_response() && incoming.token == Some(token);
+        match incoming.kind {
+            MessageType::Reset if incoming.id == id => return Err(FaultKind::CoapReset),
+            MessageType::Acknowledgement if incoming.id == id => {
+                if incoming.code == 0 {
+                    return Ok(Sorted::Acknowledged);
+                }
+                if !incoming.is_response() {
+                    return Err(FaultKind::MalformedPacket);
+                }
+                if ours {
+                    return Ok(Sorted::Answer(incoming));
+                }
+            }
+            // An answer without an acknowledgement before it acknowledges the request as well.
+            MessageType::Confirmable if ours => {
+                self.reply(message::acknowledgement(incoming.id));
+                self.taken[self.next_taken] = Some((incoming.id, token));
+                self.next_taken = (self.next_taken + 1) % self.taken.len();
+                return Ok(Sorted::Answer(incoming));
+            }
+            MessageType::NonConfirmable if ours => return Ok(Sorted::Answer(incoming)),
+            _ => self.answer_stray(&incoming),
+        }
+        Ok(Sorted::Stray)
+    }
+
+    /// What is owed to a message that belongs to no waiting request: an acknowledgement if it was
+    /// taken before, a reset if it asks for confirmation, else nothing.
+    fn answer_stray(&mut self, stray: &Incoming) {
+        if stray.kind != MessageType::Confirmable {
+            return;
+        }
+        let known = stray
+            .token
+            .is_some_and(|token| self.taken.contains(&Some((stray.id, token))));
+        self.reply(if known {
+            message::acknowledgement(stray.id)
+        } else {
+            message::reset(stray.id)
+        });
+    }
+
+    /// Sends an empty message if the kernel takes it at once; the server will else ask again.
+    fn reply(&self, message: [u8; 4]) {
+        let _ = self.socket.try_send(&message);
+    }
+
+    /// Deals with what came since the last exchange, refusals included, so that nothing old is
+    /// taken for an effect of the next request.
+    fn take_in_what_is_there(&mut self) {
+        for _ in 0..STRAYS_BEFORE {
+            match try_receive(&self.socket) {
+                Ok(Ok(stray)) => self.answer_stray(&stray),
+                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => break,
+                Ok(Err(_)) | Err(_) => {}
+            }
+        }
+        let _ = self.socket.take_error();
+    }
+
+    fn numbers(&self) -> (u16, u32) {
+        (numbers::message_id(self.port), numbers::token())
+    }
+}
+
+/// Asks whether anybody refuses: see [`probe`](crate::transport::probe).
+pub(in crate::transport) async fn ping(socket: &UdpSocket) -> Result<(), FaultKind> {
+    let port = socket.local_addr().map_or(0, |local| local.port());
+    let datagram = message::ping(numbers::message_id(port));
+    for wait in PING_WAITS {
+        socket.send(&datagram).await.map_err(|e| io_kind(&e))?;
+        if let Ok(heard) = timeout(wait, receive(socket)).await {
+            return heard.map(drop);
+        }
+    }
+    Ok(())
+}
+
+/// What a datagram means for the request that waits.
+enum Sorted {
+    Answer(Incoming),
+    Acknowledged,
+    Stray,
+}
+
+/// What went out so far in one exchange.
+#[derive(Default)]
+struct Sending {
+    first: Option<Instant>,
+    datagrams: u32,
+}
+
+impl Sending {
+    async fn transmit(&mut self, socket: &UdpSocket, datagram: &[u8]) -> Result<(), FaultKind> {
+        let now = Instant::now();
+        self.first.get_or_insert(now);
+        socket.send(datagram).await.map_err(|e| io_kind(&e))?;
+        self.datagrams += 1;
+        Ok(())
+    }
+
+    /// A refusal is the answer to a datagram that nobody received; of several, one may have been.
+    fn fault(&self, kind: FaultKind) -> Fault {
+        let sent = match self.datagrams {
+            0 => false,
+            1 => kind != FaultKind::ConnectionRefused,
+            _ => true,
+        };
+        Fault { kind, sent }
+    }
+}
+
+async fn receive(socket: &UdpSocket) -> Result<Result<Incoming, Malformed>, FaultKind> {
+    loop {
+        consume_budget().await;
+        socket.readable().await.map_err(|e| io_kind(&e))?;
+        match try_receive(socket) {
+            Ok(heard) => return Ok(heard),
+            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(e) => return Err(io_kind(&e)),
+        }
+    }
+}
+
+fn try_receive(socket: &UdpSocket) -> std::io::Result<Result<Incoming, Malformed>> {
+    scratch::lend(|buffer| {
+        socket
+            .try_recv(buffer)
+            .map(|length| message::decode(&buffer[..length]))
+    })
+}
+
+/// 2.31 Continue: go on with the next block.
+const CONTINUE: u8 = 0x5f;
+
+/// Datagrams that are looked at before an exchange; more than that is a flood.
+const STRAYS_BEFORE: usize = 64;
+
+/// How long each ping of a probe waits: 2 s in all.
+const PING_WAITS: [Duration; 3] = [
+    Duration::from_millis(300),
+    Duration::from_millis(700),
+    Duration::from_secs(1),
+];

@@ -1,0 +1,171 @@
+//! One device's way to its server, whatever the protocol.
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use crate::model::{Login, Phase, Reply, Request, Status, TransportKind};
+
+use super::dial::{Dial, tcp, udp};
+use super::{Fault, OpenFault, coap, http, mqtt};
+
+/// An open way to the server. Boxed inside: moving it is cheap.
+#[derive(Debug)]
+pub enum Connection {
+    /// An MQTT session after CONNACK.
+    Mqtt(Box<mqtt::Session>),
+    /// An HTTP connection that may be kept alive.
+    Http(Box<http::Client>),
+    /// A UDP socket that talks CoAP with one server.
+    Coap(Box<coap::Endpoint>),
+}
+
+/// The two moments of a step, by the clock of the runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Right before the first byte was handed to the kernel.
+    pub sent: Instant,
+    /// Right after the answer was read.
+    pub done: Instant,
+}
+
+/// An opened connection and how long its steps took.
+#[derive(Debug)]
+pub struct Opened {
+    /// Ready for an exchange.
+    pub connection: Connection,
+    /// The TCP handshake; `None` for CoAP.
+    pub tcp: Option<Span>,
+    /// CONNECT to CONNACK; `None` but for MQTT.
+    pub mqtt: Option<Span>,
+}
+
+/// A request that was answered.
+#[derive(Debug)]
+pub struct Exchanged {
+    /// The server's answer, whatever it says.
+    pub reply: Reply,
+    /// From the request to its answer.
+    pub span: Span,
+}
+
+impl Exchanged {
+    pub(super) fn new(status: Status, body: Bytes, span: Span) -> Self {
+        Self {
+            reply: Reply { status, body },
+            span,
+        }
+    }
+}
+
+impl Connection {
+    /// Opens a connection: TCP, and for MQTT a clean session.
+    ///
+    /// `ordinal` picks the source address (`sources[ordinal % len]`) and seeds CoAP's waiting
+    /// times. Transports without a login ignore `login`.
+    pub async fn open(dial: &Dial, login: &Login, ordinal: u32) -> Result<Opened, OpenFault> {
+        let source = dial.source(ordinal);
+        let at_socket = |kind| OpenFault {
+            phase: Phase::TcpConnect,
+            kind,
+            tcp: None,
+        };
+        if dial.kind == TransportKind::Coap {
+            let socket = udp(dial.addr, source).map_err(at_socket)?;
+            let endpoint = coap::Endpoint::new(socket, dial, ordinal);
+            return Ok(Opened {
+                connection: Self::Coap(Box::new(endpoint)),
+                tcp: None,
+                mqtt: None,
+            });
+        }
+        let (stream, tcp) = tcp(dial.addr, source, dial.connect_timeout)
+            .await
+            .map_err(at_socket)?;
+        let (connection, mqtt) = if dial.kind == TransportKind::Http {
+            let client = http::Client::new(stream, dial, source).await;
+            (Self::Http(Box::new(client)), None)
+        } else {
+            let (session, span) =
+                mqtt::Session::open(stream, dial, login)
+                    .await
+                    .map_err(|kind| OpenFault {
+                        phase: Phase::MqttConnect,
+                        kind,
+                        tcp: Some(tcp),
+                    })?;
+            (Self::Mqtt(session), Some(span))
+        };
+        Ok(Opened {
+            connection,
+            tcp: Some(tcp),
+            mqtt,
+        })
+    }
+
+    /// Sends a request and waits for its answer, whatever its status.
+    ///
+    /// The request's route must be of the connection's kind. After a fault other than
+    /// [`Timeout`](crate::model::FaultKind::Timeout) an MQTT session is over. An HTTP client whose
+    /// server closed the connection in the meantime opens a new one before it sends; that
+    /// handshake is in no span. Nothing that may have been sent is sent again, except for CoAP's
+    /// retransmissions, which a server knows by their message id.
+    pub async fn exchange(&mut self, request: &Request) -> Result<Exchanged, Fault> {
+        match self {
+            Self::Mqtt(session) => session.exchange(request).await,
+            Self::Http(client) => client.exchange(request).await,
+            Self::Coap(endpoint) => endpoint.exchange(request).await,
+        }
+    }
+
+    /// Keeps the session alive until the deadline and takes in what the server sends.
+    ///
+    /// Ends early only when an MQTT session is over. Cancel-safe: it can be dropped at any moment
+    /// and called again.
+    pub async fn idle_until(&mut self, deadline: Instant) -> Result<(), Fault> {
+        match self {
+            Self::Mqtt(session) => session.idle_until(deadline).await,
+            Self::Http(client) => {
+                client.idle_until(deadline).await;
+                Ok(())
+            }
+            Self::Coap(endpoint) => {
+                endpoint.idle_until(deadline).await;
+                Ok(())
+            }
+        }
+    }
+
+    /// Says good-bye where the protocol has a word for it. Takes at most one second.
+    pub async fn close(self) {
+        match self {
+            Self::Mqtt(session) => session.close().await,
+            // Their server learns of it by the FIN, or not at all.
+            Self::Http(_) | Self::Coap(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_device_stays_small() {
+        let (mqtt, http, coap) = (
+            size_of::<mqtt::Session>(),
+            size_of::<http::Client>(),
+            size_of::<coap::Endpoint>(),
+        );
+        println!("session {mqtt} B, client {http} B, endpoint {coap} B");
+        assert!(size_of::<Connection>() <= 16);
+        assert!(mqtt <= 256 && coap <= 256, "{mqtt} {coap}");
+        // An engine holds one of these futures for each idle device.
+        let mut connection = None::<Connection>;
+        let idle = async {
+            let connection = connection.as_mut().expect("is not polled");
+            connection.idle_until(Instant::now()).await
+        };
+        println!("idle future {} B", size_of_val(&idle));
+        assert!(size_of_val(&idle) <= 1024, "{}", size_of_val(&idle));
+    }
+}

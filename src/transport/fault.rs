@@ -1,0 +1,85 @@
+//! What can go wrong on the way, as values: from the kernel's error numbers to stable words.
+
+use std::io;
+
+use nix::errno::Errno;
+
+use crate::model::{FaultKind, Phase};
+
+use super::Span;
+
+/// Why a connection could not be opened. Nothing of any request was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenFault {
+    /// `TcpConnect` (also for a UDP socket that could not be made) or `MqttConnect`.
+    pub phase: Phase,
+    /// What went wrong.
+    pub kind: FaultKind,
+    /// The TCP handshake, when it succeeded.
+    pub tcp: Option<Span>,
+}
+
+/// Why an exchange has no reply, or why an idle session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What went wrong.
+    pub kind: FaultKind,
+    /// Whether any byte of the request itself may have reached the peer. `true` in doubt.
+    pub sent: bool,
+}
+
+impl Fault {
+    /// A fault that struck before the first byte of a request.
+    pub(super) fn before(kind: FaultKind) -> Self {
+        Self { kind, sent: false }
+    }
+}
+
+/// The kind of an I/O error, by its number.
+pub(super) fn io_kind(error: &io::Error) -> FaultKind {
+    match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::ECONNREFUSED) => FaultKind::ConnectionRefused,
+        Some(Errno::ETIMEDOUT) => FaultKind::Timeout,
+        Some(Errno::EHOSTUNREACH | Errno::ENETUNREACH | Errno::ENETDOWN | Errno::EHOSTDOWN) => {
+            FaultKind::Unreachable
+        }
+        Some(Errno::ECONNRESET | Errno::ECONNABORTED | Errno::EPIPE | Errno::ENOTCONN) => {
+            FaultKind::ConnectionReset
+        }
+        Some(Errno::EMFILE | Errno::ENFILE) => FaultKind::LocalFilesExhausted,
+        Some(Errno::EADDRNOTAVAIL | Errno::EADDRINUSE) => FaultKind::LocalPortsExhausted,
+        Some(_) => FaultKind::Io,
+        None => match error.kind() {
+            io::ErrorKind::UnexpectedEof => FaultKind::ConnectionClosed,
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+                FaultKind::ConnectionReset
+            }
+            _ => FaultKind::Io,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_error_number_has_its_word() {
+        let cases = [
+            (Errno::ECONNREFUSED, FaultKind::ConnectionRefused),
+            (Errno::ETIMEDOUT, FaultKind::Timeout),
+            (Errno::EHOSTUNREACH, FaultKind::Unreachable),
+            (Errno::ENETUNREACH, FaultKind::Unreachable),
+            (Errno::ECONNRESET, FaultKind::ConnectionReset),
+            (Errno::EPIPE, FaultKind::ConnectionReset),
+            (Errno::EMFILE, FaultKind::LocalFilesExhausted),
+            (Errno::ENFILE, FaultKind::LocalFilesExhausted),
+            (Errno::EADDRNOTAVAIL, FaultKind::LocalPortsExhausted),
+            (Errno::EADDRINUSE, FaultKind::LocalPortsExhausted),
+            (Errno::EACCES, FaultKind::Io),
+        ];
+        for (errno, kind) in cases {
+            assert_eq!(io_kind(&io::Error::from_raw_os_error(errno as i32)), kind);
+        }
+    }
+}
