@@ -17,6 +17,8 @@ use crate::model::{Cause, Credentials, DeviceIx, Outcome};
 pub struct Fate {
     /// Exactly one for each device.
     pub outcome: Outcome,
+    /// The type received, else the one asked for, as the server's API spells it.
+    pub credentials_type: &'static str,
     /// What went wrong first; for a provisioned device, what went wrong after that.
     pub cause: Option<Cause>,
     /// Provision requests that the device began.
@@ -123,35 +125,26 @@ struct Writer {
 impl Writer {
     fn run(&mut self) -> Result<(), LedgerError> {
         let mut unsynced_since: Option<Instant> = None;
-        while let Some(record) = self.next(unsynced_since.is_some())? {
-            let Some(record) = record else {
+        loop {
+            let overdue = unsynced_since.is_some_and(|since| since.elapsed() >= SYNC_EVERY);
+            if overdue || (unsynced_since.is_some() && self.inbox.is_empty()) {
+                self.file.sync().map_err(|e| self.failed(e))?;
                 unsynced_since = None;
-                continue;
+            }
+            let Some(record) = self.inbox.blocking_recv() else {
+                break;
             };
             match record.entry {
                 Entry::Provisioned(credentials) => {
                     self.file
                         .write(&record.name, &credentials)
                         .map_err(|e| self.failed(e.into()))?;
-                    let since = *unsynced_since.get_or_insert_with(Instant::now);
-                    if since.elapsed() >= SYNC_EVERY {
-                        self.file.sync().map_err(|e| self.failed(e))?;
-                        unsynced_since = None;
-                    }
+                    unsynced_since.get_or_insert_with(Instant::now);
                 }
                 Entry::Ended(fate) => self.end(&record.name, record.device, fate)?,
             }
         }
         self.file.sync().map_err(|e| self.failed(e))
-    }
-
-    /// The next record; `Some(None)` when the inbox ran empty and the file was synced instead.
-    fn next(&mut self, unsynced: bool) -> Result<Option<Option<Record>>, LedgerError> {
-        if unsynced && self.inbox.is_empty() {
-            self.file.sync().map_err(|e| self.failed(e))?;
-            return Ok(Some(None));
-        }
-        Ok(self.inbox.blocking_recv().map(Some))
     }
 
     fn end(&mut self, name: &str, device: DeviceIx, fate: Fate) -> Result<(), LedgerError> {
@@ -197,6 +190,7 @@ mod tests {
     fn fate(outcome: Outcome) -> Fate {
         Fate {
             outcome,
+            credentials_type: "ACCESS_TOKEN",
             cause: None,
             attempts: 1,
             time_to_provision: None,
