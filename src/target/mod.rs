@@ -1,1 +1,32 @@
-//! (to come)
+//! The embedded server: what a ThingsBoard-compatible platform does on the wire, on one's own
+//! machine, for MQTT 3.1 and 3.1.1, HTTP/1.1 and CoAP.
+//!
+//! It is an independent witness: it shares no line with `dialect` or `transport`, so that a
+//! mistake on one side cannot cancel out on the other. Both are held to `fixtures/wire/`, and the
+//! target also to clients that are not ours. It refuses to be a platform: no rules, no storage of
+//! telemetry (only counts), no administration. Behaviour follows ThingsBoard 4.2; where releases
+//! differ, `TargetConfig` has a switch.
+
+mod answer;
+mod attributes;
+mod backend;
+mod coap;
+mod config;
+mod counts;
+mod credentials;
+mod faults;
+mod gson;
+mod http;
+mod mqtt;
+mod pending;
+mod protobuf;
+mod registry;
+mod request;
+mod rules;
+mod server;
+mod telemetry;
+
+pub use config::{Limits, Listed, Profile, Repeat, TargetConfig, TargetError};
+pub use counts::Counts;
+pub use credentials::{client_and_user_id, sha3_hex, trim_certificate};
+pub use server::{DeviceView, Target};

@@ -1,0 +1,110 @@
+//! Client attributes as a device sent them, bounded, and the answers to attribute requests. The
+//! target has no shared attributes: nobody administers it.
+
+use serde_json::{Map, Value};
+
+/// One device's client attributes.
+#[derive(Default)]
+pub(super) struct Attributes {
+    values: Map<String, Value>,
+    bytes: usize,
+}
+
+impl Attributes {
+    /// Takes new values in; what would exceed `BYTES` per device is not kept.
+    pub(super) fn merge(&mut self, values: Map<String, Value>) {
+        for (key, value) in values {
+            let size = |value: &Value| key.len() + value.to_string().len();
+            let before = self.values.get(&key).map_or(0, size);
+            let after = self.bytes - before + size(&value);
+            if after <= BYTES {
+                self.bytes = after;
+                self.values.insert(key, value);
+            }
+        }
+    }
+}
+
+/// What an attribute request asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Asked {
+    /// Names of client attributes, comma-separated.
+    pub(super) client: Option<String>,
+    /// Names of shared attributes, comma-separated.
+    pub(super) shared: Option<String>,
+}
+
+impl Asked {
+    /// The answer; an empty scope is left out.
+    pub(super) fn answer(&self, held: Option<&Attributes>) -> Map<String, Value> {
+        let mut answer = Map::new();
+        // Naming only shared attributes asks for no client ones.
+        let wanted = match (&self.client, &self.shared) {
+            (None, Some(_)) => return answer,
+            (client, _) => client
+                .as_deref()
+                .map(|names| names.split(',').map(str::trim)),
+        };
+        let Some(held) = held else {
+            return answer;
+        };
+        let client: Map<String, Value> = match wanted {
+            None => held.values.clone(),
+            Some(names) => names
+                .filter_map(|name| Some((name.to_owned(), held.values.get(name)?.clone())))
+                .collect(),
+        };
+        if !client.is_empty() {
+            answer.insert("client".to_owned(), Value::Object(client));
+        }
+        answer
+    }
+}
+
+/// The most that is kept for one device.
+const BYTES: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held() -> Attributes {
+        let mut held = Attributes::default();
+        let values = serde_json::json!({"a": 1, "b": "x"});
+        held.merge(values.as_object().unwrap().clone());
+        held
+    }
+
+    #[test]
+    fn answers_what_is_asked_for_and_known() {
+        let asked = |client: Option<&str>, shared: Option<&str>| {
+            let asked = Asked {
+                client: client.map(Into::into),
+                shared: shared.map(Into::into),
+            };
+            Value::Object(asked.answer(Some(&held()))).to_string()
+        };
+        assert_eq!(asked(None, None), r#"{"client":{"a":1,"b":"x"}}"#);
+        assert_eq!(asked(Some("b,c"), None), r#"{"client":{"b":"x"}}"#);
+        assert_eq!(asked(Some("c"), Some("d")), "{}");
+        assert_eq!(asked(None, Some("a")), "{}");
+    }
+
+    #[test]
+    fn keeps_no_more_than_its_bound() {
+        let mut held = Attributes::default();
+        for n in 0..1_000 {
+            let mut values = Map::new();
+            values.insert(format!("key-{n}"), Value::from("x".repeat(100)));
+            held.merge(values);
+        }
+        assert!(held.bytes <= BYTES);
+        assert!(held.values.len() < 100);
+        // A value that replaces another does not count twice.
+        let before = held.bytes;
+        let mut same = Map::new();
+        same.insert("key-0".to_owned(), Value::from("y".repeat(100)));
+        held.merge(same);
+        assert_eq!(held.bytes, before);
+    }
+}

@@ -1,0 +1,140 @@
+//! What the three transports share: the devices, the rules, the faults and the counts. Every call
+//! returns at once; how long an answer is held back is part of the answer, and waiting is the
+//! transport's business.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::answer::Answer;
+use super::attributes::Asked;
+use super::config::{TargetConfig, TargetError};
+use super::counts::{Tally, add, bump};
+use super::credentials::Stored;
+use super::faults::{Dice, Fate};
+use super::registry::{Device, Registry, Taken};
+use super::request::Request;
+use super::rules::{Rules, drawn_token};
+use super::telemetry::{Bad, Reading, attributes, telemetry};
+
+/// The shared side of a target.
+pub(super) struct Backend {
+    pub(super) config: TargetConfig,
+    pub(super) registry: Registry,
+    pub(super) tally: Tally,
+    dice: Dice,
+    serial: AtomicU64,
+}
+
+/// What a transport does about a provision request.
+pub(super) enum Decision {
+    /// Answer, after this long.
+    Answer(Answer, Duration),
+    /// The core gives no answer: show the transport's error after this long.
+    Error(Duration),
+    /// Say nothing and keep the connection.
+    Silence,
+    /// Close the connection and say nothing.
+    Disconnect,
+}
+
+impl Backend {
+    /// Lists the devices; fails if the list contradicts itself.
+    pub(super) fn new(mut config: TargetConfig) -> Result<Arc<Self>, TargetError> {
+        if !Dice::fair(&config.faults) {
+            return Err(TargetError::FaultShares);
+        }
+        let registry = Registry::new();
+        for listed in std::mem::take(&mut config.devices) {
+            let credentials = match listed.token {
+                Some(token) => Stored::AccessToken(token.into()),
+                None => drawn_token(config.seed, &listed.name),
+            };
+            let device = Device::new(&listed.name, credentials, false, false);
+            registry.create(device).map_err(|taken| match taken {
+                Taken::Name => TargetError::DuplicateName(listed.name.clone()),
+                Taken::Credentials => TargetError::DuplicateToken(listed.name.clone()),
+            })?;
+        }
+        Ok(Arc::new(Self {
+            dice: Dice::new(config.faults, config.seed),
+            registry,
+            tally: Tally::default(),
+            serial: AtomicU64::new(0),
+            config,
+        }))
+    }
+
+    /// Decides on a provision request, and carries it out.
+    pub(super) fn provision(&self, request: &Request) -> Decision {
+        bump(&self.tally.provision_requests);
+        let delay = self.config.faults.delay;
+        let fate = self.dice.fate(&request.name);
+        match fate {
+            Fate::Disconnected => {
+                bump(&self.tally.faults_disconnected);
+                return Decision::Disconnect;
+            }
+            Fate::Refused => {
+                bump(&self.tally.faults_refused);
+                bump(&self.tally.refused);
+                return Decision::Answer(Answer::Failure, delay);
+            }
+            Fate::Lost => bump(&self.tally.faults_lost),
+            Fate::Served => {}
+        }
+        let rules = Rules {
+            profile: &self.config.profile,
+            repeat: self.config.repeat_provisioning,
+            registry: &self.registry,
+            seed: self.config.seed,
+            serial: self.serial.fetch_add(1, Relaxed),
+        };
+        let answer = rules.decide(request);
+        match &answer {
+            Some(answer) if answer.is_success() => bump(&self.tally.provisioned),
+            Some(_) => bump(&self.tally.refused),
+            None => bump(&self.tally.core_timeouts),
+        }
+        match (fate, answer) {
+            (Fate::Lost, _) => Decision::Silence,
+            (_, Some(answer)) => Decision::Answer(answer, delay),
+            (_, None) => Decision::Error(self.config.core_timeout),
+        }
+    }
+
+    /// Takes a telemetry message in.
+    pub(super) fn telemetry(&self, device: &Device, payload: &[u8]) -> Result<Reading, Bad> {
+        let reading = self.judged(telemetry(payload))?;
+        if let Reading::Points(points) = reading {
+            device.telemetry_messages.fetch_add(1, Relaxed);
+            bump(&self.tally.telemetry_messages);
+            add(&self.tally.telemetry_points, points);
+        }
+        Ok(reading)
+    }
+
+    /// Takes client attributes in.
+    pub(super) fn attributes(&self, device: &Device, payload: &[u8]) -> Result<(), Bad> {
+        let values = self.judged(attributes(payload))?;
+        bump(&self.tally.attribute_messages);
+        let mut live = device.live();
+        live.attributes.get_or_insert_default().merge(values);
+        Ok(())
+    }
+
+    /// Answers an attribute request; empty if nothing is known.
+    pub(super) fn asked(device: &Device, asked: &Asked) -> Map<String, Value> {
+        asked.answer(device.live().attributes.as_deref())
+    }
+
+    /// Counts a payload that was not accepted.
+    pub(super) fn judged<T>(&self, judgement: Result<T, Bad>) -> Result<T, Bad> {
+        if judgement.is_err() {
+            bump(&self.tally.bad_payloads);
+        }
+        judgement
+    }
+}

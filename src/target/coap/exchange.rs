@@ -1,0 +1,280 @@
+//! The message layer (RFC 7252, section 4) as a state machine without a socket: answers repeated
+//! requests from memory, acknowledges slow ones, and repeats its own confirmable answers until
+//! they are acknowledged.
+//!
+//! An exchange is known by peer, message id and the datagram's digest: another device on a re-used
+//! port is never answered with its predecessor's credentials.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::blockwise::Blockwise;
+use super::message::{Answer, Carriage, Incoming, Request, empty_ack, read, reset, write};
+use super::resource::{Outcome, Resources};
+use crate::target::counts::bump;
+use crate::target::pending::Ticket;
+
+/// A datagram to be sent.
+pub(super) type Outgoing = (SocketAddr, Vec<u8>);
+
+/// Peer and message id.
+type Key = (SocketAddr, u16);
+
+/// Everything that is remembered.
+pub(super) struct Exchanges {
+    resources: Resources,
+    blocks: Blockwise,
+    hasher: RandomState,
+    known: HashMap<Key, Known>,
+    /// The known ones by age.
+    order: VecDeque<(Instant, Key, u64)>,
+    unacknowledged: HashMap<Key, Unacknowledged>,
+    later: BTreeMap<(Instant, u64), Later>,
+    serial: u64,
+    out: Vec<Outgoing>,
+}
+
+/// A request that was seen.
+struct Known {
+    digest: u64,
+    acknowledged: bool,
+    /// The datagram that answered it.
+    answer: Option<Box<[u8]>>,
+}
+
+/// A confirmable answer under way.
+struct Unacknowledged {
+    datagram: Box<[u8]>,
+    repeats: u32,
+    wait: Duration,
+}
+
+enum Later {
+    Acknowledge(Key, u64),
+    Answer(Box<Waiting>),
+    Repeat(Key),
+}
+
+/// A request whose answer is known but not due.
+struct Waiting {
+    peer: SocketAddr,
+    digest: u64,
+    request: Request,
+    answer: Answer,
+    _place: Option<Ticket>,
+}
+
+impl Exchanges {
+    pub(super) fn new(resources: Resources) -> Self {
+        Self {
+            resources,
+            blocks: Blockwise::default(),
+            hasher: RandomState::new(),
+            known: HashMap::new(),
+            order: VecDeque::new(),
+            unacknowledged: HashMap::new(),
+            later: BTreeMap::new(),
+            serial: 0,
+            out: Vec::new(),
+        }
+    }
+
+    /// Takes a datagram.
+    pub(super) fn take(&mut self, peer: SocketAddr, datagram: &[u8], now: Instant) {
+        match read(datagram) {
+            Incoming::Request(request) => {
+                let digest = self.hasher.hash_one(datagram);
+                self.request(peer, request, digest, now);
+            }
+            Incoming::Settled(id) => {
+                self.unacknowledged.remove(&(peer, id));
+            }
+            Incoming::Reset(id) => self.out.push((peer, reset(id))),
+            Incoming::Noise => {}
+        }
+    }
+
+    /// What is to be sent now.
+    pub(super) fn drain(&mut self) -> std::vec::Drain<'_, Outgoing> {
+        self.out.drain(..)
+    }
+
+    /// When `tick` has something to do.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.later.first_key_value().map(|((due, _), _)| *due)
+    }
+
+    /// Does what is due by now.
+    pub(super) fn tick(&mut self, now: Instant) {
+        while let Some(first) = self.later.first_entry().filter(|e| e.key().0 <= now) {
+            match first.remove() {
+                Later::Acknowledge(key, digest) => self.acknowledge(key, digest),
+                Later::Answer(waiting) => {
+                    let Waiting {
+                        peer,
+                        digest,
+                        request,
+                        answer,
+                        ..
+                    } = *waiting;
+                    self.deliver(peer, &request, answer, digest, now);
+                }
+                Later::Repeat(key) => self.repeat(key, now),
+            }
+        }
+    }
+
+    fn request(&mut self, peer: SocketAddr, mut request: Request, digest: u64, now: Instant) {
+        let key = (peer, request.id);
+        let tally = &self.resources.backend.tally;
+        if let Some(known) = self.known.get(&key).filter(|known| known.digest == digest) {
+            bump(&tally.coap_repeats);
+            if let Some(answer) = &known.answer {
+                self.out.push((peer, answer.to_vec()));
+            } else if known.acknowledged {
+                self.out.push((peer, empty_ack(request.id)));
+            }
+            return;
+        }
+        bump(&tally.coap_requests);
+        self.remember(key, digest, now);
+        let outcome = match self.blocks.join(peer, &mut request, now) {
+            Ok(()) => self.resources.answer(&request),
+            Err(piece) => return self.send(peer, &request, &piece, digest, now),
+        };
+        match outcome {
+            Outcome::Now(answer) => self.deliver(peer, &request, answer, digest, now),
+            Outcome::Later(answer, delay, place) => {
+                if request.confirmable && delay > PIGGYBACK {
+                    self.put_off(now + PIGGYBACK, Later::Acknowledge(key, digest));
+                }
+                let waiting = Later::Answer(Box::new(Waiting {
+                    peer,
+                    digest,
+                    request,
+                    answer,
+                    _place: place,
+                }));
+                self.put_off(now + delay, waiting);
+            }
+            Outcome::Never if request.confirmable => {
+                self.put_off(now + PIGGYBACK, Later::Acknowledge(key, digest));
+            }
+            Outcome::Never | Outcome::Silence => {}
+        }
+    }
+
+    fn deliver(
+        &mut self,
+        peer: SocketAddr,
+        request: &Request,
+        answer: Answer,
+        digest: u64,
+        now: Instant,
+    ) {
+        let answer = self.blocks.split(peer, request, answer, now);
+        self.send(peer, request, &answer, digest, now);
+    }
+
+    fn send(
+        &mut self,
+        peer: SocketAddr,
+        request: &Request,
+        answer: &Answer,
+        digest: u64,
+        now: Instant,
+    ) {
+        let key = (peer, request.id);
+        let mut known = self.known.get_mut(&key).filter(|k| k.digest == digest);
+        let acknowledged = known.as_ref().is_some_and(|known| known.acknowledged);
+        let (carriage, id) = if !request.confirmable {
+            (Carriage::NonConfirmable, request.id ^ OURS)
+        } else if answer.separate || acknowledged {
+            (Carriage::Confirmable, request.id ^ OURS)
+        } else {
+            (Carriage::Acknowledgement, request.id)
+        };
+        let datagram = write(carriage, id, &request.token, answer);
+        if let Some(known) = &mut known {
+            known.answer = Some(datagram.as_slice().into());
+        }
+        let room = self.unacknowledged.len() < self.resources.backend.config.limits.coap_exchanges;
+        if carriage == Carriage::Confirmable && room {
+            // Between ACK_TIMEOUT and ACK_TIMEOUT * ACK_RANDOM_FACTOR, spread by message id.
+            let wait = ACK_TIMEOUT + Duration::from_millis(u64::from(id) % 1_000);
+            let under_way = Unacknowledged {
+                datagram: datagram.as_slice().into(),
+                repeats: 0,
+                wait,
+            };
+            self.unacknowledged.insert((peer, id), under_way);
+            self.put_off(now + wait, Later::Repeat((peer, id)));
+        }
+        self.out.push((peer, datagram));
+    }
+
+    fn acknowledge(&mut self, key: Key, digest: u64) {
+        let known = self.known.get_mut(&key);
+        if let Some(known) = known.filter(|k| k.digest == digest && k.answer.is_none()) {
+            known.acknowledged = true;
+            self.out.push((key.0, empty_ack(key.1)));
+        }
+    }
+
+    fn repeat(&mut self, key: Key, now: Instant) {
+        let Some(under_way) = self.unacknowledged.get_mut(&key) else {
+            return;
+        };
+        if under_way.repeats == MAX_RETRANSMIT {
+            self.unacknowledged.remove(&key);
+            return;
+        }
+        under_way.repeats += 1;
+        under_way.wait *= 2;
+        let due = now + under_way.wait;
+        self.out.push((key.0, under_way.datagram.to_vec()));
+        self.put_off(due, Later::Repeat(key));
+    }
+
+    fn remember(&mut self, key: Key, digest: u64, now: Instant) {
+        let limit = self.resources.backend.config.limits.coap_exchanges;
+        while let Some((seen, oldest, digest)) = self.order.front() {
+            if now < *seen + EXCHANGE_LIFETIME && self.order.len() < limit {
+                break;
+            }
+            // A newer exchange under the same key stays.
+            if self.known.get(oldest).is_some_and(|k| k.digest == *digest) {
+                self.known.remove(oldest);
+            }
+            self.order.pop_front();
+        }
+        self.order.push_back((now, key, digest));
+        let fresh = Known {
+            digest,
+            acknowledged: false,
+            answer: None,
+        };
+        self.known.insert(key, fresh);
+    }
+
+    fn put_off(&mut self, due: Instant, what: Later) {
+        self.serial += 1;
+        self.later.insert((due, self.serial), what);
+    }
+}
+
+/// Ids of our own messages: the request's with the top bit turned. Since a peer does not re-use
+/// its ids within the exchange lifetime, neither do we, and no counter per peer is kept.
+const OURS: u16 = 0x8000;
+
+/// Californium's time within which an answer rides on the acknowledgement.
+const PIGGYBACK: Duration = Duration::from_millis(500);
+
+// RFC 7252, section 4.8.
+const ACK_TIMEOUT: Duration = Duration::from_secs(2);
+const MAX_RETRANSMIT: u32 = 4;
+const EXCHANGE_LIFETIME: Duration = Duration::from_secs(247);

@@ -1,0 +1,239 @@
+//! What a CoAP request leads to: provisioning and the device API. Nothing about datagrams.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::message::{
+    Answer, BAD_REQUEST, CONTENT, CREATED, DELETED, NOT_ALLOWED, NOT_FOUND, Request, SERVER_ERROR,
+    UNAUTHORIZED, VALID,
+};
+use crate::target::answer;
+use crate::target::attributes::Asked;
+use crate::target::backend::{Backend, Decision};
+use crate::target::counts::bump;
+use crate::target::pending::{Pending, Ticket};
+use crate::target::registry::Device;
+use crate::target::request::{self, Malformed};
+use crate::target::telemetry::{Bad, Reading, object, rpc_method};
+
+/// When the answer comes.
+pub(super) enum Outcome {
+    Now(Answer),
+    /// Later; the ticket is a place among what may wait.
+    Later(Answer, Duration, Option<Ticket>),
+    /// Never, though the request is acknowledged.
+    Never,
+    /// Never, and nothing else either.
+    Silence,
+}
+
+/// The resources of one target.
+pub(super) struct Resources {
+    pub(super) backend: Arc<Backend>,
+    pub(super) pending: Arc<Pending>,
+}
+
+impl Resources {
+    /// Answers a request.
+    pub(super) fn answer(&self, request: &Request) -> Outcome {
+        if !matches!(request.method, GET | POST) {
+            return coded(NOT_ALLOWED);
+        }
+        let path: Vec<&str> = request.path.iter().map(String::as_str).collect();
+        match path[..] {
+            ["fw" | "sw", token] if request.method == GET => match self.device(token) {
+                Some(_) => coded(NOT_FOUND),
+                None => coded(UNAUTHORIZED),
+            },
+            ["api", "v1", feature] | ["api", "v1", _, feature]
+                if feature.eq_ignore_ascii_case("provision") =>
+            {
+                if request.method == POST {
+                    self.provision(request)
+                } else {
+                    coded(BAD_REQUEST)
+                }
+            }
+            ["api", "v1", token, feature, ref rest @ ..] if rest.len() <= 1 => self.feature(
+                request,
+                token,
+                &feature.to_ascii_lowercase(),
+                rest.first().copied(),
+            ),
+            ["api", "v1", ..] => coded(BAD_REQUEST),
+            _ => coded(NOT_FOUND),
+        }
+    }
+
+    fn provision(&self, request: &Request) -> Outcome {
+        let backend = &self.backend;
+        let mut protobuf = false;
+        let understood = request::Request::from_json(&request.payload).or_else(|malformed| {
+            protobuf = matches!(malformed, Malformed::Parse(_));
+            if protobuf {
+                request::Request::from_protobuf(&request.payload).ok_or(malformed)
+            } else {
+                Err(malformed)
+            }
+        });
+        let Ok(understood) = understood else {
+            bump(&backend.tally.malformed);
+            return coded(BAD_REQUEST);
+        };
+        let Some(ticket) = self.pending.ticket() else {
+            return coded(SERVER_ERROR);
+        };
+        match backend.provision(&understood) {
+            Decision::Answer(answer, delay) if delay.is_zero() => {
+                Outcome::Now(provisioned(&answer, protobuf))
+            }
+            Decision::Answer(answer, delay) => {
+                Outcome::Later(provisioned(&answer, protobuf), delay, Some(ticket))
+            }
+            Decision::Error(delay) => {
+                Outcome::Later(Answer::code(SERVER_ERROR), delay, Some(ticket))
+            }
+            Decision::Silence | Decision::Disconnect => Outcome::Silence,
+        }
+    }
+
+    fn feature(&self, request: &Request, token: &str, feature: &str, id: Option<&str>) -> Outcome {
+        let known = match (request.method, feature, id) {
+            (POST, "telemetry" | "attributes" | "claim" | "rpc", None) | (POST, "rpc", Some(_)) => {
+                true
+            }
+            (GET, "attributes", None) => true,
+            (GET, "rpc", None) => request.observe.is_some(),
+            _ => false,
+        };
+        if !known {
+            return coded(BAD_REQUEST);
+        }
+        let Some(device) = self.device(token) else {
+            return coded(UNAUTHORIZED);
+        };
+        let backend = &self.backend;
+        let payload = &request.payload;
+        if request.method == GET {
+            return match (feature, request.observe) {
+                ("attributes", None) => attributes(&device, request),
+                (_, Some(0)) => observed(request, feature),
+                _ => coded(DELETED),
+            };
+        }
+        let done = match (feature, id) {
+            ("telemetry", _) => match backend.telemetry(&device, payload) {
+                Ok(Reading::Nothing) => return Outcome::Never,
+                reading => reading.map(|_| ()),
+            },
+            ("attributes", _) => backend.attributes(&device, payload),
+            ("rpc", None) => match backend.judged(rpc_method(payload)) {
+                Ok(_) => return self.unanswered_rpc(request),
+                Err(bad) => Err(bad),
+            },
+            ("rpc", Some(id)) => backend.judged(match id.parse::<i32>() {
+                Ok(_) => object(payload).map(|_| ()),
+                Err(_) => Err(Bad::Undecodable("no number".to_owned())),
+            }),
+            _ if payload.is_empty() => Ok(()),
+            _ => backend.judged(object(payload)).map(|_| ()),
+        };
+        match done {
+            Ok(()) => Outcome::Now(Answer {
+                separate: true,
+                ..Answer::code(CREATED)
+            }),
+            Err(Bad::Undecodable(_)) => coded(BAD_REQUEST),
+            Err(Bad::WrongKind) => coded(SERVER_ERROR),
+        }
+    }
+
+    /// No rule answers a client's RPC: it times out.
+    fn unanswered_rpc(&self, request: &Request) -> Outcome {
+        let Some(ticket) = self.pending.ticket() else {
+            return coded(SERVER_ERROR);
+        };
+        let answer = content(request, r#"{"error":"timeout"}"#.to_owned());
+        let delay = self.backend.config.limits.client_rpc;
+        Outcome::Later(answer, delay, Some(ticket))
+    }
+
+    fn device(&self, token: &str) -> Option<Arc<Device>> {
+        let device = self.backend.registry.by_token(token);
+        if device.is_none() {
+            bump(&self.backend.tally.bad_logins);
+        }
+        device
+    }
+}
+
+fn provisioned(answer: &answer::Answer, protobuf: bool) -> Answer {
+    Answer {
+        code: if answer.is_success() {
+            CREATED
+        } else {
+            BAD_REQUEST
+        },
+        payload: answer.bytes(protobuf).into(),
+        format: (!protobuf).then_some(TEXT),
+        ..Answer::default()
+    }
+}
+
+fn attributes(device: &Device, request: &Request) -> Outcome {
+    let names = |key: &str| {
+        request.query.iter().find_map(|part| {
+            let (name, value) = part.split_once('=')?;
+            (name == key && !value.is_empty()).then(|| value.to_owned())
+        })
+    };
+    let asked = Asked {
+        client: names("clientKeys"),
+        shared: names("sharedKeys"),
+    };
+    let answer = Backend::asked(device, &asked);
+    if answer.is_empty() {
+        return coded(NOT_FOUND);
+    }
+    Outcome::Now(content(request, Value::Object(answer).to_string()))
+}
+
+/// The first answer of an observation. There are no others: nobody administers this server.
+fn observed(request: &Request, feature: &str) -> Outcome {
+    Outcome::Now(if feature == "rpc" {
+        Answer {
+            observe: Some(0),
+            separate: true,
+            ..Answer::code(VALID)
+        }
+    } else {
+        Answer {
+            observe: Some(0),
+            separate: false,
+            ..content(request, "{}".to_owned())
+        }
+    })
+}
+
+fn content(request: &Request, json: String) -> Answer {
+    Answer {
+        payload: json.into(),
+        format: Some(request.format.unwrap_or(JSON)),
+        separate: true,
+        ..Answer::code(CONTENT)
+    }
+}
+
+fn coded(code: u8) -> Outcome {
+    Outcome::Now(Answer::code(code))
+}
+
+const GET: u8 = 1;
+const POST: u8 = 2;
+
+/// Content-Format text/plain.
+const TEXT: u16 = 0;
+/// Content-Format application/json.
+const JSON: u16 = 50;

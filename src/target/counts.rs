@@ -1,0 +1,95 @@
+//! What the server saw, as plain numbers: the other half of every comparison with a run's report.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use serde::Serialize;
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
+        /// What the target saw since it started. Counts of things, never of bytes or times.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+        pub struct Counts { $($(#[$doc])* pub $name: u64,)* }
+
+        /// The live side of `Counts`.
+        #[derive(Debug, Default)]
+        pub(super) struct Tally { $(pub(super) $name: AtomicU64,)* }
+
+        impl Tally {
+            /// A copy. Single counters are exact; together they are of about one moment.
+            pub(super) fn counts(&self) -> Counts {
+                Counts { $($name: self.$name.load(Relaxed),)* }
+            }
+        }
+    };
+}
+
+counters! {
+    /// MQTT connections open now.
+    connections_now,
+    /// TCP connections ever accepted, MQTT and HTTP.
+    connections,
+    /// CONNECT packets accepted, provisioning sessions included.
+    mqtt_connects,
+    /// MQTT sessions opened by a device with its credentials.
+    sessions,
+    /// Older sessions closed since the same device opened another.
+    taken_over,
+    /// CONNECTs, HTTP and CoAP requests with credentials that no device has.
+    bad_logins,
+    /// HTTP requests.
+    http_requests,
+    /// CoAP requests, retransmissions not included.
+    coap_requests,
+    /// CoAP requests seen again and answered from memory.
+    coap_repeats,
+    /// Provision requests understood, whatever became of them.
+    provision_requests,
+    /// Provision requests that made or marked a device: answers SUCCESS, lost ones included.
+    provisioned,
+    /// Provision requests answered NOT_FOUND or FAILURE.
+    refused,
+    /// Provision requests not understood.
+    malformed,
+    /// Provision requests on which the connection was closed on purpose, not carried out.
+    faults_disconnected,
+    /// Provision requests answered FAILURE on purpose, not carried out.
+    faults_refused,
+    /// Provision requests carried out whose answer was withheld on purpose.
+    faults_lost,
+    /// Provision requests that the core never answered.
+    core_timeouts,
+    /// Telemetry messages accepted.
+    telemetry_messages,
+    /// Key-value pairs in them, nulls not counted.
+    telemetry_points,
+    /// Attribute messages accepted.
+    attribute_messages,
+    /// Telemetry and other device payloads not decodable.
+    bad_payloads,
+}
+
+/// Counts one up.
+pub(super) fn bump(counter: &AtomicU64) {
+    counter.fetch_add(1, Relaxed);
+}
+
+/// Counts `n` up.
+pub(super) fn add(counter: &AtomicU64, n: u64) {
+    counter.fetch_add(n, Relaxed);
+}
+
+/// Counts a thing that is there now: up when made, down when dropped.
+pub(super) struct Present<'a>(&'a AtomicU64);
+
+impl<'a> Present<'a> {
+    pub(super) fn new(counter: &'a AtomicU64) -> Self {
+        bump(counter);
+        Self(counter)
+    }
+}
+
+impl Drop for Present<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}

@@ -1,0 +1,130 @@
+//! The device API below `/api/v1/{token}/`.
+
+use std::time::Duration;
+
+use hyper::header::HeaderMap;
+use hyper::{Method, StatusCode};
+use serde_json::Value;
+use tokio::time::sleep;
+
+use super::listener::Shared;
+use super::reply::{
+    BAD_REQUEST, Reply, bad_payload, empty, error, given_up, json, no_body, wrong_method,
+};
+use super::route::parameter;
+use crate::target::attributes;
+use crate::target::backend::Backend;
+use crate::target::counts::bump;
+use crate::target::registry::Device;
+use crate::target::telemetry::{Bad, Reading, object, rpc_method};
+
+/// A request of a device.
+pub(super) struct Asked<'a> {
+    pub(super) token: &'a str,
+    /// The path after the token.
+    pub(super) what: &'a [&'a str],
+    pub(super) method: &'a Method,
+    pub(super) query: &'a str,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) body: &'a [u8],
+}
+
+/// Whether there is such a path at all.
+pub(super) fn exists(what: &[&str]) -> bool {
+    matches!(
+        what,
+        ["telemetry" | "attributes" | "rpc" | "claim" | "firmware" | "software"]
+            | ["attributes", "updates"]
+            | ["rpc", _]
+    )
+}
+
+impl Asked<'_> {
+    /// Answers it. Form comes before identity, identity before content.
+    pub(super) async fn answer(&self, shared: &Shared) -> Reply {
+        let backend = &*shared.backend;
+        let body_wanted = match (self.what, self.method) {
+            (["telemetry" | "attributes" | "rpc"] | ["rpc", _], &Method::POST) => true,
+            (["claim"], &Method::POST)
+            | (
+                ["attributes" | "rpc" | "firmware" | "software"] | ["attributes", _],
+                &Method::GET,
+            ) => false,
+            (_, method) => return wrong_method(method),
+        };
+        if body_wanted && self.body.is_empty() {
+            return no_body();
+        }
+        let Some(device) = backend.registry.by_token(self.token) else {
+            bump(&backend.tally.bad_logins);
+            return empty(StatusCode::UNAUTHORIZED);
+        };
+        let done = match (self.what, self.method) {
+            (["telemetry"], _) => match backend.telemetry(&device, self.body) {
+                Ok(Reading::Nothing) => return self.nothing(backend).await,
+                reading => reading.map(|_| ()),
+            },
+            (["attributes"], &Method::POST) => backend.attributes(&device, self.body),
+            (["attributes"], _) => return self.attributes(&device),
+            (["attributes", _] | ["rpc"], &Method::GET) => return self.poll(backend).await,
+            (["rpc"], _) => match backend.judged(rpc_method(self.body)) {
+                Ok(_) => return self.nothing(backend).await,
+                Err(bad) => Err(bad),
+            },
+            (["rpc", id], _) => backend.judged(match id.parse::<i32>() {
+                Ok(_) => Ok(()),
+                Err(_) => Err(Bad::WrongKind),
+            }),
+            (["claim"], _) if self.body.is_empty() => Ok(()),
+            (["claim"], _) => backend.judged(object(self.body)).map(|_| ()),
+            // No package is assigned to any device.
+            _ => return empty(StatusCode::NOT_FOUND),
+        };
+        match done {
+            Ok(()) => empty(StatusCode::OK),
+            Err(bad) => bad_payload(self.headers, bad),
+        }
+    }
+
+    fn attributes(&self, device: &Device) -> Reply {
+        let asked = attributes::Asked {
+            client: parameter(self.query, "clientKeys").filter(|names| !names.is_empty()),
+            shared: parameter(self.query, "sharedKeys").filter(|names| !names.is_empty()),
+        };
+        let answer = Value::Object(Backend::asked(device, &asked));
+        json(StatusCode::OK, answer.to_string())
+    }
+
+    /// A long poll for what never comes: nobody administers this server.
+    async fn poll(&self, backend: &Backend) -> Reply {
+        let timeout = match parameter(self.query, "timeout").map(|text| text.parse::<u64>()) {
+            None | Some(Ok(0)) => POLL,
+            Some(Ok(millis)) => Duration::from_millis(millis),
+            Some(Err(_)) => {
+                let status = StatusCode::BAD_REQUEST;
+                return error(status, BAD_REQUEST, "timeout is not a number");
+            }
+        };
+        let limit = backend.config.limits.http_async;
+        sleep(timeout.min(limit)).await;
+        if timeout < limit {
+            empty(StatusCode::REQUEST_TIMEOUT)
+        } else {
+            given_up()
+        }
+    }
+
+    /// The platform never answers: its web server does in the end.
+    async fn nothing(&self, backend: &Backend) -> Reply {
+        let limits = backend.config.limits;
+        if self.what == ["rpc"] && limits.client_rpc < limits.http_async {
+            sleep(limits.client_rpc).await;
+            return json(StatusCode::OK, r#"{"error":"timeout"}"#.to_owned());
+        }
+        sleep(limits.http_async).await;
+        given_up()
+    }
+}
+
+/// How long a poll waits if the client does not say.
+const POLL: Duration = Duration::from_secs(60);

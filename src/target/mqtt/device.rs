@@ -1,0 +1,164 @@
+//! A device's own MQTT session: what a publish or subscription leads to once it is logged in.
+
+use std::sync::Arc;
+
+use rumqttc::mqttbytes::v4::{Packet, Publish, Subscribe, SubscribeReasonCode};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::outbox::Later;
+use super::session::{Flow, Session, packet_id};
+use super::topic::{Meaning, Reply, meaning};
+use crate::target::attributes::Asked;
+use crate::target::backend::Backend;
+use crate::target::registry::Device;
+use crate::target::telemetry::{Bad, Reading, object, rpc_method};
+
+/// What becomes of a publish.
+enum Verdict {
+    /// PUBACK, and the session goes on.
+    Acknowledged,
+    /// Nothing at all, and the session goes on.
+    Ignored,
+}
+
+impl Session {
+    pub(super) fn device_packet(
+        &mut self,
+        device: &Arc<Device>,
+        packet: Packet,
+        now: Instant,
+    ) -> Flow {
+        match packet {
+            Packet::Publish(publish) => return self.device_publish(device, &publish, now),
+            Packet::Subscribe(subscribe) => self.device_subscribe(&subscribe),
+            Packet::Unsubscribe(unsubscribe) => {
+                for filter in &unsubscribe.topics {
+                    self.subscriptions.remove(filter);
+                }
+                self.out.unsuback(unsubscribe.pkid);
+            }
+            Packet::PingReq => self.out.pingresp(),
+            Packet::Disconnect => return Flow::Close,
+            _ => {}
+        }
+        Flow::Stay
+    }
+
+    fn device_subscribe(&mut self, subscribe: &Subscribe) {
+        let codes = subscribe
+            .filters
+            .iter()
+            .map(
+                |filter| match self.subscriptions.add(&filter.path, filter.qos) {
+                    Some(granted) => SubscribeReasonCode::Success(granted),
+                    None => SubscribeReasonCode::Failure,
+                },
+            )
+            .collect();
+        self.out.suback(subscribe.pkid, codes);
+    }
+
+    fn device_publish(&mut self, device: &Arc<Device>, publish: &Publish, now: Instant) -> Flow {
+        let payload = &publish.payload;
+        let id = packet_id(publish);
+        let backend = Arc::clone(&self.backend);
+        let verdict = match meaning(&publish.topic) {
+            Meaning::Telemetry => backend
+                .telemetry(device, payload)
+                .map(|reading| match reading {
+                    Reading::Points(_) => Verdict::Acknowledged,
+                    Reading::Nothing => Verdict::Ignored,
+                }),
+            Meaning::Attributes => acknowledged(backend.attributes(device, payload)),
+            Meaning::Claim if payload.is_empty() => Ok(Verdict::Acknowledged),
+            Meaning::Claim => acknowledged(backend.judged(object(payload))),
+            Meaning::AttributeRequest(reply) => {
+                return self.attribute_request(device, &reply, publish);
+            }
+            Meaning::Rpc(reply) => return self.rpc(&reply, publish, now),
+            Meaning::RpcReply(rpc) => acknowledged(backend.judged(number(rpc))),
+            Meaning::Package(errors) => {
+                // No package is assigned to any device.
+                self.out.publish(
+                    errors,
+                    self.subscriptions.qos(errors),
+                    b"NOT_FOUND".to_vec(),
+                );
+                return Flow::Close;
+            }
+            Meaning::Gateway => Ok(Verdict::Ignored),
+            Meaning::Protobuf => acknowledged(backend.judged::<()>(Err(Bad::WrongKind))),
+            Meaning::Unknown => Ok(Verdict::Acknowledged),
+        };
+        match verdict {
+            Ok(Verdict::Acknowledged) => self.out.puback(id),
+            Ok(Verdict::Ignored) => {}
+            // MQTT 3 has no way to say why.
+            Err(_) => return Flow::Close,
+        }
+        Flow::Stay
+    }
+
+    fn attribute_request(&mut self, device: &Device, reply: &Reply<'_>, publish: &Publish) -> Flow {
+        let asked = number(reply.id).and_then(|()| asked(&publish.payload));
+        let Ok(asked) = self.backend.judged(asked) else {
+            return Flow::Close;
+        };
+        let answer = Value::Object(Backend::asked(device, &asked)).to_string();
+        self.out.puback(packet_id(publish));
+        let topic = format!("{}{}", reply.prefix, reply.id);
+        self.out
+            .publish(&topic, self.subscriptions.qos(reply.filter), answer.into());
+        Flow::Stay
+    }
+
+    fn rpc(&mut self, reply: &Reply<'_>, publish: &Publish, now: Instant) -> Flow {
+        let method = number(reply.id).and_then(|()| rpc_method(&publish.payload));
+        let Ok(method) = self.backend.judged(method) else {
+            return Flow::Close;
+        };
+        let topic = format!("{}{}", reply.prefix, reply.id);
+        let qos = self.subscriptions.qos(reply.filter);
+        if method == "getSessionLimits" && publish.topic.starts_with("v1/") {
+            self.out.puback(packet_id(publish));
+            self.out.publish(&topic, qos, SESSION_LIMITS.into());
+            return Flow::Stay;
+        }
+        if self.out.put_off() >= RPCS {
+            return Flow::Close;
+        }
+        self.out.puback(packet_id(publish));
+        // No rule answers it.
+        let due = now + self.backend.config.limits.client_rpc;
+        self.out.later(due, Later::Publish(topic, qos, TIMEOUT));
+        Flow::Stay
+    }
+}
+
+fn acknowledged<T>(judgement: Result<T, Bad>) -> Result<Verdict, Bad> {
+    judgement.map(|_| Verdict::Acknowledged)
+}
+
+/// Ids in topics are whole numbers.
+fn number(id: &str) -> Result<(), Bad> {
+    id.parse::<i32>().map(|_| ()).map_err(|_| Bad::WrongKind)
+}
+
+fn asked(payload: &[u8]) -> Result<Asked, Bad> {
+    let node = object(payload)?;
+    let names = |field: &str| match node.get(field) {
+        None => Ok(None),
+        Some(names) => names.as_text().map(Some).map_err(|_| Bad::WrongKind),
+    };
+    Ok(Asked {
+        client: names("clientKeys")?,
+        shared: names("sharedKeys")?,
+    })
+}
+
+const SESSION_LIMITS: &str = r#"{"maxPayloadSize":65536,"maxInflightMessages":100,"rateLimits":{"messages":null,"telemetryMessages":null,"telemetryDataPoints":null}}"#;
+const TIMEOUT: &str = r#"{"error":"timeout"}"#;
+
+/// RPCs of one session that may wait for their time-out.
+const RPCS: usize = 100;

@@ -1,0 +1,294 @@
+//! One MQTT session as a state machine: packets in, packets out, no socket. Here are CONNECT and
+//! the provisioning session; a device's own session is in `device`.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rumqttc::mqttbytes::QoS;
+use rumqttc::mqttbytes::v4::{ConnectReturnCode, Packet, Publish, Subscribe, SubscribeReasonCode};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::outbox::{Later, Outbox};
+use super::topic::Subscriptions;
+use super::wire::{Connect, Frame};
+use crate::target::answer::Answer;
+use crate::target::backend::{Backend, Decision};
+use crate::target::counts::bump;
+use crate::target::pending::Pending;
+use crate::target::registry::Device;
+use crate::target::request::{Malformed, Request};
+
+/// Whether the connection goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flow {
+    Stay,
+    Close,
+}
+
+/// What the session is for, which CONNECT decides.
+enum Role {
+    /// No CONNECT yet: what comes before it waits here.
+    Waiting(Vec<Packet>),
+    Provisioning,
+    Device(Arc<Device>),
+}
+
+/// The session of one connection.
+pub(super) struct Session {
+    pub(super) backend: Arc<Backend>,
+    pub(super) out: Outbox,
+    pub(super) subscriptions: Subscriptions,
+    /// Wakes the connection that is to close.
+    pub(super) closing: Arc<Notify>,
+    /// The older session of the same device, to be closed once CONNACK is out.
+    pub(super) displaced: Option<Arc<Notify>>,
+    pending: Arc<Pending>,
+    role: Role,
+    /// The response subscription of a provisioning session.
+    response: Option<QoS>,
+    /// A request came as protobuf: from then on answers are protobuf.
+    protobuf: bool,
+    answered: bool,
+}
+
+impl Session {
+    pub(super) fn new(backend: Arc<Backend>, pending: Arc<Pending>) -> Self {
+        Self {
+            backend,
+            out: Outbox::default(),
+            subscriptions: Subscriptions::default(),
+            closing: Arc::default(),
+            displaced: None,
+            pending,
+            role: Role::Waiting(Vec::new()),
+            response: None,
+            protobuf: false,
+            answered: false,
+        }
+    }
+
+    /// Takes what the client sent.
+    pub(super) fn take(&mut self, frame: Frame, now: Instant) -> Flow {
+        match frame {
+            Frame::Connect(connect) => self.connect(&connect, now),
+            Frame::Packet(packet) => self.packet(packet, now),
+        }
+    }
+
+    /// Does what is due by now.
+    pub(super) fn tick(&mut self, now: Instant) -> Flow {
+        while let Some(later) = self.out.take_due(now) {
+            match later {
+                Later::Answer { answer, id, .. } => self.answer(&answer, id, now),
+                Later::Publish(topic, qos, payload) => {
+                    self.out.publish(&topic, qos, payload.into());
+                }
+                Later::Error { id, .. } => {
+                    self.out.puback(id);
+                    return Flow::Close;
+                }
+                Later::Close => return Flow::Close,
+            }
+        }
+        Flow::Stay
+    }
+
+    /// Leaves the device, if this session is still its session.
+    pub(super) fn end(&mut self) {
+        if let Role::Device(device) = &self.role {
+            let mut live = device.live();
+            if live
+                .session
+                .as_ref()
+                .is_some_and(|s| Arc::ptr_eq(s, &self.closing))
+            {
+                live.session = None;
+            }
+        }
+    }
+
+    fn connect(&mut self, connect: &Connect, now: Instant) -> Flow {
+        // The platform always answers so, with or without a session to resume.
+        let present = !connect.clean;
+        let user = connect.username.as_deref();
+        if user == Some(PROVISION) || connect.client_id == PROVISION {
+            self.end();
+            self.role = Role::Provisioning;
+            bump(&self.backend.tally.mqtt_connects);
+            self.out.connack(ConnectReturnCode::Success, present);
+            return Flow::Stay;
+        }
+        let password = connect.password.as_deref();
+        let registry = &self.backend.registry;
+        let Some(device) = registry.login(&connect.client_id, user.unwrap_or(""), password) else {
+            bump(&self.backend.tally.bad_logins);
+            self.out.connack(refusal(connect), present);
+            return Flow::Close;
+        };
+        bump(&self.backend.tally.mqtt_connects);
+        self.out.connack(ConnectReturnCode::Success, present);
+        if matches!(self.role, Role::Provisioning) {
+            // Once a provisioning session, always one.
+            return Flow::Stay;
+        }
+        self.enter(device, now)
+    }
+
+    /// Becomes the device's session; an older one has to go.
+    fn enter(&mut self, device: Arc<Device>, now: Instant) -> Flow {
+        bump(&self.backend.tally.sessions);
+        self.end();
+        self.displaced = device.live().session.replace(Arc::clone(&self.closing));
+        if self.displaced.is_some() {
+            bump(&self.backend.tally.taken_over);
+        }
+        let before = std::mem::replace(&mut self.role, Role::Device(device));
+        if let Role::Waiting(early) = before {
+            for packet in early {
+                if self.packet(packet, now) == Flow::Close {
+                    return Flow::Close;
+                }
+            }
+        }
+        Flow::Stay
+    }
+
+    fn packet(&mut self, packet: Packet, now: Instant) -> Flow {
+        match &mut self.role {
+            Role::Waiting(early) => {
+                if early.len() >= self.backend.config.limits.early_packets {
+                    return Flow::Close;
+                }
+                early.push(packet);
+                Flow::Stay
+            }
+            Role::Provisioning => self.provisioning(packet, now),
+            Role::Device(device) => {
+                let device = Arc::clone(device);
+                self.device_packet(&device, packet, now)
+            }
+        }
+    }
+
+    fn provisioning(&mut self, packet: Packet, now: Instant) -> Flow {
+        match packet {
+            Packet::Publish(publish) => return self.request(&publish, now),
+            Packet::Subscribe(subscribe) if self.backend.config.suback => {
+                self.subscribe(&subscribe);
+            }
+            Packet::Unsubscribe(unsubscribe) if self.backend.config.suback => {
+                if unsubscribe.topics.iter().any(|topic| topic == RESPONSE) {
+                    self.response = None;
+                }
+                self.out.unsuback(unsubscribe.pkid);
+            }
+            Packet::PingReq => self.out.pingresp(),
+            Packet::Disconnect => return Flow::Close,
+            _ => {}
+        }
+        Flow::Stay
+    }
+
+    fn subscribe(&mut self, subscribe: &Subscribe) {
+        let mut codes = Vec::with_capacity(subscribe.filters.len());
+        for filter in &subscribe.filters {
+            codes.push(if filter.path == RESPONSE {
+                let granted = granted(filter.qos);
+                self.response = Some(granted);
+                SubscribeReasonCode::Success(granted)
+            } else {
+                SubscribeReasonCode::Failure
+            });
+        }
+        self.out.suback(subscribe.pkid, codes);
+    }
+
+    fn request(&mut self, publish: &Publish, now: Instant) -> Flow {
+        let id = packet_id(publish);
+        if publish.topic != REQUEST {
+            self.out.puback(id);
+            return Flow::Close;
+        }
+        let request = match self.understand(&publish.payload) {
+            Ok(request) => request,
+            Err(malformed) => {
+                bump(&self.backend.tally.malformed);
+                if matches!(malformed, Malformed::Runtime(_)) {
+                    self.out.puback(id);
+                }
+                return Flow::Close;
+            }
+        };
+        let Some(ticket) = self.pending.ticket() else {
+            self.out.puback(id);
+            return Flow::Close;
+        };
+        match self.backend.provision(&request) {
+            Decision::Answer(answer, delay) if delay.is_zero() => {
+                self.answer(&answer, id, now);
+            }
+            Decision::Answer(answer, delay) => {
+                let _place = ticket;
+                self.out
+                    .later(now + delay, Later::Answer { answer, id, _place });
+            }
+            Decision::Error(delay) => {
+                let _place = ticket;
+                self.out.later(now + delay, Later::Error { id, _place });
+            }
+            Decision::Silence => {}
+            Decision::Disconnect => return Flow::Close,
+        }
+        Flow::Stay
+    }
+
+    /// JSON, and protobuf if it is no JSON.
+    fn understand(&mut self, payload: &Bytes) -> Result<Request, Malformed> {
+        Request::from_json(payload).or_else(|malformed| {
+            if !matches!(malformed, Malformed::Parse(_)) {
+                return Err(malformed);
+            }
+            let request = Request::from_protobuf(payload).ok_or(malformed)?;
+            self.protobuf = true;
+            Ok(request)
+        })
+    }
+
+    fn answer(&mut self, answer: &Answer, id: Option<u16>, now: Instant) {
+        self.out.puback(id);
+        let qos = self.response.unwrap_or(QoS::AtLeastOnce);
+        self.out.publish(RESPONSE, qos, answer.bytes(self.protobuf));
+        if !self.answered {
+            self.answered = true;
+            let close = now + self.backend.config.limits.after_answer;
+            self.out.later(close, Later::Close);
+        }
+    }
+}
+
+/// The packet id of a publish that is to be acknowledged. QoS 2 is acknowledged as QoS 1.
+pub(super) fn packet_id(publish: &Publish) -> Option<u16> {
+    (publish.qos != QoS::AtMostOnce).then_some(publish.pkid)
+}
+
+/// At most QoS 1 is granted.
+pub(super) fn granted(wanted: QoS) -> QoS {
+    match wanted {
+        QoS::AtMostOnce => QoS::AtMostOnce,
+        QoS::AtLeastOnce | QoS::ExactlyOnce => QoS::AtLeastOnce,
+    }
+}
+
+fn refusal(connect: &Connect) -> ConnectReturnCode {
+    let anonymous = connect.username.is_none() && connect.password.is_none();
+    if anonymous && !connect.client_id.trim().is_empty() {
+        ConnectReturnCode::BadClientId
+    } else {
+        ConnectReturnCode::NotAuthorized
+    }
+}
+
+const PROVISION: &str = "provision";
+const REQUEST: &str = "/provision/request";
+const RESPONSE: &str = "/provision/response";
