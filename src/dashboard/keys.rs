@@ -1,0 +1,175 @@
+//! Keys from the terminal.
+//!
+//! Read here and not by crossterm, whose event source spins for ever once the terminal has hung
+//! up and blocks on half an escape sequence: either would keep a run from ending.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, stdin};
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+/// What a key asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// `q`, Ctrl-C.
+    Stop,
+    /// `p`, space.
+    Pause,
+    /// `n`, Tab, →.
+    Next,
+    /// ←, Shift-Tab.
+    Previous,
+    /// `?`, `h`.
+    Help,
+    /// Esc.
+    Close,
+}
+
+/// The terminal's other end.
+#[derive(Debug)]
+pub(super) struct Keyboard {
+    terminal: File,
+}
+
+impl Keyboard {
+    /// Standard input if it is a terminal, else the controlling terminal.
+    pub(super) fn open() -> io::Result<Self> {
+        let terminal = if stdin().is_terminal() {
+            File::from(stdin().as_fd().try_clone_to_owned()?)
+        } else {
+            File::open("/dev/tty")?
+        };
+        Ok(Self { terminal })
+    }
+
+    /// Waits for keys, at most so long; a signal ends the wait early. An error says that the
+    /// terminal is gone.
+    pub(super) fn wait(&mut self, at_most: Duration) -> io::Result<Vec<Key>> {
+        let timeout = PollTimeout::try_from(at_most).unwrap_or(PollTimeout::MAX);
+        let mut watched = [PollFd::new(self.terminal.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut watched, timeout) {
+            Ok(0) | Err(Errno::EINTR) => return Ok(Vec::new()),
+            Ok(_) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        // Ready, hence not blocking: bytes, or the end.
+        let mut bytes = [0; 256];
+        match self.terminal.read(&mut bytes)? {
+            0 => Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the terminal has hung up",
+            )),
+            n => Ok(keys(&bytes[..n])),
+        }
+    }
+}
+
+/// The keys in what a terminal sent at once. Unknown ones, other control sequences and text beyond
+/// ASCII are passed over.
+fn keys(bytes: &[u8]) -> Vec<Key> {
+    let mut keys = Vec::new();
+    let mut rest = bytes;
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
+        let key = match first {
+            b'\x1b' => {
+                let (key, length) = escape(after);
+                rest = &after[length..];
+                key
+            }
+            b'q' | b'\x03' => Some(Key::Stop),
+            b'p' | b' ' => Some(Key::Pause),
+            b'n' | b'\t' => Some(Key::Next),
+            b'?' | b'h' => Some(Key::Help),
+            _ => None,
+        };
+        keys.extend(key);
+    }
+    keys
+}
+
+/// What follows an ESC, and how many bytes belong to it: nothing (the Esc key), `[` parameters and
+/// a final byte, `O` and one byte, or a key pressed together with Alt.
+fn escape(after: &[u8]) -> (Option<Key>, usize) {
+    let direction = |last: Option<&u8>| match last {
+        Some(b'C') => Some(Key::Next),
+        Some(b'D' | b'Z') => Some(Key::Previous),
+        _ => None,
+    };
+    match after {
+        [] | [b'\x1b', ..] => (Some(Key::Close), 0),
+        [b'[', sequence @ ..] => {
+            let last = sequence
+                .iter()
+                .position(|byte| (0x40..=0x7e).contains(byte));
+            match last {
+                Some(last) => (direction(sequence.get(last)), last + 2),
+                None => (None, after.len()),
+            }
+        }
+        [b'O', last @ ..] => (direction(last.first()), after.len().min(2)),
+        _ => (None, 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn keys_come_as_they_are_pressed_and_a_hang_up_is_an_error() {
+        let (ours, mut theirs) = UnixStream::pair().expect("a pair");
+        let terminal = File::from(OwnedFd::from(ours));
+        let mut keyboard = Keyboard { terminal };
+        assert_eq!(keyboard.wait(Duration::ZERO).expect("there"), []);
+        theirs.write_all(b"p?").expect("there");
+        let pressed = keyboard.wait(Duration::from_mins(1)).expect("there");
+        assert_eq!(pressed, [Key::Pause, Key::Help]);
+        // Half a sequence must not be waited for.
+        theirs.write_all(b"\x1b[").expect("there");
+        assert_eq!(keyboard.wait(Duration::from_mins(1)).expect("there"), []);
+        drop(theirs);
+        assert!(keyboard.wait(Duration::from_mins(1)).is_err());
+    }
+
+    #[test]
+    fn bytes_of_a_terminal_are_taken_for_their_keys() {
+        use Key::{Close, Help, Next, Pause, Previous, Stop};
+        for (bytes, expected) in [
+            (&b"q"[..], &[Stop][..]),
+            (b"\x03", &[Stop]),
+            (b"p ", &[Pause, Pause]),
+            (b"n\t\x1b[C\x1bOC", &[Next, Next, Next, Next]),
+            (b"\x1b[D\x1bOD\x1b[Z", &[Previous, Previous, Previous]),
+            (b"?h", &[Help, Help]),
+            (b"\x1b", &[Close]),
+            (b"\x1b\x1b", &[Close, Close]),
+            (b"\x1b[1;5Cn", &[Next, Next]),
+            (b"\x1b[A\x1b[5~\x1bOPq", &[Stop]),
+            (b"\x1bq", &[]),
+            (b"\x1b[", &[]),
+            (b"\x1bO", &[]),
+            (b"\x1b[200", &[]),
+            ("xé東\r\x11".as_bytes(), &[]),
+        ] {
+            assert_eq!(keys(bytes), expected, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic() {
+        for a in 0..=u8::MAX {
+            for b in [0, b'[', b'O', b'C', 0x1b, 0xff] {
+                let _ = keys(&[0x1b, a, b]);
+                let _ = keys(&[a, 0x1b, b]);
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The progress of a run as one line, for logs and pipes.
+
+use crate::metrics::Snapshot;
+use crate::model::{Phase, units};
+
+/// One line without line end: `key=value` pairs without spaces inside, fixed order, plain numbers.
+/// Nothing in it comes from outside.
+pub fn plain_line(snapshot: &Snapshot) -> String {
+    let devices = &snapshot.devices;
+    let left = snapshot.remaining.map_or_else(|| "?".to_owned(), clock);
+    let row = snapshot.phase(Phase::TimeToProvision);
+    let times = row
+        .filter(|row| row.count > 0)
+        .map_or_else(String::new, |row| {
+            let time = |us| joined(&units::micros(us));
+            let (p50, p99) = (time(row.response.p50), time(row.response.p99));
+            format!(" time_to_provision_p50={p50} time_to_provision_p99={p99}")
+        });
+    format!(
+        "elapsed={} left={left} done={:.1}% provisioned={}/{} refused={} failed={} unknown={} \
+         bringing_up={} live={} provisioned_per_s={:.1} telemetry_per_s={:.1}{times} errors={} \
+         late={} dropped={}",
+        clock(snapshot.elapsed),
+        // Cut, so that it is 100 only at the end.
+        (snapshot.progress * 1000.0).floor() / 10.0,
+        devices.provisioned,
+        devices.listed,
+        devices.refused,
+        devices.failed,
+        devices.unknown,
+        snapshot.live.bringing_up,
+        snapshot.live.live,
+        snapshot.provisioned_rate.now,
+        snapshot.telemetry_rate.now,
+        snapshot.error_count(),
+        snapshot.starts.late,
+        snapshot.starts.dropped,
+    )
+}
+
+fn clock(span: std::time::Duration) -> String {
+    joined(&units::clock(span))
+}
+
+fn joined(text: &str) -> String {
+    text.replace(' ', "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::fixture;
+
+    #[test]
+    fn the_line_of_a_run_half_way() {
+        let snapshot = fixture::half_way();
+        insta::assert_snapshot!(plain_line(&snapshot));
+    }
+
+    #[test]
+    fn every_word_is_a_pair_even_before_the_start() {
+        let mut aggregate = crate::metrics::Aggregate::new(fixture::setting());
+        let line = plain_line(&aggregate.tick(std::time::Duration::ZERO));
+        assert!(
+            line.split(' ').all(|word| word.split('=').count() == 2),
+            "{line}"
+        );
+        assert!(
+            line.starts_with("elapsed=0s left=1:00 done=0.0% provisioned=0/1000 "),
+            "{line}"
+        );
+    }
+}

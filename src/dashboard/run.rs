@@ -1,0 +1,79 @@
+//! The loop that turns snapshots and keys into frames.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ratatui::crossterm::terminal;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::keys::Keyboard;
+use super::screen::Screen;
+use super::state::State;
+use super::view;
+use crate::metrics::Snapshot;
+
+/// How the dashboard looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Off when `NO_COLOR` is set. Colours never carry a meaning of their own.
+    pub color: bool,
+}
+
+/// Draws until the sender of the snapshots is dropped or the terminal is taken back by
+/// [`restore`](super::restore); to be called on a thread of its own. At most five frames a second.
+/// `request_stop` is called once each time the user asks the run to end: the first is meant to
+/// wind it down, the second to end it at once. It must not block.
+///
+/// An error means that there is no usable terminal (any more): the run may go on without.
+pub fn run(
+    mut snapshots: watch::Receiver<Arc<Snapshot>>,
+    options: Options,
+    request_stop: impl Fn(),
+) -> io::Result<()> {
+    let mut keyboard = Keyboard::open()?;
+    let mut screen = Screen::enter()?;
+    let mut size = terminal::size()?;
+    let mut state = State::new(options.color);
+    let mut next_frame = Instant::now();
+    let mut outdated = state.show(snapshots.borrow_and_update().clone());
+    // An error says that the sender is gone: the run is over.
+    while let Ok(changed) = snapshots.has_changed() {
+        // Given back meanwhile, its keys are somebody else's, too.
+        if !Screen::is_ours() {
+            break;
+        }
+        if changed {
+            let snapshot = snapshots.borrow_and_update().clone();
+            outdated |= state.show(snapshot);
+        }
+        if let Some(snapshot) = state
+            .shown()
+            .filter(|_| outdated && Instant::now() >= next_frame)
+        {
+            if !screen.draw(|frame| view::render(frame, &snapshot, &state))? {
+                break;
+            }
+            next_frame = Instant::now() + FRAME;
+            outdated = false;
+        }
+        let wait = if outdated {
+            next_frame.saturating_duration_since(Instant::now())
+        } else {
+            FRAME
+        };
+        for key in keyboard.wait(wait)? {
+            outdated = true;
+            if state.press(key) {
+                request_stop();
+            }
+        }
+        let now = terminal::size()?;
+        outdated |= std::mem::replace(&mut size, now) != now;
+    }
+    Ok(())
+}
+
+/// The shortest time between two frames.
+const FRAME: Duration = Duration::from_millis(200);

@@ -1,0 +1,55 @@
+//! Devices by what they are doing and by outcome.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+use super::theme::{Theme, number, rule};
+use crate::metrics::Snapshot;
+use crate::model::units;
+
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, theme: Theme) {
+    let (devices, live) = (&snapshot.devices, &snapshot.live);
+    let title = format!("Devices: {} listed", units::count(devices.listed));
+    let width = usize::from(area.width).saturating_sub(1) / 2;
+    let cell = |label: &str, n: u64, style: Style| {
+        let digits = width.saturating_sub(LABEL + 2).min(26);
+        Span::styled(format!(" {label:<LABEL$}{} ", number(n, digits)), style)
+    };
+    let calm = Style::new();
+    let lines = vec![
+        rule(&title, area.width),
+        Line::from(vec![
+            cell("not started", live.waiting, calm),
+            cell("provisioned", devices.provisioned, theme.good()),
+        ]),
+        Line::from(vec![
+            cell("bringing up", live.bringing_up, calm),
+            cell(
+                "refused",
+                devices.refused,
+                theme.bad_if(devices.refused > 0),
+            ),
+        ]),
+        Line::from(vec![
+            cell("live", live.live, theme.good()),
+            cell("failed", devices.failed, theme.bad_if(devices.failed > 0)),
+        ]),
+        Line::from(vec![
+            cell(
+                "unfinished",
+                devices.unfinished,
+                theme.bad_if(devices.unfinished > 0),
+            ),
+            cell(
+                "unknown",
+                devices.unknown,
+                theme.bad_if(devices.unknown > 0),
+            ),
+        ]),
+    ];
+    frame.render_widget(ratatui::text::Text::from(lines), area);
+}
+
+const LABEL: usize = 12;

@@ -1,0 +1,207 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::style::Color;
+
+use super::super::keys::Key;
+use super::*;
+use crate::metrics::{Aggregate, Setting, fixture};
+
+fn state(color: bool) -> State {
+    State::new(color)
+}
+
+fn pressed(keys: &[Key]) -> State {
+    let mut state = state(false);
+    for key in keys {
+        state.press(*key);
+    }
+    state
+}
+
+fn drawn(snapshot: &Snapshot, state: &State, width: u16, height: u16) -> Terminal<TestBackend> {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("in memory");
+    terminal
+        .draw(|frame| render(frame, snapshot, state))
+        .expect("in memory");
+    terminal
+}
+
+fn screen(snapshot: &Snapshot, state: &State, width: u16, height: u16) -> String {
+    let terminal = drawn(snapshot, state, width, height);
+    let cells = terminal.backend().buffer().content();
+    let rows = cells.chunks(usize::from(width)).map(|row| {
+        let text: String = row.iter().map(ratatui::buffer::Cell::symbol).collect();
+        text.trim_end().to_owned()
+    });
+    rows.collect::<Vec<_>>().join("\n")
+}
+
+fn half_way() -> Snapshot {
+    fixture::half_way()
+}
+
+/// Names that try to break out, counts as large as they get, many cohorts and causes.
+fn hostile() -> Snapshot {
+    let mut snapshot = half_way();
+    let mut setting = Setting::clone(&snapshot.setting);
+    let evil = "\x1b[31m\n\tname\u{202e}東京".to_owned() + &"x".repeat(300);
+    setting.scenario.clone_from(&evil);
+    setting.target.clone_from(&evil);
+    setting.model.clone_from(&evil);
+    setting.cohorts[0].name.clone_from(&evil);
+    setting.cohorts[0].credentials.clone_from(&evil);
+    let (cohort, row) = (setting.cohorts[0].clone(), snapshot.cohorts[0]);
+    setting.cohorts.extend(std::iter::repeat_n(cohort, 200));
+    snapshot.cohorts.extend(std::iter::repeat_n(row, 200));
+    snapshot.setting = Arc::new(setting);
+    snapshot.devices.listed = u64::MAX;
+    snapshot.devices.provisioned = u64::MAX / 8;
+    snapshot.devices.refused = u64::MAX / 8;
+    snapshot.live.waiting = u64::MAX;
+    snapshot.live.live = u64::MAX;
+    snapshot.telemetry.sent = u64::MAX;
+    snapshot.telemetry.acked = u64::MAX;
+    snapshot.telemetry.lost = u64::MAX;
+    snapshot.starts.late = u64::MAX;
+    snapshot.starts.dropped = u64::MAX;
+    snapshot.provisioned_rate.now = 1e18;
+    snapshot.elapsed = Duration::from_hours(9_999);
+    snapshot.remaining = None;
+    for row in &mut snapshot.phases {
+        (row.count, row.errors) = (u64::MAX, u64::MAX);
+        row.response.max = 3_600_000_000;
+        row.bars.0[0] = u64::MAX / 2;
+        row.bars.0[95] = u64::MAX / 2;
+    }
+    let row = snapshot.errors[0].clone();
+    snapshot.errors.extend(std::iter::repeat_n(row, 200));
+    snapshot.errors[0].count = u64::MAX;
+    snapshot.errors[1].cause = "time_to_first_telemetry.answer_without_credentials".to_owned();
+    snapshot
+}
+
+#[test]
+fn a_run_at_80x24() {
+    insta::assert_snapshot!(screen(&half_way(), &state(false), 80, 24));
+}
+
+#[test]
+fn a_run_at_200x50() {
+    insta::assert_snapshot!(screen(&half_way(), &state(false), 200, 50));
+}
+
+#[test]
+fn a_hostile_run_at_80x24() {
+    insta::assert_snapshot!(screen(&hostile(), &state(false), 80, 24));
+}
+
+#[test]
+fn a_hostile_run_at_200x50() {
+    insta::assert_snapshot!(screen(&hostile(), &state(false), 200, 50));
+}
+
+#[test]
+fn help_over_a_run_that_winds_down() {
+    insta::assert_snapshot!(screen(
+        &half_way(),
+        &pressed(&[Key::Stop, Key::Help]),
+        80,
+        24
+    ));
+}
+
+#[test]
+fn before_the_first_device() {
+    let snapshot = Aggregate::new(fixture::setting()).tick(Duration::ZERO);
+    insta::assert_snapshot!(screen(&snapshot, &state(false), 80, 24));
+}
+
+#[test]
+fn a_terminal_too_small_shows_what_matters_on_one_line() {
+    let text = screen(&half_way(), &state(false), 40, 10);
+    assert_eq!(text.trim_end(), "495/1,000 ok, 5 not, 30 s left (60x20 fo");
+}
+
+#[test]
+fn every_number_that_matters_is_on_80x24() {
+    let text = screen(&half_way(), &state(false), 80, 24);
+    for part in [
+        "line-3-night-shift",
+        "mqtt 127.0.0.1:1883",
+        "open",
+        "running",
+        "30 s left",
+        "not started",
+        "bringing up",
+        "live",
+        "provisioned",
+        "refused",
+        "failed",
+        "unknown",
+        "unfinished",
+        "late 2",
+        "dropped 0",
+        "lag p99",
+        "sent ",
+        "acked ",
+        "lost ",
+        "p99.9",
+        "max",
+        "time_to_provision",
+        "provision.failure",
+        "reconnect.connack_5",
+        "q quit",
+        "? help",
+    ] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+}
+
+#[test]
+fn no_size_makes_it_panic_and_nothing_acts_on_the_terminal() {
+    let states = [
+        pressed(&[]),
+        pressed(&[Key::Help]),
+        pressed(&[Key::Pause, Key::Stop, Key::Stop]),
+    ];
+    for snapshot in [half_way(), hostile()] {
+        for width in [1, 2, 59, 60, 79, 80, 139, 140, 220] {
+            for height in [1, 2, 19, 20, 24, 35, 36, 60] {
+                for state in &states {
+                    let text = screen(&snapshot, state, width, height);
+                    assert!(!text.chars().any(|c| c.is_control() && c != '\n'));
+                    assert!(!text.contains('\u{202e}'));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn without_colour_not_a_cell_has_one() {
+    for (color, expected) in [(false, false), (true, true)] {
+        let terminal = drawn(&half_way(), &state(color), 80, 24);
+        let cells = terminal.backend().buffer().content();
+        let any = cells
+            .iter()
+            .any(|cell| (cell.fg, cell.bg) != (Color::Reset, Color::Reset));
+        assert_eq!(any, expected);
+    }
+}
+
+#[test]
+fn the_title_says_what_the_keys_did() {
+    for (keys, word) in [
+        (&[Key::Pause][..], "display paused"),
+        (&[Key::Stop], "winding down"),
+        (&[Key::Stop, Key::Stop], "stopping"),
+        (&[Key::Pause, Key::Pause], "running"),
+    ] {
+        let text = screen(&half_way(), &pressed(keys), 80, 24);
+        let title = text.lines().next().expect("a title");
+        assert!(title.ends_with(word), "{title}");
+    }
+}

@@ -1,0 +1,99 @@
+//! The tables within the text: latencies and cohorts.
+
+use super::style::{Style, fit};
+use crate::metrics::{LatencyFigures, Summary};
+use crate::model::{Phase, printable, units};
+
+/// Response times of each phase, then service times of those where they differ.
+pub(super) fn latency(summary: &Summary, style: Style, out: &mut Vec<String>) {
+    if summary.phases.is_empty() {
+        return;
+    }
+    out.push(String::new());
+    out.push(format!(
+        "{} {}",
+        style.bold("Latency"),
+        style.dim("response times, from the intended start")
+    ));
+    out.push(style.dim(&format!(
+        "  {:<23}{:>7}{:>7}{HEADS}",
+        "phase", "count", "errors"
+    )));
+    for (phase, row) in &summary.phases {
+        out.push(format!(
+            "  {:<23}{:>7}{:>7}{}",
+            phase.as_str(),
+            units::short_count(row.count),
+            units::short_count(row.errors),
+            figures(&row.response_us, row.count),
+        ));
+    }
+    let differing: Vec<(&Phase, String)> = summary
+        .phases
+        .iter()
+        .map(|(phase, row)| {
+            let service = figures(&row.service_us, row.count);
+            (phase, service, figures(&row.response_us, row.count))
+        })
+        .filter(|(_, service, response)| service != response)
+        .map(|(phase, service, _)| (phase, service))
+        .collect();
+    if !differing.is_empty() {
+        out.push(style.dim("  service times, from the actual send, where they differ"));
+    }
+    for (phase, service) in differing {
+        out.push(format!("  {:<37}{service}", phase.as_str()));
+    }
+}
+
+/// One line per cohort; nothing when there is but one.
+pub(super) fn cohorts(summary: &Summary, style: Style, out: &mut Vec<String>) {
+    if summary.cohorts.len() < 2 {
+        return;
+    }
+    out.push(String::new());
+    out.push(format!(
+        "{} {}",
+        style.bold("Cohorts"),
+        style.dim("latencies are time_to_provision, response")
+    ));
+    out.push(style.dim(&format!(
+        "  {:<23}{:<6}{:>8}{:>13}{:>7}   {:>9}{:>9}",
+        "name", "via", "listed", "provisioned", "other", "p50", "p99"
+    )));
+    for (name, cohort) in &summary.cohorts {
+        let devices = cohort.devices;
+        let row = cohort.phases.get(&Phase::TimeToProvision);
+        let times = row.filter(|row| row.count > 0).map_or_else(
+            || "–".to_owned(),
+            |row| {
+                let us = row.response_us;
+                format!("{:>9}{:>9}", units::micros(us.p50), units::micros(us.p99))
+            },
+        );
+        let line = format!(
+            "  {:<23}{:<6}{:>8}{:>13}{:>7}   {times}",
+            fit(&printable(name), 22),
+            cohort.transport.as_str(),
+            units::short_count(devices.listed),
+            units::short_count(devices.provisioned),
+            units::short_count(devices.listed - devices.provisioned.min(devices.listed)),
+        );
+        out.push(line);
+    }
+}
+
+fn figures(us: &LatencyFigures, count: u64) -> String {
+    [us.p50, us.p90, us.p99, us.p999, us.max]
+        .map(|value| {
+            let text = if count == 0 {
+                "–".to_owned()
+            } else {
+                units::micros(value)
+            };
+            format!(" {:>7}", fit(&text, 7))
+        })
+        .concat()
+}
+
+const HEADS: &str = "     p50     p90     p99   p99.9     max";

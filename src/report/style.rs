@@ -1,0 +1,66 @@
+//! Colours and widths of text for a terminal.
+
+/// How text may look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// ANSI colours; off for `NO_COLOR`, files and pipes. They never carry a meaning of their own.
+    pub color: bool,
+    /// Columns at hand; less than 80 is taken for 80, more than 100 for 100.
+    pub width: u16,
+}
+
+impl Style {
+    /// Columns in use.
+    pub(super) fn columns(self) -> usize {
+        usize::from(self.width.clamp(80, 100))
+    }
+
+    /// What went well: bold blue.
+    pub(super) fn good(self, text: &str) -> String {
+        self.paint("1;38;5;33", text)
+    }
+
+    /// What wants attention: bold orange, told apart from blue by every kind of colour vision.
+    pub(super) fn bad(self, text: &str) -> String {
+        self.paint("1;38;5;208", text)
+    }
+
+    /// Headings.
+    pub(super) fn bold(self, text: &str) -> String {
+        self.paint("1", text)
+    }
+
+    /// Side remarks.
+    pub(super) fn dim(self, text: &str) -> String {
+        self.paint("2", text)
+    }
+
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.color && !text.is_empty() {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+/// At most so many characters, the last an ellipsis when some had to go.
+pub(super) fn fit(text: &str, columns: usize) -> String {
+    if text.chars().count() <= columns {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(columns.saturating_sub(1)).collect();
+    kept + "…"
+}
+
+/// A bar of `part` out of `whole`, in eighths of a column; something is never nothing.
+pub(super) fn bar(part: u64, whole: u64, columns: usize) -> String {
+    if part == 0 || whole == 0 {
+        return String::new();
+    }
+    let eighths = u128::from(part) * columns as u128 * 8 / u128::from(whole);
+    let eighths = usize::try_from(eighths).map_or(columns * 8, |n| n.clamp(1, columns * 8));
+    let mut bar = "█".repeat(eighths / 8);
+    bar.push_str(["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"][eighths % 8]);
+    bar
+}

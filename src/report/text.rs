@@ -1,0 +1,358 @@
+//! The text that a person reads when a run is over: the verdict first, then why.
+
+use std::cmp::Reverse;
+use std::path::Path;
+
+use super::rows;
+use super::style::{Style, bar, fit};
+use crate::metrics::{GeneratorVerdict, RunResult, Summary, word_hint};
+use crate::model::{Outcome, printable, units};
+
+/// The whole text, ending with a line end. No line is wider than the style's columns.
+pub fn text(summary: &Summary, style: Style) -> String {
+    let mut out = Vec::new();
+    verdict(summary, style, &mut out);
+    devices(summary, style, &mut out);
+    rows::latency(summary, style, &mut out);
+    rows::cohorts(summary, style, &mut out);
+    errors(summary, style, &mut out);
+    telemetry(summary, style, &mut out);
+    thresholds(summary, style, &mut out);
+    generator(summary, style, &mut out);
+    out.join("\n") + "\n"
+}
+
+/// Where the files are, to follow [`text`]: their names and what each is.
+pub fn text_files(directory: &Path, files: &[(&str, &str)], style: Style) -> String {
+    let directory = directory.display().to_string();
+    let mut out = vec![
+        String::new(),
+        format!("{} {}", style.bold("Files"), printable(&directory)),
+    ];
+    for (name, what) in files {
+        let line = format!("  {:<17} {what}", printable(name));
+        out.push(fit(&line, style.columns()));
+    }
+    out.join("\n") + "\n"
+}
+
+fn verdict(summary: &Summary, style: Style, out: &mut Vec<String>) {
+    let word = summary.result.as_str().to_uppercase();
+    let room = style.columns() - word.chars().count() - 2;
+    let word = match summary.result {
+        RunResult::Passed => style.good(&word),
+        RunResult::Failed | RunResult::Invalid | RunResult::Interrupted => style.bad(&word),
+    };
+    let name = fit(&printable(&summary.scenario), room);
+    out.push(format!("{word}  {}", style.bold(&name)));
+    let why = match summary.result {
+        RunResult::Passed => "every threshold held",
+        RunResult::Failed => "a threshold was crossed, see below",
+        RunResult::Invalid => "the generator itself was the limit: do not quote these figures",
+        RunResult::Interrupted => "ended before its plan did: the figures are of a part",
+    };
+    let lines = [
+        format!(
+            "{} of {} devices provisioned in {}; {why}",
+            units::count(summary.devices.provisioned),
+            units::count(summary.devices.listed),
+            seconds(summary.elapsed_s),
+        ),
+        format!("target {}", printable(&summary.target)),
+        format!(
+            "{} model, seed {}, started {}, fleetcall {}",
+            printable(&summary.model),
+            summary.seed,
+            printable(&summary.started_at),
+            printable(&summary.fleetcall_version),
+        ),
+    ];
+    for line in lines {
+        out.push(format!("  {}", fit(&line, style.columns() - 2)));
+    }
+}
+
+fn devices(summary: &Summary, style: Style, out: &mut Vec<String>) {
+    let devices = &summary.devices;
+    out.push(String::new());
+    out.push(format!(
+        "{} {}",
+        style.bold("Devices"),
+        style.dim(&format!("{} listed", units::count(devices.listed)))
+    ));
+    for outcome in Outcome::ALL {
+        let n = devices.of(outcome);
+        let line = format!(
+            "  {:<12}{:>13}{:>9}  ",
+            outcome.as_str(),
+            units::count(n),
+            units::percent(n, devices.listed),
+        );
+        let room = style.columns().saturating_sub(line.chars().count());
+        let bar = bar(n, devices.listed, room);
+        let bar = if outcome == Outcome::Provisioned {
+            style.good(&bar)
+        } else {
+            style.bad(&bar)
+        };
+        out.push(format!("{line}{bar}").trim_end().to_owned());
+    }
+}
+
+fn errors(summary: &Summary, style: Style, out: &mut Vec<String>) {
+    if summary.errors.is_empty() {
+        return;
+    }
+    let mut errors: Vec<(&String, &u64)> = summary.errors.iter().collect();
+    errors.sort_by_key(|(_, n)| Reverse(**n));
+    let total: u64 = summary.errors.values().sum();
+    out.push(String::new());
+    out.push(format!(
+        "{} {}",
+        style.bold("Errors"),
+        style.dim(&format!("{} by cause", units::count(total)))
+    ));
+    let shown = &errors[..errors.len().min(CAUSES_SHOWN)];
+    let widest = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
+    let column = widest(&mut shown.iter().map(|(word, _)| word.chars().count())).min(CAUSE_COLUMN);
+    let digits = widest(&mut shown.iter().map(|(_, n)| units::short_count(**n).len()));
+    for (word, n) in shown {
+        let hint = word_hint(word);
+        let word = fit(&printable(word), style.columns() - 12);
+        let line = format!("  {word:<column$}  {:>digits$}", units::short_count(**n));
+        let room = style.columns().saturating_sub(line.chars().count() + 2);
+        if hint.chars().count() <= room {
+            out.push(format!("{line}  {}", style.dim(hint)));
+        } else {
+            out.push(line);
+            out.push(format!(
+                "      {}",
+                style.dim(&fit(hint, style.columns() - 6))
+            ));
+        }
+    }
+    let rest = &errors[shown.len()..];
+    if !rest.is_empty() {
+        let n: u64 = rest.iter().map(|(_, n)| **n).sum();
+        let causes = rest.len();
+        out.push(style.dim(&format!(
+            "  and {} of {causes} more causes, listed in summary.json",
+            units::count(n)
+        )));
+    }
+}
+
+fn telemetry(summary: &Summary, style: Style, out: &mut Vec<String>) {
+    let counts = summary.telemetry.counts;
+    if counts.sent == 0 {
+        return;
+    }
+    out.push(String::new());
+    out.push(style.bold("Telemetry"));
+    let line = format!(
+        "  {} sent, {} acknowledged, {} lost, {} over the whole run",
+        units::count(counts.sent),
+        units::count(counts.acked),
+        units::count(counts.lost),
+        units::rate(summary.telemetry.rate_per_s),
+    );
+    out.push(fit(&line, style.columns()));
+}
+
+fn thresholds(summary: &Summary, style: Style, out: &mut Vec<String>) {
+    if summary.thresholds.is_empty() {
+        return;
+    }
+    out.push(String::new());
+    out.push(style.bold("Thresholds"));
+    let lengths = summary
+        .thresholds
+        .iter()
+        .map(|t| t.expression.chars().count());
+    let column = lengths.max().unwrap_or(0).min(style.columns() / 2);
+    for judged in &summary.thresholds {
+        let sign = if judged.passed {
+            style.good("✓")
+        } else {
+            style.bad("✗")
+        };
+        let line = format!(
+            "{:<column$}  observed {}",
+            printable(&judged.expression),
+            printable(&judged.observed)
+        );
+        out.push(format!("  {sign} {}", fit(&line, style.columns() - 4)));
+    }
+}
+
+fn generator(summary: &Summary, style: Style, out: &mut Vec<String>) {
+    let generator = &summary.generator;
+    let verdict = match generator.verdict {
+        GeneratorVerdict::Valid => style.good("valid"),
+        bad => style.bad(bad.as_str()),
+    };
+    out.push(String::new());
+    out.push(format!("{} {verdict}", style.bold("Generator")));
+    let starts = summary.starts;
+    let lag = summary.lag_us;
+    let target = if generator.includes_target {
+        "; target included"
+    } else {
+        ""
+    };
+    let lines = [
+        format!(
+            "starts  {} planned, {} started, {} late, {} dropped",
+            units::count(starts.planned),
+            units::count(starts.started),
+            units::count(starts.late),
+            units::count(starts.dropped),
+        ),
+        format!(
+            "lag     p50 {}, p99 {}, max {}",
+            units::micros(lag.p50),
+            units::micros(lag.p99),
+            units::micros(lag.max),
+        ),
+        format!(
+            "used    {} CPU, {} memory; workers {}, processes {}{target}",
+            seconds(generator.cpu_s),
+            units::bytes(generator.peak_rss_bytes),
+            generator.workers,
+            generator.processes,
+        ),
+    ];
+    let reasons = generator.reasons.iter().map(|reason| format!("! {reason}"));
+    for line in reasons.chain(lines) {
+        out.push(format!("  {}", fit(&printable(&line), style.columns() - 2)));
+    }
+}
+
+/// Seconds with three digits.
+fn seconds(s: f64) -> String {
+    let span = std::time::Duration::try_from_secs_f64(s).unwrap_or_default();
+    units::micros(u64::try_from(span.as_micros()).unwrap_or(u64::MAX))
+}
+
+const CAUSES_SHOWN: usize = 10;
+const CAUSE_COLUMN: usize = 40;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::fixture;
+
+    const PLAIN: Style = Style {
+        color: false,
+        width: 80,
+    };
+
+    /// A summary in which everything from outside tries to break out, and every count is huge.
+    fn hostile() -> Summary {
+        let mut summary = fixture::summary();
+        let evil = "\x1b[2J\r\nname\u{202e}".to_owned() + &"x".repeat(300);
+        summary.scenario.clone_from(&evil);
+        summary.target.clone_from(&evil);
+        summary.model.clone_from(&evil);
+        summary.started_at.clone_from(&evil);
+        summary.fleetcall_version.clone_from(&evil);
+        summary.devices.listed = u64::MAX;
+        summary.devices.provisioned = u64::MAX - 1;
+        summary.telemetry.counts.sent = u64::MAX;
+        summary.telemetry.counts.acked = u64::MAX;
+        summary.telemetry.counts.lost = u64::MAX;
+        summary.telemetry.rate_per_s = 1e18;
+        summary.elapsed_s = 1e30;
+        for phase in summary.phases.values_mut() {
+            (phase.count, phase.errors) = (u64::MAX, u64::MAX);
+            phase.response_us.max = u64::MAX / 1_000_000;
+        }
+        let cohort = summary.cohorts.pop_first().expect("two").1;
+        summary.cohorts.insert(evil.clone(), cohort);
+        summary.errors = (0..40).map(|n| (format!("{evil}{n}"), 7)).collect();
+        let word = "time_to_first_telemetry.answer_without_credentials";
+        summary.errors.insert(word.to_owned(), 1_000_000_000_000);
+        summary.thresholds[0].expression.clone_from(&evil);
+        summary.thresholds[1].observed.clone_from(&evil);
+        summary.generator.verdict = GeneratorVerdict::Invalid;
+        summary.generator.reasons = vec![evil];
+        summary.result = RunResult::Invalid;
+        summary
+    }
+
+    #[test]
+    fn the_text_of_a_run() {
+        insta::assert_snapshot!(text(&fixture::summary(), PLAIN));
+    }
+
+    #[test]
+    fn the_text_of_a_hostile_run() {
+        insta::assert_snapshot!(text(&hostile(), PLAIN));
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal_or_acts_on_it() {
+        for summary in [fixture::summary(), hostile()] {
+            for width in [80, 100, 200] {
+                let text = text(&summary, Style { width, ..PLAIN });
+                for line in text.lines() {
+                    let columns = line.chars().count();
+                    assert!(columns <= usize::from(width), "{columns}: {line}");
+                    assert!(!line.chars().any(char::is_control), "{line:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn colours_add_nothing_but_colours() {
+        let painted = text(
+            &fixture::summary(),
+            Style {
+                color: true,
+                ..PLAIN
+            },
+        );
+        assert!(
+            painted.contains("\x1b[1;38;5;208mFAILED\x1b[0m"),
+            "{painted}"
+        );
+        let mut bare = String::new();
+        let mut rest = painted.as_str();
+        while let Some((before, code)) = rest.split_once('\x1b') {
+            bare += before;
+            rest = code.split_once('m').expect("an SGR sequence").1;
+        }
+        assert_eq!(bare + rest, text(&fixture::summary(), PLAIN));
+    }
+
+    #[test]
+    fn a_run_in_which_nothing_happened_has_a_text() {
+        let mut summary = fixture::summary();
+        summary.phases.clear();
+        summary.errors.clear();
+        summary.cohorts.clear();
+        summary.devices = crate::metrics::DeviceCounts::default();
+        summary.telemetry.counts = crate::metrics::TelemetryCounts::default();
+        summary.elapsed_s = 0.0;
+        let text = text(&summary, PLAIN);
+        assert!(text.contains("0 of 0 devices provisioned"), "{text}");
+        assert!(
+            !text.contains("Latency") && !text.contains("Telemetry"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn the_files_are_named_with_their_directory() {
+        let files = [
+            ("summary.json", "the result"),
+            ("devices.csv", "one row per device"),
+        ];
+        let text = text_files(Path::new("reports/run-1"), &files, PLAIN);
+        assert_eq!(
+            text,
+            "\nFiles reports/run-1\n  summary.json      the result\n  devices.csv       one row per device\n"
+        );
+    }
+}
