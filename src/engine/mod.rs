@@ -1,1 +1,19 @@
-//! (to come)
+//! The run: takes a checked plan and a list, brings every device to its end exactly once.
+//!
+//! Knows no terminal, no report and no target: the caller owns the signal (`StopSwitch`), the
+//! ledger's channel and the watch on which snapshots appear. `device` is the heart of the program.
+
+mod clock;
+mod device;
+mod fleet;
+mod limits;
+mod places;
+mod run;
+mod shutdown;
+mod usage;
+mod worker;
+
+pub use fleet::{Fleet, FleetError};
+pub use limits::{LimitError, Machine, Provisions, plan_around};
+pub use run::{EngineError, Finished, run};
+pub use shutdown::{Stop, StopSwitch};

@@ -1,0 +1,96 @@
+//! The run's clock: offsets from its start on one side, instants and exact waiting on the other.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::time::Duration;
+
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::time::Instant;
+
+/// When the run began; copied to every worker.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock {
+    origin: Instant,
+}
+
+impl Clock {
+    /// A clock whose offset 0 is `origin`.
+    pub(super) fn starting_at(origin: Instant) -> Self {
+        Self { origin }
+    }
+
+    pub(super) fn at(self, offset: Duration) -> Instant {
+        self.origin + offset
+    }
+
+    pub(super) fn elapsed(self) -> Duration {
+        self.origin.elapsed()
+    }
+}
+
+/// A timer for starts. Tokio's own goes by whole milliseconds, which would make every start of an
+/// open schedule up to 1 ms late, and every response time with it.
+pub(super) struct Alarm(AsyncFd<Timer>);
+
+impl Alarm {
+    /// One file descriptor, on the current runtime.
+    #[expect(
+        unsafe_code,
+        reason = "tokio has no safe way to watch a descriptor of another crate"
+    )]
+    pub(super) fn new() -> io::Result<Self> {
+        let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
+        let timer = Timer(TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?);
+        // SAFETY: `Timer` owns its descriptor, gives out the same one each time, and closes it
+        // only when it is dropped, which is after `AsyncFd` has let go of it.
+        Ok(Self(unsafe {
+            AsyncFd::register_with_interest(timer, Interest::READABLE)?
+        }))
+    }
+
+    /// Returns when it is `at`. Cancel-safe: the next call sets the timer anew.
+    pub(super) async fn until(&self, at: Instant) -> io::Result<()> {
+        loop {
+            let wait = at.saturating_duration_since(Instant::now());
+            if wait.is_zero() {
+                return Ok(());
+            }
+            let once = Expiration::OneShot(TimeSpec::from_duration(wait));
+            self.0.get_ref().0.set(once, TimerSetTimeFlags::empty())?;
+            let mut ready = self.0.readable().await?;
+            // Setting the timer takes back what it had expired before.
+            ready.clear_ready();
+        }
+    }
+}
+
+struct Timer(TimerFd);
+
+impl AsRawFd for Timer {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_fd().as_raw_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_alarm_never_rings_early_even_after_one_that_was_given_up() {
+        let alarm = Alarm::new().unwrap();
+        let soon = Instant::now() + Duration::from_millis(1);
+        tokio::select! {
+            biased;
+            () = std::future::ready(()) => {}
+            _ = alarm.until(soon) => {}
+        }
+        tokio::time::sleep_until(soon + Duration::from_millis(2)).await;
+        let later = Instant::now() + Duration::from_millis(5);
+        alarm.until(later).await.unwrap();
+        assert!(Instant::now() >= later);
+    }
+}

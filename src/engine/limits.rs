@@ -1,0 +1,191 @@
+//! What the machine allows, held against what the run needs, before the first packet.
+//!
+//! Plans around what it can (more source addresses, the target in a process of its own) and
+//! refuses what it cannot, naming the limit, the need and the way out.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{fs, io};
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use thiserror::Error;
+
+use super::fleet::Fleet;
+use crate::model::TransportKind;
+use crate::scenario::{Plan, TargetPlan};
+
+/// What this machine gives one process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// Open files, after raising the soft limit to the hard one.
+    pub files: u64,
+    /// Local ports for one source address and one destination.
+    pub ports: u32,
+}
+
+/// What the run gets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Provisions {
+    /// Source addresses to spread connections over; empty for the system's choice.
+    pub sources: Vec<IpAddr>,
+    /// The embedded target needs a process of its own, for its half of the files.
+    pub target_apart: bool,
+    /// What a person should know, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// The machine cannot carry the run.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum LimitError {
+    /// Too few open files.
+    #[error(
+        "the run keeps {needed} connections open at a time, this process may open {limit} files\n\
+         help: raise the limit (`ulimit -Hn {needed}` as root, or LimitNOFILE= of its service), \
+         take fewer devices, or leave [telemetry] out so that devices disconnect once provisioned"
+    )]
+    Files {
+        /// Files needed.
+        needed: u64,
+        /// The hard limit.
+        limit: u64,
+    },
+    /// Too few local ports for a server that is not on loopback.
+    #[error(
+        "{needed} connections to {destination} need as many local ports, this machine has {limit} \
+         for one destination\n\
+         help: widen net.ipv4.ip_local_port_range (`sysctl -w net.ipv4.ip_local_port_range=\"1024 \
+         65535\"`), or take fewer devices"
+    )]
+    Ports {
+        /// Connections at a time.
+        needed: u32,
+        /// The server.
+        destination: SocketAddr,
+        /// The size of the port range.
+        limit: u32,
+    },
+}
+
+impl Machine {
+    /// Reads the limits and raises the soft file limit to the hard one.
+    pub fn look() -> io::Result<Self> {
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+        if soft < hard {
+            setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+        }
+        Ok(Self {
+            files: hard,
+            ports: port_range().unwrap_or(DEFAULT_PORTS),
+        })
+    }
+}
+
+/// Plans a list of `devices`, of which cohort `i` gets `dealt[i]`, around the machine.
+pub fn plan_around(machine: Machine, plan: &Plan, dealt: &[u32]) -> Result<Provisions, LimitError> {
+    let devices: u32 = dealt.iter().sum();
+    let at_a_time = |n: u32| {
+        if plan.telemetry.is_some() {
+            n
+        } else {
+            n.min(plan.limits.in_flight)
+        }
+    };
+    let connected = u64::from(at_a_time(devices));
+    let needed = connected + RESERVE;
+    let mut provisions = Provisions::default();
+    if needed > machine.files {
+        return Err(LimitError::Files {
+            needed,
+            limit: machine.files,
+        });
+    }
+    let tcp = on(plan, dealt, &[TransportKind::Mqtt, TransportKind::Http]);
+    if matches!(plan.target, TargetPlan::Embedded { .. })
+        // Old connections may linger on the server's side while their devices come back.
+        && needed + 2 * u64::from(at_a_time(tcp)) > machine.files
+    {
+        provisions.target_apart = true;
+        provisions.notes.push(format!(
+            "the embedded target runs in a process of its own: both ends of {connected} \
+             connections are more than the {} files of one process",
+            machine.files
+        ));
+    }
+    Ok(provisions)
+}
+
+impl Provisions {
+    /// Spreads the connections over source addresses where the server is on loopback, refuses
+    /// where local ports run out, and puts the sources into the fleet's dials.
+    pub fn spread(&mut self, machine: Machine, fleet: &mut Fleet) -> Result<(), LimitError> {
+        let dealt = fleet.dealt();
+        for kind in TransportKind::ALL {
+            let needed = on(&fleet.plan, &dealt, &[kind]);
+            let Some(dial) = fleet.dials.iter().find(|dial| dial.kind == kind) else {
+                continue;
+            };
+            let destination = dial.addr;
+            if destination.ip().is_loopback() && destination.is_ipv4() {
+                // Each device connects twice, and a closed connection holds its port for a minute.
+                let sources = (2 * needed).div_ceil(PER_SOURCE).min(MOST_SOURCES);
+                if sources > 1 && self.sources.len() < sources as usize {
+                    self.sources = loopback(sources);
+                }
+            } else if needed > machine.ports {
+                return Err(LimitError::Ports {
+                    needed,
+                    destination,
+                    limit: machine.ports,
+                });
+            } else if kind != TransportKind::Coap && 2 * needed > machine.ports {
+                self.notes.push(format!(
+                    "each device connects to {destination} twice: the {} local ports may run out \
+                     when devices come faster than closed connections expire (60 s)",
+                    machine.ports
+                ));
+            }
+        }
+        for dial in &mut fleet.dials {
+            if dial.addr.ip().is_loopback() && dial.addr.is_ipv4() {
+                dial.sources.clone_from(&self.sources);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn on(plan: &Plan, dealt: &[u32], kinds: &[TransportKind]) -> u32 {
+    plan.cohorts
+        .iter()
+        .zip(dealt)
+        .filter(|(cohort, _)| kinds.contains(&cohort.transport))
+        .map(|(_, devices)| devices)
+        .sum()
+}
+
+/// 127.0.1.1, 127.0.1.2 …: any address of 127.0.0.0/8 can be bound without set-up on Linux.
+fn loopback(n: u32) -> Vec<IpAddr> {
+    let first = u32::from(Ipv4Addr::new(127, 0, 1, 1));
+    (0..n)
+        .map(|i| IpAddr::V4(Ipv4Addr::from(first + i)))
+        .collect()
+}
+
+fn port_range() -> Option<u32> {
+    let text = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
+    let mut ends = text.split_whitespace().map(str::parse::<u32>);
+    let (low, high) = (ends.next()?.ok()?, ends.next()?.ok()?);
+    high.checked_sub(low).map(|span| span + 1)
+}
+
+/// Files that are not connections: the list, the reports, each runtime's own, the terminal.
+const RESERVE: u64 = 100;
+
+/// Linux's default range, 32768..=60999.
+const DEFAULT_PORTS: u32 = 28_232;
+
+/// Connections on one source-destination pair before the kernel's port search gets slow: it takes
+/// 20 µs at 9,000 and over a millisecond at 19,000 (docs/architecture.md).
+const PER_SOURCE: u32 = 8_000;
+
+/// As many as a list of a million needs.
+const MOST_SOURCES: u32 = 254;

@@ -1,0 +1,250 @@
+//! The coordinator: starts the workers, adds up what they report, and knows when the run is over.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use std::{io, thread};
+
+use thiserror::Error;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::clock::Clock;
+use super::fleet::Fleet;
+use super::places::Places;
+use super::shutdown::{Stop, StopSwitch, reached};
+use super::usage;
+use super::worker::{self, Frame, Shard};
+use crate::ledger::Record;
+use crate::metrics::{Aggregate, Ending, Recorder, Snapshot, Summary};
+
+/// A run that could not be carried through; everything else is an outcome.
+#[derive(Debug, Error)]
+pub enum EngineError {
+    /// The system gives no thread.
+    #[error("cannot start a worker thread: {0}")]
+    Thread(#[source] io::Error),
+    /// A worker or a device panicked.
+    #[error("{ended} of {listed} devices ended: a worker lost the others. This is a bug")]
+    Lost {
+        /// Devices with an outcome.
+        ended: u64,
+        /// Devices on the list.
+        listed: u64,
+    },
+}
+
+/// What a finished run leaves.
+#[derive(Debug)]
+pub struct Finished {
+    /// The result that every report is drawn from.
+    pub summary: Summary,
+}
+
+/// Carries a run through. Returns when every listed device has ended and every record was handed
+/// to the ledger. `interrupted` in the summary tells whether the switch was raised from outside.
+pub async fn run(
+    fleet: Arc<Fleet>,
+    mut aggregate: Aggregate,
+    stop: StopSwitch,
+    live: &watch::Sender<Arc<Snapshot>>,
+    ledger: mpsc::Sender<Record>,
+    generator_includes_target: bool,
+) -> Result<Finished, EngineError> {
+    let cpu_before = usage::cpu();
+    let clock = Clock::starting_at(Instant::now() + LEAD);
+    let places = Places::new(&fleet.plan);
+    let mut crew = Crew::start(&fleet, clock, &places, &stop, &ledger)?;
+    drop(ledger);
+
+    let mut course = Course::new(&fleet, clock, stop.clone(), crew.threads.len());
+    let follow = async {
+        places.follow(&fleet.plan, clock).await;
+        std::future::pending::<()>().await;
+    };
+    tokio::pin!(follow);
+    let mut tick = tokio::time::interval(SNAPSHOT_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut watched = stop.subscribe();
+    loop {
+        tokio::select! {
+            frame = crew.frames.recv() => match frame {
+                None => break,
+                Some(Frame::Recorded(worker, recorder)) => {
+                    aggregate.add(&recorder);
+                    crew.hand_back(worker, recorder);
+                }
+                Some(Frame::AllStarted { dropped }) => {
+                    course.all_started(dropped);
+                    aggregate.set_dropped(course.dropped);
+                }
+            },
+            _ = tick.tick() => {
+                live.send_replace(Arc::new(aggregate.tick(clock.elapsed())));
+            }
+            () = reached(&mut watched, Stop::Winding), if !course.winding => course.wound_down(),
+            () = course.next_step() => course.take_step(),
+            () = &mut follow => {}
+        }
+    }
+    crew.join();
+    let elapsed = clock.elapsed();
+    let last = Arc::new(aggregate.tick(elapsed));
+    let (ended, listed) = (last.devices.decided(), u64::from(fleet.len()));
+    live.send_replace(last);
+    if ended != listed {
+        return Err(EngineError::Lost { ended, listed });
+    }
+    let summary = aggregate.finish(Ending {
+        elapsed,
+        interrupted: stop.was_raised(),
+        dropped: course.dropped,
+        cpu_s: usage::cpu().saturating_sub(cpu_before).as_secs_f64(),
+        peak_rss_bytes: usage::peak_rss_bytes(),
+        workers: course.workers,
+        processes: 1,
+        generator_includes_target,
+    });
+    Ok(Finished { summary })
+}
+
+/// When the run winds down, and when its grace is over.
+struct Course {
+    clock: Clock,
+    stop: StopSwitch,
+    /// Devices go on sending until the stages are over; without telemetry there is nothing to
+    /// wait for.
+    end: Duration,
+    grace: Duration,
+    workers: usize,
+    started: usize,
+    winding: bool,
+    dropped: u64,
+    /// When grace is over, once winding.
+    cut: Option<Instant>,
+}
+
+impl Course {
+    fn new(fleet: &Fleet, clock: Clock, stop: StopSwitch, workers: usize) -> Self {
+        let plan = &fleet.plan;
+        let end = plan
+            .telemetry
+            .as_ref()
+            .map_or(Duration::ZERO, |_| plan.arrival.span());
+        Self {
+            clock,
+            stop,
+            end,
+            grace: plan.limits.grace,
+            workers,
+            started: 0,
+            winding: false,
+            dropped: 0,
+            cut: None,
+        }
+    }
+
+    fn all_started(&mut self, dropped: u64) {
+        self.started += 1;
+        self.dropped += dropped;
+    }
+
+    /// Resolves when the next step is to be taken: winding down, or cutting off.
+    async fn next_step(&self) {
+        if let Some(cut) = self.cut {
+            tokio::time::sleep_until(cut).await;
+        } else if !self.winding && self.started == self.workers {
+            tokio::time::sleep_until(self.clock.at(self.end)).await;
+        } else {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    fn take_step(&mut self) {
+        if self.cut.take().is_some() {
+            self.stop.raise_to(Stop::Now);
+        } else {
+            self.stop.raise_to(Stop::Winding);
+        }
+    }
+
+    fn wound_down(&mut self) {
+        self.winding = true;
+        self.cut = Some(Instant::now() + self.grace);
+    }
+}
+
+/// The worker threads and the channels to them.
+struct Crew {
+    threads: Vec<JoinHandle<()>>,
+    frames: mpsc::Receiver<Frame>,
+    spares: Vec<mpsc::Sender<Recorder>>,
+}
+
+impl Crew {
+    fn start(
+        fleet: &Arc<Fleet>,
+        clock: Clock,
+        places: &Places,
+        stop: &StopSwitch,
+        ledger: &mpsc::Sender<Record>,
+    ) -> Result<Self, EngineError> {
+        let of = u32::try_from(fleet.plan.limits.workers).expect("a plan has few workers");
+        let next = Arc::new(AtomicU32::new(0));
+        let (sender, frames) = mpsc::channel(2 * of as usize);
+        let mut crew = Self {
+            threads: Vec::new(),
+            frames,
+            spares: Vec::new(),
+        };
+        for number in 0..of {
+            let (give, spares) = mpsc::channel(2);
+            let shard = Shard {
+                number,
+                of,
+                fleet: Arc::clone(fleet),
+                clock,
+                places: places.semaphore(),
+                next: Arc::clone(&next),
+                stop: stop.clone(),
+                ledger: ledger.clone(),
+                frames: sender.clone(),
+                spares,
+            };
+            let thread = thread::Builder::new()
+                .name(format!("worker-{number}"))
+                .spawn(move || worker::run(shard));
+            match thread {
+                Ok(thread) => crew.threads.push(thread),
+                Err(error) => {
+                    stop.raise_to(Stop::Now);
+                    return Err(EngineError::Thread(error));
+                }
+            }
+            crew.spares.push(give);
+        }
+        Ok(crew)
+    }
+
+    /// Gives a recorder back, emptied, so that its histograms need not be made anew.
+    fn hand_back(&self, worker: u32, mut recorder: Recorder) {
+        recorder.clear();
+        // A worker with enough spares, or one that is gone, needs none.
+        let _ = self.spares[worker as usize].try_send(recorder);
+    }
+
+    /// Waits for the threads. All senders of frames are gone, so they are at their end; one that
+    /// panicked has left devices without an outcome, which the caller counts.
+    fn join(self) {
+        for thread in self.threads {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The threads' start-up must not make the first devices late.
+const LEAD: Duration = Duration::from_millis(50);
+
+/// From one snapshot to the next: twice as often as the dashboard draws at most.
+const SNAPSHOT_EVERY: Duration = Duration::from_millis(100);
