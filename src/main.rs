@@ -1,3 +1,7 @@
-//! The binary: parses the command line and hands it to `cli`.
+//! The binary: the command line is `cli`'s, and so are the exit codes.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    fleetcall::cli::main()
+}

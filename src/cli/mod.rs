@@ -1,1 +1,100 @@
-//! (to come)
+//! The face: command line, wiring and exit codes. The only place that knows all the others.
+
+mod exit;
+mod generate;
+mod handover;
+mod house;
+mod init;
+mod run;
+mod schema;
+mod screen;
+mod target;
+mod tracks;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+pub use exit::{Exit, Failure};
+
+/// Bulk provisioning and fleet simulation against ThingsBoard-compatible servers
+#[derive(Debug, Parser)]
+#[command(name = "fleetcall", version, max_term_width = 100, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a scenario: provision a list of devices, send telemetry, report
+    Run(run::RunArgs),
+    /// Serve as a ThingsBoard-compatible target until interrupted
+    Target(target::TargetArgs),
+    /// Write a device list
+    Generate(generate::GenerateArgs),
+    /// Write a commented scenario to start from
+    Init(init::InitArgs),
+    /// Print the scenario's JSON Schema
+    Schema(schema::SchemaArgs),
+    /// Print completions for a shell
+    #[command(
+        after_help = "Example:\n  fleetcall completions bash > /etc/bash_completion.d/fleetcall"
+    )]
+    Completions {
+        /// The shell to complete for
+        shell: Shell,
+    },
+}
+
+/// Parses the arguments, carries the command out and tells its exit code.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come as errors, too; a closed pipe is not worth a word.
+            let _ = error.print();
+            return if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Passed
+            }
+            .into();
+        }
+    };
+    let result = match cli.command {
+        Command::Run(args) => run::run(args),
+        Command::Target(args) => target::run(args).map(|()| Exit::Passed),
+        Command::Generate(args) => generate::run(&args).map(|()| Exit::Passed),
+        Command::Init(args) => init::run(&args).map(|()| Exit::Passed),
+        Command::Schema(args) => schema::run(&args).map(|()| Exit::Passed),
+        Command::Completions { shell } => {
+            clap_complete::generate(
+                shell,
+                &mut Cli::command(),
+                "fleetcall",
+                &mut std::io::stdout(),
+            );
+            Ok(Exit::Passed)
+        }
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            eprintln!("fleetcall: {}", failure.message);
+            failure.exit.into()
+        }
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  fleetcall run scenarios/quickstart.toml                 1,000 devices against the embedded target
+  fleetcall run line.toml --devices lot-17.csv --out out  your scenario with another list
+  fleetcall target --mqtt 127.0.0.1:1883                  a server to try devices against
+  fleetcall generate --count 1000 --oui AA:BB:CC > macs.csv
+
+Exit codes:
+  0 passed   1 bug or unforeseen   2 usage, scenario or list invalid   3 threshold crossed
+  4 run invalid: the generator was the limit   5 target unreachable   130 interrupted";

@@ -1,0 +1,335 @@
+//! `fleetcall run`: from the command line to the exit code.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use super::house::House;
+use super::screen::{self, Screen, Ui};
+use super::tracks::Tracks;
+use super::{Exit, Failure};
+use crate::arrival::{Arrival, Due};
+use crate::engine::{self, Fleet, Machine, Provisions, Stop, StopSwitch};
+use crate::ledger::{Fate, Ledger};
+use crate::metrics::{Aggregate, CohortSetting, RunResult, Setting, Snapshot, Summary};
+use crate::model::DeviceIx;
+use crate::report::{self, DeviceRow};
+use crate::scenario::{self, Plan};
+use crate::transport;
+
+/// The arguments of `fleetcall run`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct RunArgs {
+    /// The scenario file (see `fleetcall init` and docs/scenario.md)
+    scenario: PathBuf,
+    /// Take this device list instead of the scenario's
+    #[arg(long, value_name = "LIST.csv")]
+    devices: Option<PathBuf>,
+    /// Change a value of the scenario, as in `arrival.model=closed`; may be repeated
+    #[arg(long = "set", value_name = "KEY.PATH=VALUE")]
+    set: Vec<String>,
+    /// Take this seed instead of the scenario's
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Where the results go [default: reports/<scenario name>-<UTC time>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// What to show while the run goes on
+    #[arg(long, value_enum, default_value_t = Ui::Auto)]
+    ui: Ui,
+}
+
+/// Runs a scenario. `Err` only when there is no result to report.
+pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
+    let overrides = scenario::Overrides {
+        devices: args.devices,
+        seed: args.seed,
+    };
+    let plan = scenario::load(&args.scenario, &args.set, &overrides).map_err(Failure::usage)?;
+    let inventory = plan.load_inventory().map_err(Failure::usage)?;
+    let listed = u32::try_from(inventory.len()).map_err(Failure::usage)?;
+    let cohort_of = scenario::deal(&plan.cohorts, listed).map_err(Failure::usage)?;
+
+    let machine = Machine::look().map_err(Failure::bug)?;
+    let mut dealt = vec![0; plan.cohorts.len()];
+    for cohort in &cohort_of {
+        dealt[usize::from(*cohort)] += 1;
+    }
+    let provisions = engine::plan_around(machine, &plan, &dealt).map_err(Failure::usage)?;
+
+    let started = Timestamp::now();
+    let tracks = Tracks::make(args.out.as_deref(), &plan.name, started)?;
+    tracks.open_log()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(Failure::bug)?;
+    runtime.block_on(async {
+        let house = House::open(&plan, &inventory, provisions.target_apart).await?;
+        let dials = house.dials(&plan);
+        let mut fleet = Fleet::new(plan, inventory, cohort_of, dials).map_err(Failure::usage)?;
+        let mut provisions = provisions;
+        provisions
+            .spread(machine, &mut fleet)
+            .map_err(Failure::usage)?;
+        let run = Run {
+            fleet: Arc::new(fleet),
+            house,
+            tracks,
+            started,
+            provisions,
+        };
+        run.carry_through(args.ui).await
+    })
+}
+
+/// A run that is ready to start.
+struct Run {
+    fleet: Arc<Fleet>,
+    house: House,
+    tracks: Tracks,
+    started: Timestamp,
+    provisions: Provisions,
+}
+
+impl Run {
+    async fn carry_through(self, ui: Ui) -> Result<Exit, Failure> {
+        let stop = StopSwitch::new();
+        let unreachable = self.unreachable().await;
+        if let Some(message) = &unreachable {
+            // No device starts, and each is reported as such.
+            stop.raise_to(Stop::Winding);
+            tracing::error!("{message}");
+            eprintln!("fleetcall: {message}");
+        }
+        for note in &self.provisions.notes {
+            tracing::warn!("{note}");
+            eprintln!("fleetcall: note: {note}");
+        }
+        let listening = listen_for_signals(stop.clone()).map_err(Failure::bug)?;
+        let ledger = Ledger::open(&self.tracks.file("credentials.csv"), self.fleet.len())
+            .map_err(Failure::usage)?;
+        let (summary, fates) = self.drive(ui, stop, ledger).await?;
+        listening.abort();
+        self.report(&summary, &fates)?;
+        self.house.close().await;
+        Ok(if unreachable.is_some() {
+            Exit::Unreachable
+        } else {
+            exit(summary.result)
+        })
+    }
+
+    /// Why the target cannot be reached, if it cannot.
+    async fn unreachable(&self) -> Option<String> {
+        let mut probed = Vec::new();
+        for dial in &self.fleet.dials {
+            if probed.contains(&dial.addr) {
+                continue;
+            }
+            probed.push(dial.addr);
+            if let Err(kind) = transport::probe(dial).await {
+                return Some(format!(
+                    "target {}://{} is unreachable: {kind}\nhelp: is the server running, and is \
+                     this its address for {}?",
+                    dial.kind.as_str(),
+                    dial.host,
+                    dial.kind.as_str()
+                ));
+            }
+        }
+        None
+    }
+
+    /// The run itself, with its screen.
+    async fn drive(
+        &self,
+        ui: Ui,
+        stop: StopSwitch,
+        ledger: Ledger,
+    ) -> Result<(Summary, Vec<Fate>), Failure> {
+        let mut aggregate = Aggregate::new(self.setting());
+        let first = Arc::new(aggregate.tick(Duration::ZERO));
+        let (live, snapshots) = watch::channel::<Arc<Snapshot>>(first);
+        let screen = Screen::start(ui, snapshots, stop.clone()).map_err(Failure::bug)?;
+        tracing::info!(
+            scenario = %self.fleet.plan.name,
+            seed = self.fleet.plan.seed,
+            devices = self.fleet.len(),
+            target = %self.house.describe(),
+            workers = self.fleet.plan.limits.workers,
+            "run starts"
+        );
+        let fleet = Arc::clone(&self.fleet);
+        let records = ledger.sender();
+        let finished =
+            engine::run(fleet, aggregate, stop, &live, records, self.house.is_here()).await;
+        drop(live);
+        let ended = screen.end().await;
+        let fates = tokio::task::spawn_blocking(move || ledger.close())
+            .await
+            .map_err(Failure::bug)?
+            .map_err(Failure::bug)?;
+        let summary = finished.map_err(Failure::bug)?.summary;
+        if let Err(error) = ended {
+            eprintln!("fleetcall: the dashboard stopped: {error}");
+        }
+        tracing::info!(result = ?summary.result, elapsed_s = summary.elapsed_s, "run ended");
+        let fates: Option<Vec<Fate>> = fates.into_iter().collect();
+        let fates = fates.ok_or_else(|| Failure::bug("a device ended without a record"))?;
+        Ok((summary, fates))
+    }
+
+    fn setting(&self) -> Setting {
+        let plan = &self.fleet.plan;
+        let cohorts = plan
+            .cohorts
+            .iter()
+            .zip(self.fleet.dealt())
+            .map(|(cohort, listed)| CohortSetting {
+                name: cohort.name.clone(),
+                transport: cohort.transport,
+                credentials: cohort.credentials.as_str().to_owned(),
+                listed: u64::from(listed),
+            })
+            .collect();
+        Setting {
+            scenario: plan.name.clone(),
+            seed: plan.seed,
+            model: plan.arrival.model().to_owned(),
+            cohorts,
+            listed: u64::from(self.fleet.len()),
+            planned: u64::from(planned(plan, self.fleet.len())),
+            expected_span: expected_span(plan, self.fleet.len()),
+            target: self.house.describe(),
+            thresholds: plan.thresholds.clone(),
+            started_at: format!("{:.3}", self.started),
+        }
+    }
+
+    /// Writes every file and says the result on standard output.
+    fn report(&self, summary: &Summary, fates: &[Fate]) -> Result<(), Failure> {
+        let rows = fates
+            .iter()
+            .zip(0..)
+            .map(|(fate, ix)| self.row(DeviceIx(ix), fate));
+        let written =
+            report::write_devices(&self.tracks.file("devices.csv"), rows).map_err(Failure::bug)?;
+        let json = report::summary_json(summary);
+        report::write_text(&self.tracks.file("summary.json"), &json).map_err(Failure::bug)?;
+        let style = report::Style {
+            color: screen::colour(),
+            width: 80,
+        };
+        let text = report::text(summary, style);
+        let files = report::text_files(self.tracks.dir(), &FILES, style);
+        // A closed pipe is no failure of the run.
+        let _ = write!(std::io::stdout(), "{text}{files}");
+        if written.formula_like > 0 {
+            eprintln!(
+                "fleetcall: note: {} names begin like a formula: a spreadsheet would compute them",
+                written.formula_like
+            );
+        }
+        Ok(())
+    }
+
+    fn row<'a>(&'a self, ix: DeviceIx, fate: &Fate) -> DeviceRow<'a> {
+        let cohort = self.fleet.cohort(ix);
+        let ms = |span: Duration| span.as_secs_f64() * 1e3;
+        DeviceRow {
+            name: self.fleet.name(ix),
+            cohort: &cohort.name,
+            transport: cohort.transport,
+            credentials_type: fate.credentials_type,
+            outcome: fate.outcome,
+            cause: fate.cause,
+            attempts: fate.attempts,
+            time_to_provision_ms: fate.time_to_provision.map(ms),
+            time_to_first_telemetry_ms: fate.time_to_first_telemetry.map(ms),
+            telemetry_sent: u64::from(fate.telemetry_sent),
+            telemetry_acked: u64::from(fate.telemetry_acked),
+        }
+    }
+}
+
+/// SIGINT, SIGTERM and SIGHUP each turn the switch one step: wind down, then stop.
+fn listen_for_signals(stop: StopSwitch) -> std::io::Result<tokio::task::JoinHandle<()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(tokio::spawn(async move {
+        loop {
+            let name = tokio::select! {
+                _ = interrupt.recv() => "SIGINT",
+                _ = terminate.recv() => "SIGTERM",
+                _ = hangup.recv() => "SIGHUP",
+            };
+            stop.raise();
+            tracing::warn!(signal = name, stop = ?stop.now(), "asked to stop");
+        }
+    }))
+}
+
+/// The devices that the schedule has a turn for.
+fn planned(plan: &Plan, listed: u32) -> u32 {
+    let (mut low, mut high) = (0, listed);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        match plan.arrival.due(middle) {
+            Due::Never => high = middle,
+            Due::At(_) | Due::WhenFree => low = middle + 1,
+        }
+    }
+    low
+}
+
+/// How long the run is meant to take; zero when nobody can tell.
+fn expected_span(plan: &Plan, listed: u32) -> Duration {
+    let last = match plan.arrival.due(planned(plan, listed).saturating_sub(1)) {
+        Due::At(offset) => offset,
+        Due::WhenFree | Due::Never => Duration::ZERO,
+    };
+    match (&plan.telemetry, &plan.arrival) {
+        (Some(_), arrival) => arrival.span().max(last),
+        (None, Arrival::Open(_)) => last,
+        (None, Arrival::Closed(_)) => Duration::ZERO,
+    }
+}
+
+fn exit(result: RunResult) -> Exit {
+    match result {
+        RunResult::Passed => Exit::Passed,
+        RunResult::Failed => Exit::Threshold,
+        RunResult::Invalid => Exit::Invalid,
+        RunResult::Interrupted => Exit::Interrupted,
+    }
+}
+
+/// What a run's directory holds, as the text summary lists it.
+const FILES: [(&str, &str); 4] = [
+    ("summary.json", "every number of this run"),
+    ("devices.csv", "one row per listed device"),
+    (
+        "credentials.csv",
+        "what each provisioned device received; secret, mode 0600",
+    ),
+    ("run.log", "what happened, without secrets"),
+];
+
+const EXAMPLES: &str = "\
+Examples:
+  fleetcall run scenarios/quickstart.toml
+  fleetcall run line.toml --devices lot-17.csv --out results/lot-17
+  fleetcall run line.toml --set arrival.model=closed --ui none
+  TB_PROVISION_KEY=… TB_PROVISION_SECRET=… fleetcall run scenarios/mqtt.toml
+
+Ctrl-C winds the run down and writes the reports; a second one stops at once and writes them too.";
