@@ -1,10 +1,14 @@
 //! Real peers for the tests: found where `scripts/peers` put them, started on free loopback
 //! ports, ended by pid when dropped. A missing peer fails the test: nothing is skipped.
 
+mod run;
+
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
+
+pub(crate) use run::{Ran, Run, Running};
 
 /// The longest that a test waits for something that is meant to happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,0 +1,252 @@
+//! Runs `fleetcall run` as a user would and reads what it left behind.
+//!
+//! Every finished run is held to the sums that a report may not break, whatever its test is about.
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::root;
+
+/// A scenario about to be run.
+pub(crate) struct Run {
+    dir: TempDir,
+    command: Command,
+    out: PathBuf,
+}
+
+/// What a run left.
+pub(crate) struct Ran {
+    /// Kept so that the files stay.
+    _dir: TempDir,
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) out: PathBuf,
+}
+
+impl Run {
+    /// A scenario given as text.
+    pub(crate) fn of(scenario: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("scenario.toml");
+        fs::write(&path, scenario).unwrap();
+        Self::new(dir, &path)
+    }
+
+    /// A scenario of the repository.
+    pub(crate) fn shipped(path: &str) -> Self {
+        Self::new(tempfile::tempdir().unwrap(), &root().join(path))
+    }
+
+    fn new(dir: TempDir, scenario: &Path) -> Self {
+        let out = dir.path().join("out");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fleetcall"));
+        command
+            .current_dir(root())
+            .arg("run")
+            .arg(scenario)
+            .arg("--out")
+            .arg(&out);
+        command.args(["--ui", "none"]).stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self { dir, command, out }
+    }
+
+    pub(crate) fn arg(mut self, arg: &str) -> Self {
+        self.command.arg(arg);
+        self
+    }
+
+    pub(crate) fn env(mut self, key: &str, value: &str) -> Self {
+        self.command.env(key, value);
+        self
+    }
+
+    /// Where the test may put files of its own.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Under a limit of open files, soft and hard.
+    pub(crate) fn with_files(mut self, limit: u32) -> Self {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\"")]);
+        shell
+            .arg(self.command.get_program())
+            .args(self.command.get_args());
+        shell
+            .current_dir(root())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        self.command = shell;
+        self
+    }
+
+    /// Starts it; the caller signals or waits.
+    pub(crate) fn start(mut self) -> Running {
+        let child = self.command.spawn().unwrap();
+        Running {
+            dir: self.dir,
+            child,
+            out: self.out,
+        }
+    }
+
+    /// Runs it to its end and checks the sums of its reports.
+    pub(crate) fn finish(self) -> Ran {
+        self.start().finish()
+    }
+}
+
+/// A run under way.
+pub(crate) struct Running {
+    dir: TempDir,
+    child: Child,
+    pub(crate) out: PathBuf,
+}
+
+impl Running {
+    pub(crate) fn pid(&self) -> i32 {
+        i32::try_from(self.child.id()).unwrap()
+    }
+
+    pub(crate) fn finish(self) -> Ran {
+        let output = self.child.wait_with_output().unwrap();
+        let ran = Ran {
+            _dir: self.dir,
+            code: output
+                .status
+                .code()
+                .expect("ended by itself, not by a signal"),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+            out: self.out,
+        };
+        if !matches!(ran.code, 1 | 2) {
+            ran.check_sums();
+        }
+        ran
+    }
+}
+
+impl Ran {
+    pub(crate) fn summary(&self) -> Value {
+        serde_json::from_slice(&fs::read(self.out.join("summary.json")).unwrap()).unwrap()
+    }
+
+    /// A number of the summary, by its path: `devices.provisioned`.
+    pub(crate) fn number(&self, path: &str) -> u64 {
+        let summary = self.summary();
+        let value = path.split('.').fold(&summary, |value, key| &value[key]);
+        value
+            .as_u64()
+            .unwrap_or_else(|| panic!("{path} is {value}: {}", self.stderr))
+    }
+
+    /// `errors` of the summary.
+    pub(crate) fn errors(&self) -> HashMap<String, u64> {
+        serde_json::from_value(self.summary()["errors"].clone()).unwrap()
+    }
+
+    /// The rows of a CSV file of the run, as maps from header to cell.
+    pub(crate) fn rows(&self, file: &str) -> Vec<HashMap<String, String>> {
+        let path = self.out.join(file);
+        csv::Reader::from_path(path)
+            .unwrap()
+            .deserialize()
+            .map(Result::unwrap)
+            .collect()
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.out.join("run.log")).unwrap()
+    }
+
+    /// Everything that the run showed or wrote, but for the credentials file.
+    pub(crate) fn everything_public(&self) -> String {
+        let mut all = format!("{}{}", self.stdout, self.stderr);
+        for entry in fs::read_dir(&self.out).unwrap() {
+            let path = entry.unwrap().path();
+            if !path.ends_with("credentials.csv") {
+                all.push_str(&fs::read_to_string(path).unwrap());
+            }
+        }
+        all
+    }
+
+    /// The sums that hold for every run: each listed device is in exactly one outcome, in the
+    /// summary, in its cohorts and in `devices.csv` alike; telemetry and credentials agree, too.
+    fn check_sums(&self) {
+        let devices = self.rows("devices.csv");
+        let summary = self.summary();
+        let outcomes = ["provisioned", "refused", "failed", "unknown", "unfinished"];
+        let mut sum = 0;
+        for outcome in outcomes {
+            let rows = devices
+                .iter()
+                .filter(|row| row["outcome"] == outcome)
+                .count() as u64;
+            assert_eq!(
+                self.number(&format!("devices.{outcome}")),
+                rows,
+                "{outcome}"
+            );
+            let cohorts = summary["cohorts"].as_object().unwrap().values();
+            let dealt: u64 = cohorts
+                .map(|c| c["devices"][outcome].as_u64().unwrap())
+                .sum();
+            assert_eq!(dealt, rows, "{outcome} over the cohorts");
+            sum += rows;
+        }
+        assert_eq!(self.number("devices.listed"), sum);
+        assert_eq!(devices.len() as u64, sum);
+        for (key, column) in [
+            ("telemetry.sent", "telemetry_sent"),
+            ("telemetry.acked", "telemetry_acked"),
+        ] {
+            let rows: u64 = devices
+                .iter()
+                .map(|row| row[column].parse::<u64>().unwrap())
+                .sum();
+            assert_eq!(self.number(key), rows, "{key}");
+        }
+        let provisioned = self.number("devices.provisioned");
+        let samples = summary["phases"]["time_to_provision"]["count"]
+            .as_u64()
+            .unwrap_or(0);
+        assert_eq!(
+            samples, provisioned,
+            "a time to provision for each provisioned device"
+        );
+        let credentials = self.rows("credentials.csv");
+        let mut known: Vec<&str> = credentials.iter().map(|row| row["name"].as_str()).collect();
+        let mut listed: Vec<&str> = devices
+            .iter()
+            .filter(|row| row["outcome"] == "provisioned")
+            .map(|row| row["name"].as_str())
+            .collect();
+        known.sort_unstable();
+        listed.sort_unstable();
+        assert_eq!(
+            known, listed,
+            "credentials for each provisioned device, once"
+        );
+        let started = devices
+            .iter()
+            .filter(|row| row["cause"] != "not_started")
+            .count() as u64;
+        assert_eq!(self.number("starts.started"), started);
+        let mode = fs::metadata(self.out.join("credentials.csv"))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600, "credentials are the owner's alone");
+    }
+}

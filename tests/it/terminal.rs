@@ -1,0 +1,85 @@
+//! The dashboard on a real pseudo-terminal: what it shows, and how it leaves the terminal.
+
+use serde_json::Value;
+
+use crate::support::{python, root, succeed};
+
+const LONG: &str = r#"
+    name = "on-a-terminal"
+    [target]
+    embedded = true
+    [devices]
+    generate = { count = 2000, kind = "mac" }
+    [arrival]
+    model = "open"
+    stages = [{ duration = "60s", rate = 50 }]
+    [telemetry]
+    interval = "500ms"
+"#;
+
+/// Runs the scenario on a terminal of this size, acts once `text` was drawn, and tells the rest.
+fn on_terminal(size: (u16, u16), text: &str, action: &str, extra: &[&str]) -> Value {
+    let dir = tempfile::tempdir().unwrap();
+    let scenario = dir.path().join("scenario.toml");
+    std::fs::write(&scenario, LONG).unwrap();
+    let mut command = python();
+    command.current_dir(root()).arg("tests/peers/terminal.py");
+    command
+        .args([size.0.to_string(), size.1.to_string()])
+        .args([text, action]);
+    command
+        .arg(env!("CARGO_BIN_EXE_fleetcall"))
+        .arg("run")
+        .arg(&scenario);
+    command.arg("--out").arg(dir.path().join("out")).args(extra);
+    command.env_remove("NO_COLOR");
+    serde_json::from_slice(&succeed(&mut command).stdout).unwrap()
+}
+
+fn assert_left_sane(seen: &Value) {
+    for promise in ["acted", "settings_kept", "entered", "left", "cursor"] {
+        assert_eq!(seen[promise], true, "{promise}: {}", seen["drawn"]);
+    }
+}
+
+#[test]
+fn q_winds_down_reports_and_gives_the_terminal_back() {
+    let seen = on_terminal((80, 24), "time_to_provision", "key:q", &[]);
+    assert_left_sane(&seen);
+    assert_eq!(seen["code"], 130);
+    let drawn = seen["drawn"].as_str().unwrap();
+    let after = &drawn[drawn.rfind("\x1b[?1049l").unwrap()..];
+    assert!(
+        after.contains("INTERRUPTED") && after.contains("credentials.csv"),
+        "{after}"
+    );
+}
+
+#[test]
+fn signals_give_the_terminal_back() {
+    for signal in ["SIGTERM", "SIGHUP", "SIGINT"] {
+        let seen = on_terminal(
+            (200, 50),
+            "time_to_provision",
+            &format!("signal:{signal}"),
+            &[],
+        );
+        assert_left_sane(&seen);
+        assert_eq!(seen["code"], 130, "{signal}");
+    }
+}
+
+#[test]
+fn plain_lines_are_plain() {
+    let seen = on_terminal((80, 24), "provisioned", "signal:SIGINT", &["--ui", "plain"]);
+    assert_eq!(seen["entered"], false);
+    let drawn = seen["drawn"].as_str().unwrap();
+    let progress = drawn.split("INTERRUPTED").next().unwrap();
+    let before_verdict = progress.trim_end_matches("\x1b[1;31m");
+    assert!(
+        !before_verdict
+            .trim_end_matches(|c: char| c != '\n')
+            .contains('\x1b'),
+        "{drawn}"
+    );
+}
