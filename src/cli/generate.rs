@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, BufWriter, ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -71,7 +72,9 @@ pub(super) fn run(args: &GenerateArgs) -> Result<(), Failure> {
         .write(true)
         .create(true)
         .truncate(true)
-        .create_new(!args.force);
+        .create_new(!args.force)
+        // Tokens are for the owner's eyes.
+        .mode(if args.tokens { 0o600 } else { 0o666 });
     let file = options
         .open(path)
         .map_err(|e| not_written(path, &e, "add --force to overwrite it"))?;
@@ -162,6 +165,7 @@ mod tests {
             &ListOptions {
                 name_column: "name",
                 keep: &keep,
+                keep_if_there: &[],
             },
         )
         .unwrap();
@@ -183,6 +187,7 @@ mod tests {
             &ListOptions {
                 name_column: "name",
                 keep: &[],
+                keep_if_there: &[],
             },
         )
         .unwrap();

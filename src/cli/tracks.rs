@@ -111,9 +111,9 @@ fn default_name(scenario: &str, started: Timestamp) -> String {
 fn vacant(dir: &Path) -> PathBuf {
     let numbered = |n: u32| PathBuf::from(format!("{}-{n}", dir.display()));
     std::iter::once(dir.to_owned())
-        .chain((2..).map(numbered))
+        .chain((2..=u32::MAX).map(numbered))
         .find(|path| !path.exists())
-        .expect("some number is free")
+        .expect("nobody starts so many runs in a second")
 }
 
 #[cfg(test)]

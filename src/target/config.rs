@@ -145,11 +145,11 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            after_answer: Duration::from_secs(60),
-            inactivity: Duration::from_secs(600),
+            after_answer: Duration::from_mins(1),
+            inactivity: Duration::from_mins(10),
             http_async: Duration::from_secs(30),
-            http_idle: Duration::from_secs(60),
-            client_rpc: Duration::from_secs(60),
+            http_idle: Duration::from_mins(1),
+            client_rpc: Duration::from_mins(1),
             pending: 10_000,
             early_packets: 100,
             mqtt_packet: 65_536,

@@ -205,7 +205,7 @@ impl Reader<'_> {
             match self.skip()? {
                 Some(b':') => self.at += 1,
                 Some(b'=') => {
-                    self.at += 1 + usize::from(self.bytes.get(self.at + 1) == Some(&b'>'))
+                    self.at += 1 + usize::from(self.bytes.get(self.at + 1) == Some(&b'>'));
                 }
                 _ => return Err(self.fault("Expected ':'")),
             }

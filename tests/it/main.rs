@@ -1,5 +1,9 @@
 //! All tests that look at fleetcall from outside, in one binary.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod cli;
+mod device_wire;
 mod docs;
 mod end_to_end;
 mod floors;

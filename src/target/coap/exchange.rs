@@ -278,3 +278,107 @@ const PIGGYBACK: Duration = Duration::from_millis(500);
 const ACK_TIMEOUT: Duration = Duration::from_secs(2);
 const MAX_RETRANSMIT: u32 = 4;
 const EXCHANGE_LIFETIME: Duration = Duration::from_secs(247);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::backend::Backend;
+    use crate::target::pending::Pending;
+    use crate::target::{Limits, Listed, TargetConfig};
+
+    const TELEMETRY: &[u8] = b"\x40\x02\x00\x01\xb3api\x02v1\x01t\x09telemetry\xff{}";
+
+    fn exchanges() -> Exchanges {
+        exchanges_with(1_000)
+    }
+
+    fn exchanges_with(limit: usize) -> Exchanges {
+        let limits = Limits {
+            coap_exchanges: limit,
+            ..Limits::default()
+        };
+        let backend = Backend::new(TargetConfig {
+            devices: vec![Listed {
+                name: "d".into(),
+                token: Some("t".into()),
+            }],
+            limits,
+            ..TargetConfig::default()
+        });
+        Exchanges::new(Resources {
+            backend: backend.unwrap(),
+            pending: Pending::new(10),
+        })
+    }
+
+    fn peer() -> SocketAddr {
+        ([127, 0, 0, 1], 9).into()
+    }
+
+    /// Lets time pass to the next thing due, and returns what is sent then.
+    fn next(exchanges: &mut Exchanges) -> Option<(Instant, Vec<Vec<u8>>)> {
+        let due = exchanges.due()?;
+        exchanges.tick(due);
+        Some((due, exchanges.drain().map(|(_, bytes)| bytes).collect()))
+    }
+
+    #[tokio::test]
+    async fn an_unacknowledged_answer_is_repeated_four_times_at_growing_distance() {
+        let (mut exchanges, start) = (exchanges(), Instant::now());
+        exchanges.take(peer(), TELEMETRY, start);
+        let first: Vec<_> = exchanges.drain().collect();
+        let told = b"\x40\x41\x80\x01";
+        assert_eq!(first, [(peer(), told.to_vec())]);
+        let mut times = Vec::new();
+        while let Some((due, sent)) = next(&mut exchanges) {
+            if !sent.is_empty() {
+                assert_eq!(sent, [told.to_vec()]);
+                times.push((due - start).as_millis());
+            }
+        }
+        // 32769 is the message id: 769 ms past ACK_TIMEOUT, then doubled each time.
+        assert_eq!(times, [2_769, 8_307, 19_383, 41_535]);
+        assert!(exchanges.unacknowledged.is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_acknowledged_or_reset_answer_is_not_repeated() {
+        for first in [0x60, 0x70] {
+            let mut exchanges = exchanges();
+            exchanges.take(peer(), TELEMETRY, Instant::now());
+            exchanges.take(peer(), &[first, 0, 0x80, 1], Instant::now());
+            exchanges.drain().for_each(drop);
+            assert!(matches!(next(&mut exchanges), Some((_, sent)) if sent.is_empty()));
+            assert!(exchanges.due().is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn an_exchange_is_forgotten_after_its_lifetime() {
+        let (mut exchanges, start) = (exchanges(), Instant::now());
+        exchanges.take(peer(), TELEMETRY, start);
+        exchanges.take(peer(), TELEMETRY, start + EXCHANGE_LIFETIME / 2);
+        let tally = |exchanges: &Exchanges| {
+            let counts = exchanges.resources.backend.tally.counts();
+            (counts.coap_requests, counts.coap_repeats)
+        };
+        assert_eq!(tally(&exchanges), (1, 1));
+        let mut other = TELEMETRY.to_vec();
+        other[3] = 2;
+        exchanges.take(peer(), &other, start + EXCHANGE_LIFETIME);
+        assert_eq!(exchanges.known.len(), 1);
+        exchanges.take(peer(), TELEMETRY, start + EXCHANGE_LIFETIME);
+        assert_eq!(tally(&exchanges), (3, 1));
+    }
+
+    #[tokio::test]
+    async fn what_is_remembered_is_bounded() {
+        let mut exchanges = exchanges_with(10);
+        for port in 1..=100u16 {
+            exchanges.take(([127, 0, 0, 1], port).into(), TELEMETRY, Instant::now());
+            exchanges.drain().for_each(drop);
+        }
+        assert_eq!((exchanges.known.len(), exchanges.order.len()), (10, 10));
+        assert_eq!(exchanges.unacknowledged.len(), 10);
+    }
+}

@@ -101,10 +101,9 @@ impl Resources {
 
     fn feature(&self, request: &Request, token: &str, feature: &str, id: Option<&str>) -> Outcome {
         let known = match (request.method, feature, id) {
-            (POST, "telemetry" | "attributes" | "claim" | "rpc", None) | (POST, "rpc", Some(_)) => {
-                true
-            }
-            (GET, "attributes", None) => true,
+            (POST, "telemetry" | "attributes" | "claim" | "rpc", None)
+            | (POST, "rpc", Some(_))
+            | (GET, "attributes", None) => true,
             (GET, "rpc", None) => request.observe.is_some(),
             _ => false,
         };

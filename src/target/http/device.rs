@@ -127,4 +127,4 @@ impl Asked<'_> {
 }
 
 /// How long a poll waits if the client does not say.
-const POLL: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_mins(1);

@@ -1,5 +1,6 @@
 //! HTTP answers in the platform's forms: its JSON error body, its plain texts, its empty bodies.
 
+use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -51,9 +52,7 @@ pub(super) fn error(status: StatusCode, code: u8, message: &str) -> Reply {
         .map_or(0, |since| since.as_millis());
     let mut body = format!("{{\"status\":{},\"message\":", status.as_u16());
     quote(message, &mut body);
-    body.push_str(&format!(
-        ",\"errorCode\":{code},\"timestamp\":{timestamp}}}"
-    ));
+    let _ = write!(body, ",\"errorCode\":{code},\"timestamp\":{timestamp}}}");
     json(status, body)
 }
 

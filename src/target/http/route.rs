@@ -1,7 +1,7 @@
 //! Sorts requests by path and method, and reads their bodies within limits.
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_LENGTH, HeaderMap};
 use hyper::{Method, Request, StatusCode};
@@ -26,8 +26,12 @@ pub(super) async fn route(request: Request<Incoming>, shared: &Shared) -> Result
         _ => limits.http_body,
     };
     let body = match read(&head.headers, body, limit).await {
-        Ok(body) => body,
-        Err(reply) => return reply,
+        Read::Whole(body) => body,
+        Read::TooLarge => {
+            let text = format!("\"Payload size exceeds the limit of {limit} bytes\"");
+            return Ok(reply::json(StatusCode::PAYLOAD_TOO_LARGE, text));
+        }
+        Read::BrokenOff => return Err(Withheld),
     };
     match (path.as_slice(), &head.method) {
         (["api", "v1", "provision"], &Method::POST) => {
@@ -53,27 +57,25 @@ pub(super) async fn route(request: Request<Incoming>, shared: &Shared) -> Result
     }
 }
 
-async fn read(
-    headers: &HeaderMap,
-    body: Incoming,
-    limit: u64,
-) -> Result<Bytes, Result<Reply, Withheld>> {
-    let too_large = || {
-        let text = format!("\"Payload size exceeds the limit of {limit} bytes\"");
-        Err(Ok(reply::json(StatusCode::PAYLOAD_TOO_LARGE, text)))
-    };
+/// What came of a body.
+enum Read {
+    Whole(Bytes),
+    TooLarge,
+    BrokenOff,
+}
+
+async fn read(headers: &HeaderMap, body: Incoming, limit: u64) -> Read {
     let announced = headers
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|bytes| bytes > limit) {
-        return too_large();
+        return Read::TooLarge;
     }
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     match Limited::new(body, limit).collect().await {
-        Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => too_large(),
-        // The client broke off.
-        Err(_) => Err(Err(Withheld)),
+        Ok(whole) => Read::Whole(whole.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Read::TooLarge,
+        Err(_) => Read::BrokenOff,
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) enum Later {
 pub(super) struct Outbox {
     /// Encoded, to be written at once.
     pub(super) bytes: BytesMut,
-    later: Option<Box<BTreeMap<(Instant, u32), Later>>>,
+    later: BTreeMap<(Instant, u32), Later>,
     last_id: u16,
     last_later: u32,
 }
@@ -75,31 +75,23 @@ impl Outbox {
     /// Puts something off.
     pub(super) fn later(&mut self, due: Instant, what: Later) {
         self.last_later = self.last_later.wrapping_add(1);
-        self.later
-            .get_or_insert_default()
-            .insert((due, self.last_later), what);
+        self.later.insert((due, self.last_later), what);
     }
 
     /// How many things are put off.
     pub(super) fn put_off(&self) -> usize {
-        self.later.as_ref().map_or(0, |later| later.len())
+        self.later.len()
     }
 
     /// When the next thing is due.
     pub(super) fn due(&self) -> Option<Instant> {
-        let ((due, _), _) = self.later.as_ref()?.first_key_value()?;
-        Some(*due)
+        self.later.first_key_value().map(|((due, _), _)| *due)
     }
 
     /// The next thing that is due by now.
     pub(super) fn take_due(&mut self, now: Instant) -> Option<Later> {
-        let later = self.later.as_mut()?;
-        let first = later.first_entry().filter(|entry| entry.key().0 <= now)?;
-        let what = first.remove();
-        if later.is_empty() {
-            self.later = None;
-        }
-        Some(what)
+        let first = self.later.first_entry()?;
+        (first.key().0 <= now).then(|| first.remove())
     }
 }
 

@@ -229,13 +229,18 @@ impl Session {
                 self.answer(&answer, id, now);
             }
             Decision::Answer(answer, delay) => {
-                let _place = ticket;
-                self.out
-                    .later(now + delay, Later::Answer { answer, id, _place });
+                self.out.later(
+                    now + delay,
+                    Later::Answer {
+                        answer,
+                        id,
+                        _place: ticket,
+                    },
+                );
             }
             Decision::Error(delay) => {
-                let _place = ticket;
-                self.out.later(now + delay, Later::Error { id, _place });
+                self.out
+                    .later(now + delay, Later::Error { id, _place: ticket });
             }
             Decision::Silence => {}
             Decision::Disconnect => return Flow::Close,

@@ -1,9 +1,10 @@
 //! Real peers for the tests: found where `scripts/peers` put them, started on free loopback
 //! ports, ended by pid when dropped. A missing peer fails the test: nothing is skipped.
 
+pub(crate) mod golden;
 mod run;
 
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -84,15 +85,6 @@ pub(crate) fn free_tcp_port() -> u16 {
         .port()
 }
 
-/// A UDP port on loopback that was free a moment ago.
-pub(crate) fn free_udp_port() -> u16 {
-    UdpSocket::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
-}
-
 /// Waits until something listens on a TCP address.
 pub(crate) fn wait_for_tcp(addr: SocketAddr) {
     #[expect(
@@ -103,5 +95,18 @@ pub(crate) fn wait_for_tcp(addr: SocketAddr) {
     while std::net::TcpStream::connect(addr).is_err() {
         assert!(start.elapsed() < PATIENCE, "nothing listens on {addr}");
         std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Waits until something holds that another thread brings about.
+pub(crate) fn eventually(mut holds: impl FnMut() -> bool) {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "another thread is waited for, in real time"
+    )]
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < PATIENCE, "it never held");
+        std::thread::sleep(Duration::from_millis(2));
     }
 }

@@ -68,11 +68,6 @@ impl Run {
         self
     }
 
-    /// Where the test may put files of its own.
-    pub(crate) fn dir(&self) -> &Path {
-        self.dir.path()
-    }
-
     /// Under a limit of open files, soft and hard.
     pub(crate) fn with_files(mut self, limit: u32) -> Self {
         let mut shell = Command::new("sh");
@@ -163,10 +158,6 @@ impl Ran {
             .deserialize()
             .map(Result::unwrap)
             .collect()
-    }
-
-    pub(crate) fn log(&self) -> String {
-        fs::read_to_string(self.out.join("run.log")).unwrap()
     }
 
     /// Everything that the run showed or wrote, but for the credentials file.
