@@ -56,6 +56,8 @@ struct Device<'a> {
     time_to_first_telemetry: Option<Duration>,
     telemetry_sent: u32,
     telemetry_acked: u32,
+    /// Its credentials are of no use on its transport: it can do nothing more.
+    stranded: bool,
 }
 
 impl<'a> Device<'a> {
@@ -84,6 +86,7 @@ impl<'a> Device<'a> {
             time_to_first_telemetry: None,
             telemetry_sent: 0,
             telemetry_acked: 0,
+            stranded: false,
         }
     }
 
@@ -231,31 +234,36 @@ impl<'a> Device<'a> {
 
     /// Sends a message each interval until the run winds down.
     async fn report(&mut self, telemetry: &TelemetryPlan, first: Instant) {
-        let mut winding = self.worker.stop.clone();
+        let worker = self.worker;
         let mut due = first;
-        loop {
+        while !self.stranded {
             due += telemetry.interval;
-            let idle = tokio::select! {
+            tokio::select! {
                 biased;
-                () = reached(&mut winding, Stop::Winding) => return,
-                idle = idle_until(self.connection.as_mut(), due) => idle,
-            };
-            if let Err(kind) = idle {
-                self.trouble(Phase::Telemetry, kind);
-                self.connection = None;
-                tokio::select! {
-                    biased;
-                    () = reached(&mut winding, Stop::Winding) => return,
-                    () = tokio::time::sleep_until(due) => {}
-                }
+                _turn = worker.leaving.acquire() => return self.disconnect().await,
+                () = self.idle(due) => {}
             }
-            if self.connection.is_none() {
-                self.ensure_connected().await;
+            if *worker.stop.borrow() != Stop::Running {
+                // Its turn to leave is still to come; it has no more to say.
+                due = Instant::now();
+                continue;
             }
+            self.ensure_connected().await;
             if self.connection.is_some() {
                 self.send(telemetry, due).await;
             }
         }
+    }
+
+    /// Lets the connection look after itself until a message is due. Cancel-safe.
+    async fn idle(&mut self, due: Instant) {
+        if let Some(connection) = &mut self.connection
+            && let Err(fault) = connection.idle_until(due).await
+        {
+            self.trouble(Phase::Telemetry, fault.kind);
+            self.connection = None;
+        }
+        tokio::time::sleep_until(due).await;
     }
 
     /// Connects with the device's own credentials unless connected. Returns when it was ready.
@@ -357,6 +365,7 @@ impl<'a> Device<'a> {
         recorder.phase_error(self.cohort, phase);
         recorder.error(cause);
         self.cause.get_or_insert(cause);
+        self.stranded |= kind == FaultKind::CredentialsUnusable;
     }
 
     fn becomes(&mut self, state: LiveState) {
@@ -429,19 +438,4 @@ impl<'a> Device<'a> {
         };
         self.worker.note(self.ix, Entry::Ended(fate)).await;
     }
-}
-
-/// Lets an open connection look after itself until `deadline`; without one, just waits.
-async fn idle_until(
-    connection: Option<&mut Connection>,
-    deadline: Instant,
-) -> Result<(), FaultKind> {
-    if let Some(connection) = connection {
-        return connection
-            .idle_until(deadline)
-            .await
-            .map_err(|fault| fault.kind);
-    }
-    tokio::time::sleep_until(deadline).await;
-    Ok(())
 }

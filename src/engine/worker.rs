@@ -55,6 +55,10 @@ pub(super) struct Worker {
     ledger: mpsc::Sender<Record>,
     living: Cell<u32>,
     emptied: Notify,
+    /// Whose turn it is to leave; none before the run winds down, then a few at a time. Thousands
+    /// at once would keep the thread from reading the answers of messages that are still in
+    /// flight, and make them look slow.
+    pub(super) leaving: Semaphore,
 }
 
 /// Runs a worker to its end on the calling thread.
@@ -89,6 +93,7 @@ async fn work(shard: Shard) {
         ledger,
         living: Cell::new(0),
         emptied: Notify::new(),
+        leaving: Semaphore::new(0),
     });
     let turns = Turns::new(&fleet, number, of, next);
     let life = async {
@@ -102,9 +107,15 @@ async fn work(shard: Shard) {
     tokio::pin!(life);
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut winding = worker.stop.clone();
+    let mut winds_down = false;
     loop {
         tokio::select! {
             () = &mut life => break,
+            () = reached(&mut winding, Stop::Winding), if !winds_down => {
+                winds_down = true;
+                worker.leaving.add_permits(LEAVING_AT_A_TIME);
+            }
             _ = tick.tick() => worker.try_report(number, &frames, &mut spares),
         }
     }
@@ -290,6 +301,9 @@ impl Iterator for Turns {
         (n < self.fleet.len()).then(|| (DeviceIx(n), self.fleet.plan.arrival.due(n)))
     }
 }
+
+/// Few, since each takes some 50 µs of the thread and waits for nobody.
+const LEAVING_AT_A_TIME: usize = 8;
 
 /// From one report of a worker to its next.
 const TICK: Duration = Duration::from_millis(200);

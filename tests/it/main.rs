@@ -7,6 +7,7 @@ mod device_wire;
 mod docs;
 mod end_to_end;
 mod floors;
+mod hostile_server;
 mod peers_against_target;
 mod shutdown;
 mod support;
