@@ -48,8 +48,8 @@ fn verdict(summary: &Summary, style: Style, out: &mut Vec<String>) {
     let why = match summary.result {
         RunResult::Passed => "every threshold held",
         RunResult::Failed => "a threshold was crossed, see below",
-        RunResult::Invalid => "the generator itself was the limit: do not quote these figures",
-        RunResult::Interrupted => "ended before its plan did: the figures are of a part",
+        RunResult::Invalid => "the generator was the limit",
+        RunResult::Interrupted => "ended before its plan",
     };
     let lines = [
         format!(
