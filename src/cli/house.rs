@@ -7,8 +7,8 @@ use secrecy::ExposeSecret;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
+use super::Failure;
 use super::handover::Handover;
-use super::{Exit, Failure};
 use crate::inventory::Inventory;
 use crate::model::{DeviceIx, Faults, Strategy, TransportKind};
 use crate::scenario::{Plan, TargetPlan};
@@ -18,6 +18,7 @@ use crate::transport::{CoapTiming, Dial};
 /// Whoever answers, and where.
 pub(super) struct House {
     addresses: Vec<(TransportKind, SocketAddr, String)>,
+    unresolved: Option<String>,
     tenant: Tenant,
 }
 
@@ -44,12 +45,17 @@ impl House {
                 }
             }
             TargetPlan::Remote(addresses) => {
-                let mut found = Vec::new();
+                let (mut found, mut unresolved) = (Vec::new(), None);
                 for (kind, host) in addresses {
-                    found.push((*kind, resolve(host).await?, host.clone()));
+                    let addr = resolve(host).await.unwrap_or_else(|why| {
+                        unresolved = Some(why);
+                        NOWHERE
+                    });
+                    found.push((*kind, addr, host.clone()));
                 }
                 Ok(Self {
                     addresses: found,
+                    unresolved,
                     tenant: Tenant::Elsewhere,
                 })
             }
@@ -65,6 +71,7 @@ impl House {
         ];
         Ok(Self {
             addresses: with_names(bound),
+            unresolved: None,
             tenant: Tenant::Here(target),
         })
     }
@@ -108,6 +115,7 @@ impl House {
         });
         Ok(Self {
             addresses: with_names(bound),
+            unresolved: None,
             tenant: Tenant::Apart(child),
         })
     }
@@ -139,6 +147,11 @@ impl House {
                 }
             })
             .collect()
+    }
+
+    /// Why a server's name has no address; no device may start then.
+    pub(super) fn unresolved(&self) -> Option<&str> {
+        self.unresolved.as_deref()
     }
 
     /// For the screen and the reports: no secret in it.
@@ -217,10 +230,12 @@ fn with_names(
         .collect()
 }
 
-async fn resolve(host: &str) -> Result<SocketAddr, Failure> {
-    let failed = |why: String| Failure {
-        exit: Exit::Unreachable,
-        message: format!("{host}: {why}\nhelp: check the addresses in the scenario's [target]"),
+/// Stands in for an address that was not found.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+async fn resolve(host: &str) -> Result<SocketAddr, String> {
+    let failed = |why: String| {
+        format!("{host}: {why}\nhelp: check the addresses in the scenario's [target]")
     };
     tokio::net::lookup_host(host)
         .await

@@ -129,6 +129,9 @@ impl Run {
 
     /// Why the target cannot be reached, if it cannot.
     async fn unreachable(&self) -> Option<String> {
+        if let Some(why) = self.house.unresolved() {
+            return Some(why.to_owned());
+        }
         let mut probed = Vec::new();
         for dial in &self.fleet.dials {
             if probed.contains(&dial.addr) {

@@ -189,3 +189,71 @@ const PER_SOURCE: u32 = 8_000;
 
 /// As many as a list of a million needs.
 const MOST_SOURCES: u32 = 254;
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::scenario::{Overrides, load};
+
+    const TELEMETRY: &str = "[telemetry]\n";
+
+    fn plan(more: &str) -> Plan {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s.toml");
+        let text = format!(
+            "name = \"s\"\narrival.stages = [{{ duration = \"1s\", rate = 1 }}]\n\
+             devices.generate = {{ count = 1 }}\n{more}"
+        );
+        std::fs::write(&path, text).unwrap();
+        load(Path::new(&path), &[], &Overrides::default()).unwrap()
+    }
+
+    fn machine(files: u64) -> Machine {
+        Machine {
+            files,
+            ports: DEFAULT_PORTS,
+        }
+    }
+
+    #[test]
+    fn the_target_moves_out_when_both_ends_do_not_fit() {
+        let plan = plan(&format!("{TELEMETRY}[target]\nembedded = true\n"));
+        for (devices, files, apart) in [(1_000, 20_000, false), (10_000, 20_000, true)] {
+            let provisions = plan_around(machine(files), &plan, &[devices]).unwrap();
+            assert_eq!(provisions.target_apart, apart, "{devices} devices");
+            assert_eq!(provisions.notes.is_empty(), !apart);
+        }
+    }
+
+    #[test]
+    fn more_connections_than_files_are_refused_with_the_way_out() {
+        let plan = plan(&format!("{TELEMETRY}[target]\nembedded = true\n"));
+        let refused = plan_around(machine(20_000), &plan, &[20_000]).unwrap_err();
+        assert_eq!(
+            refused,
+            LimitError::Files {
+                needed: 20_100,
+                limit: 20_000
+            }
+        );
+        assert!(refused.to_string().contains("ulimit -Hn 20100"));
+    }
+
+    #[test]
+    fn devices_that_only_provision_need_files_for_those_in_flight() {
+        let plan = plan("[target]\nembedded = true\n[limits]\nin_flight = 500\n");
+        let provisions = plan_around(machine(20_000), &plan, &[1_000_000]).unwrap();
+        assert!(!provisions.target_apart);
+    }
+
+    #[test]
+    fn loopback_addresses_are_distinct_and_on_loopback() {
+        let sources = loopback(MOST_SOURCES);
+        assert_eq!(sources[0], IpAddr::from([127, 0, 1, 1]));
+        assert!(sources.iter().all(IpAddr::is_loopback));
+        let distinct: std::collections::HashSet<_> = sources.iter().collect();
+        assert_eq!(distinct.len(), sources.len());
+    }
+}

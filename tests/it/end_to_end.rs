@@ -252,6 +252,31 @@ fn an_unreachable_target_is_exit_code_5_with_reports() {
 }
 
 #[test]
+fn a_server_without_an_address_is_exit_code_5_with_reports() {
+    let scenario = format!(
+        r#"
+        name = "no-such-name"
+        [target]
+        mqtt = "no-such-host.invalid:1883"
+        [profile]
+        provision_key = "k"
+        provision_secret = "s"
+        [devices]
+        generate = {{ count = 3, kind = "serial" }}
+        {OPEN}
+        "#
+    );
+    let ran = Run::of(&scenario).finish();
+    assert_eq!(ran.code, 5, "{}", ran.stderr);
+    assert_eq!(ran.number("devices.unfinished"), 3);
+    assert!(
+        ran.stderr.contains("no-such-host.invalid:1883"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
 fn a_truncated_list_is_reported_as_not_started() {
     let scenario = r#"
         name = "truncated"
