@@ -1,32 +1,17 @@
 //! The device side, byte for byte against the golden messages. The target is held to the same
 //! files by tests of its own.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use fleetcall::dialect::{Answer, ThingsBoard};
 use fleetcall::model::{Credentials, FaultKind, Login, Qos, Reply, Status, TransportKind};
-use fleetcall::transport::{CoapTiming, Connection, Dial};
+use fleetcall::transport::{Connection, Dial};
 use secrecy::ExposeSecret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::LocalSet;
 
-use crate::support::{PATIENCE, golden};
-
-fn dial(kind: TransportKind, addr: std::net::SocketAddr) -> Dial {
-    Dial {
-        kind,
-        addr,
-        host: addr.to_string(),
-        sources: Vec::new(),
-        connect_timeout: PATIENCE,
-        answer_timeout: PATIENCE,
-        suback_wait: PATIENCE,
-        keep_alive: Duration::from_mins(1),
-        coap: CoapTiming::default(),
-    }
-}
+use crate::support::golden;
+use crate::transport_hostile::dial;
 
 fn dialect() -> ThingsBoard {
     ThingsBoard::new("K".into(), "S".into())

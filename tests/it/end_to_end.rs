@@ -104,10 +104,12 @@ fn the_quickstart_provisions_a_thousand_of_a_thousand() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_server_saw_what_the_report_says() {
     let target = target(Strategy::Allow, &[], Faults::default()).await;
-    let telemetry = "[telemetry]\ninterval = \"300ms\"\n[arrival]\nmodel = \"open\"\n\
+    let telemetry = "[limits]\ngrace = \"60s\"\n[telemetry]\ninterval = \"300ms\"\n[arrival]\nmodel = \"open\"\n\
         stages = [{ duration = \"1s\", rate = 60 }, { duration = \"1s\", rate = 0 }]\n";
     let ran = finish(Run::of(&against(&target, 60, telemetry))).await;
     assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    // Devices leave when their plan is over, not when its grace is.
+    assert!(ran.summary()["elapsed_s"].as_f64().unwrap() < 60.0);
     let counts = target.counts();
     assert_eq!(counts.provision_requests, 60);
     assert_eq!(counts.provisioned, 60);

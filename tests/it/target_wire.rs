@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::support::PATIENCE;
+use crate::support::golden::hex;
 
 /// The token of D1 in the golden messages.
 const TOKEN: &str = "ABCDEFGHIJKLMNOPQRST";
@@ -102,6 +103,12 @@ impl Wire {
         read.expect("the connection stays open").unwrap();
         rest
     }
+}
+
+/// The session goes on: a ping is answered, and nothing came before the answer.
+async fn alive(wire: &mut Wire) {
+    wire.send(hex("mqtt-pingreq")).await;
+    wire.expect(hex("mqtt-pingresp")).await;
 }
 
 /// Waits until something holds that other tasks bring about.

@@ -208,14 +208,13 @@ impl Ran {
                 .sum();
             assert_eq!(self.number(key), rows, "{key}");
         }
-        let provisioned = self.number("devices.provisioned");
-        let samples = summary["phases"]["time_to_provision"]["count"]
-            .as_u64()
-            .unwrap_or(0);
-        assert_eq!(
-            samples, provisioned,
-            "a time to provision for each provisioned device"
-        );
+        for phase in ["time_to_provision", "time_to_first_telemetry"] {
+            Self::check_times(&summary["phases"][phase], &devices, &format!("{phase}_ms"));
+        }
+        for row in &devices {
+            let timed = !row["time_to_provision_ms"].is_empty();
+            assert_eq!(timed, row["outcome"] == "provisioned", "{}", row["name"]);
+        }
         let credentials = self.rows("credentials.csv");
         let mut known: Vec<&str> = credentials.iter().map(|row| row["name"].as_str()).collect();
         let mut listed: Vec<&str> = devices
@@ -239,5 +238,26 @@ impl Ran {
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, 0o600, "credentials are the owner's alone");
+    }
+
+    /// The times in `devices.csv` are those in the summary: as many, and the same longest one.
+    fn check_times(phase: &Value, devices: &[HashMap<String, String>], column: &str) {
+        let times: Vec<f64> = devices
+            .iter()
+            .filter_map(|row| row[column].parse::<f64>().ok())
+            .collect();
+        assert_eq!(
+            phase["count"].as_u64().unwrap_or(0),
+            times.len() as u64,
+            "{column}"
+        );
+        let longest_us = times.iter().copied().fold(0.0, f64::max) * 1e3;
+        let max_us = phase["response_us"]["max"].as_f64().unwrap_or(0.0);
+        // Histograms keep three digits; the last microsecond may be cut.
+        let off = (longest_us - max_us).abs();
+        assert!(
+            off <= longest_us / 1000.0 + 1.0,
+            "{column}: {longest_us} µs, {max_us} µs"
+        );
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fleetcall::model::{Faults, Strategy};
 use fleetcall::target::{Limits, Repeat, Target, TargetConfig};
 
-use super::{TOKEN, Wire, config, request, start, until};
+use super::{TOKEN, Wire, alive, config, request, start, until};
 use crate::support::golden::{hex, text};
 
 /// A packet of fixed header and body.
@@ -51,11 +51,6 @@ async fn session(target: &Target) -> Wire {
     wire.send(hex("mqtt-connect")).await;
     wire.expect(hex("mqtt-connack")).await;
     wire
-}
-
-async fn alive(wire: &mut Wire) {
-    wire.send(hex("mqtt-pingreq")).await;
-    wire.expect(hex("mqtt-pingresp")).await;
 }
 
 #[tokio::test]

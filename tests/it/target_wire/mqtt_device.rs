@@ -6,7 +6,7 @@ use fleetcall::model::Strategy;
 use fleetcall::target::{Limits, Target, TargetConfig};
 
 use super::mqtt::{field, packet, publish};
-use super::{TOKEN, Wire, config, listed, request, start, until};
+use super::{TOKEN, Wire, alive, config, listed, request, start, until};
 use crate::support::golden::hex;
 
 /// A CONNECT with client id, user name and password as given.
@@ -23,11 +23,6 @@ async fn device(target: &Target, token: &str) -> Wire {
     wire.send(connect(true, "any", Some(token), None)).await;
     wire.expect(hex("mqtt-connack")).await;
     wire
-}
-
-async fn alive(wire: &mut Wire) {
-    wire.send(hex("mqtt-pingreq")).await;
-    wire.expect(hex("mqtt-pingresp")).await;
 }
 
 #[tokio::test]
