@@ -180,7 +180,7 @@ impl Run {
             .await
             .map_err(Failure::bug)?
             .map_err(Failure::bug)?;
-        let summary = finished.map_err(Failure::bug)?.summary;
+        let summary = finished.map_err(Failure::bug)?;
         if let Err(error) = ended {
             eprintln!("fleetcall: the dashboard stopped: {error}");
         }

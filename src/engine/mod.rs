@@ -15,5 +15,5 @@ mod worker;
 
 pub use fleet::{Fleet, FleetError};
 pub use limits::{LimitError, Machine, Provisions, plan_around};
-pub use run::{EngineError, Finished, run};
+pub use run::{EngineError, run};
 pub use shutdown::{Stop, StopSwitch};

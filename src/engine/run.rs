@@ -35,15 +35,9 @@ pub enum EngineError {
     },
 }
 
-/// What a finished run leaves.
-#[derive(Debug)]
-pub struct Finished {
-    /// The result that every report is drawn from.
-    pub summary: Summary,
-}
-
-/// Carries a run through. Returns when every listed device has ended and every record was handed
-/// to the ledger. `interrupted` in the summary tells whether the switch was raised from outside.
+/// Carries a run through. Returns the result that every report is drawn from when every listed
+/// device has ended and every record was handed to the ledger. Raising the switch from outside
+/// makes it `interrupted`.
 pub async fn run(
     fleet: Arc<Fleet>,
     mut aggregate: Aggregate,
@@ -51,7 +45,7 @@ pub async fn run(
     live: &watch::Sender<Arc<Snapshot>>,
     ledger: mpsc::Sender<Record>,
     generator_includes_target: bool,
-) -> Result<Finished, EngineError> {
+) -> Result<Summary, EngineError> {
     let cpu_before = usage::cpu();
     let clock = Clock::starting_at(Instant::now() + LEAD);
     let places = Places::new(&fleet.plan);
@@ -81,6 +75,9 @@ pub async fn run(
                 }
             },
             _ = tick.tick() => {
+                if crew.lost_a_worker(course.started) {
+                    stop.raise_to(Stop::Winding);
+                }
                 live.send_replace(Arc::new(aggregate.tick(clock.elapsed())));
             }
             () = reached(&mut watched, Stop::Winding), if !course.winding => course.wound_down(),
@@ -96,7 +93,7 @@ pub async fn run(
     if ended != listed {
         return Err(EngineError::Lost { ended, listed });
     }
-    let summary = aggregate.finish(Ending {
+    Ok(aggregate.finish(Ending {
         elapsed,
         interrupted: stop.was_raised(),
         dropped: course.dropped,
@@ -105,8 +102,7 @@ pub async fn run(
         workers: course.workers,
         processes: 1,
         generator_includes_target,
-    });
-    Ok(Finished { summary })
+    }))
 }
 
 /// When the run winds down, and when its grace is over.
@@ -225,6 +221,18 @@ impl Crew {
             crew.spares.push(give);
         }
         Ok(crew)
+    }
+
+    /// Whether a worker ended without having said that it started all its devices: it panicked,
+    /// and the others must not wait for it.
+    fn lost_a_worker(&self, all_started: usize) -> bool {
+        let ended = self
+            .threads
+            .iter()
+            .filter(|thread| thread.is_finished())
+            .count();
+        // What an ended worker had to say is in the channel, so an empty one hides nothing.
+        ended > all_started && self.frames.is_empty()
     }
 
     /// Gives a recorder back, emptied, so that its histograms need not be made anew.
