@@ -31,7 +31,7 @@ pub(super) struct RunArgs {
     /// Take this device list instead of the scenario's
     #[arg(long, value_name = "LIST.csv")]
     devices: Option<PathBuf>,
-    /// Change a value of the scenario, as in `arrival.model=closed`; may be repeated
+    /// Change a value of the scenario, as in `telemetry.interval=1s`; may be repeated
     #[arg(long = "set", value_name = "KEY.PATH=VALUE")]
     set: Vec<String>,
     /// Take this seed instead of the scenario's
@@ -332,7 +332,7 @@ const EXAMPLES: &str = "\
 Examples:
   fleetcall run scenarios/quickstart.toml
   fleetcall run line.toml --devices lot-17.csv --out results/lot-17
-  fleetcall run line.toml --set arrival.model=closed --ui none
-  TB_PROVISION_KEY=… TB_PROVISION_SECRET=… fleetcall run scenarios/mqtt.toml
+  fleetcall run line.toml --set telemetry.interval=1s --ui none
+  TB_HOST=… TB_PROVISION_KEY=… TB_PROVISION_SECRET=… fleetcall run scenarios/mqtt.toml
 
 Ctrl-C winds the run down and writes the reports; a second one stops at once and writes them too.";
