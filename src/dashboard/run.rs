@@ -8,7 +8,7 @@ use ratatui::crossterm::terminal;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::keys::Keyboard;
+use super::keys::{Key, Keyboard};
 use super::screen::Screen;
 use super::state::State;
 use super::view;
@@ -36,6 +36,7 @@ pub fn run(
     let mut screen = Screen::enter()?;
     let mut size = terminal::size()?;
     let mut state = State::new(options.color);
+    let mut held = Held::default();
     let mut next_frame = Instant::now();
     let mut outdated = state.show(snapshots.borrow_and_update().clone());
     // An error says that the sender is gone: the run is over.
@@ -64,6 +65,9 @@ pub fn run(
             FRAME
         };
         for key in keyboard.wait(wait)? {
+            if key == Key::Stop && held.is_still(Instant::now()) {
+                continue;
+            }
             outdated = true;
             if state.press(key) {
                 request_stop();
@@ -75,5 +79,40 @@ pub fn run(
     Ok(())
 }
 
+/// The stop key, which a terminal repeats while it is held down: that must not end at once a run
+/// that was asked to wind down.
+#[derive(Default)]
+struct Held {
+    since: Option<Instant>,
+}
+
+impl Held {
+    /// Whether a press at this moment may be the first one that goes on.
+    fn is_still(&mut self, now: Instant) -> bool {
+        let Some(first) = self.since else {
+            self.since = Some(now);
+            return false;
+        };
+        now < first + HELD
+    }
+}
+
+/// For letting a key go. After it each press counts.
+const HELD: Duration = Duration::from_millis(700);
+
 /// The shortest time between two frames.
 const FRAME: Duration = Duration::from_millis(200);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_held_key_counts_once_and_a_second_press_again() {
+        let mut held = Held::default();
+        let first = Instant::now();
+        let presses = [0, 30, 600, 800, 820].map(Duration::from_millis);
+        let counted = presses.map(|after| !held.is_still(first + after));
+        assert_eq!(counted, [true, false, false, true, true]);
+    }
+}
