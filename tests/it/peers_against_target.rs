@@ -196,6 +196,27 @@ async fn mosquitto_pub_sends_telemetry_with_the_token_and_is_turned_away_without
     assert_eq!(target.counts().bad_logins, 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn mosquitto_sub_is_granted_what_the_platform_has_topics_for() {
+    let target = start(Strategy::Check).await;
+    for (topic, granted) in [
+        ("v1/devices/me/attributes", true),
+        ("v1/devices/me/rpc/request/+", true),
+        ("#", false),
+        ("v1/devices/you/attributes", false),
+    ] {
+        let mut command = mosquitto("mosquitto_sub", &target, TOKEN);
+        // -E: leave once every subscription was answered.
+        command.args(["-t", topic, "-q", "1", "-E", "-W", "20"]);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap())
+            .await
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{topic}: {said}");
+        assert_eq!(said.contains("denied"), !granted, "{topic}: {said}");
+    }
+}
+
 async fn curl(target: &Target, path: &str, args: &[&str]) -> (String, String) {
     let mut command = program("curl");
     let url = format!("http://{}{path}", target.http().unwrap());
