@@ -57,10 +57,7 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
     let cohort_of = scenario::deal(&plan.cohorts, listed).map_err(Failure::usage)?;
 
     let machine = Machine::look().map_err(Failure::bug)?;
-    let mut dealt = vec![0; plan.cohorts.len()];
-    for cohort in &cohort_of {
-        dealt[usize::from(*cohort)] += 1;
-    }
+    let dealt = scenario::dealt_to_each(&cohort_of, plan.cohorts.len());
     let provisions = engine::plan_around(machine, &plan, &dealt).map_err(Failure::usage)?;
 
     let started = Timestamp::now();

@@ -31,6 +31,16 @@ pub(super) async fn live(worker: Alive, ix: DeviceIx, due: Instant, permit: Owne
     device.end().await;
 }
 
+/// What may be on its way to the server when the run cuts a device off.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum InFlight {
+    Nothing,
+    /// A provision request: its loss leaves the outcome unknown.
+    Request,
+    /// A telemetry message.
+    Message,
+}
+
 /// A device and what is known of it so far.
 struct Device<'a> {
     worker: &'a Alive,
@@ -43,11 +53,10 @@ struct Device<'a> {
     state: LiveState,
     /// The step under way, for the case that the run cuts it off.
     step: Phase,
-    /// A provision request may be on its way: its loss would leave the outcome unknown.
-    asked: bool,
-    /// A telemetry message may be on its way.
-    sending: bool,
+    in_flight: InFlight,
     credentials: Option<Credentials>,
+    /// The ledger has the credentials.
+    kept: bool,
     connection: Option<Connection>,
     outcome: Option<Outcome>,
     cause: Option<Cause>,
@@ -75,9 +84,9 @@ impl<'a> Device<'a> {
             started,
             state: LiveState::BringingUp,
             step: Phase::TcpConnect,
-            asked: false,
-            sending: false,
+            in_flight: InFlight::Nothing,
             credentials: None,
+            kept: false,
             connection: None,
             outcome: None,
             cause: None,
@@ -134,7 +143,7 @@ impl<'a> Device<'a> {
             fleet.name(self.ix),
             token.as_ref(),
         );
-        (self.step, self.asked) = (Phase::Provision, true);
+        (self.step, self.in_flight) = (Phase::Provision, InFlight::Request);
         self.attempts += 1;
         let connection = self.connection.as_mut().expect("connected above");
         let exchanged = connection.exchange(&request).await.map_err(|fault| {
@@ -166,16 +175,25 @@ impl<'a> Device<'a> {
     async fn provisioned(&mut self, credentials: Credentials, done: Instant) {
         // Counted before the first await: a cut-off from here on cannot take it back.
         self.outcome = Some(Outcome::Provisioned);
+        self.in_flight = InFlight::Nothing;
         self.worker
             .recorder
             .borrow_mut()
             .outcome(self.cohort, Outcome::Provisioned, None);
         self.time_to_provision = Some(done - self.due);
         self.sample_span(Phase::TimeToProvision, self.due, self.started, done);
-        self.credentials = Some(credentials.clone());
-        self.worker
-            .note(self.ix, Entry::Provisioned(credentials))
-            .await;
+        self.credentials = Some(credentials);
+        self.keep_credentials().await;
+    }
+
+    /// Hands the credentials to the ledger, once. A cut-off may strike while a slow ledger holds
+    /// this back, so the device's end asks for it again.
+    async fn keep_credentials(&mut self) {
+        if let (Some(credentials), false) = (&self.credentials, self.kept) {
+            let entry = Entry::Provisioned(credentials.clone());
+            self.worker.note(self.ix, entry).await;
+            self.kept = true;
+        }
     }
 
     /// Opens a connection and records its steps, each from the end of the one before. With `whole`
@@ -307,10 +325,10 @@ impl<'a> Device<'a> {
             self.trouble(Phase::Telemetry, FaultKind::CredentialsUnusable);
             return;
         };
-        (self.step, self.sending) = (Phase::Telemetry, true);
+        (self.step, self.in_flight) = (Phase::Telemetry, InFlight::Message);
         let connection = self.connection.as_mut().expect("asked for by the caller");
         let exchanged = connection.exchange(&request).await;
-        self.sending = false;
+        self.in_flight = InFlight::Nothing;
         match exchanged {
             Ok(exchanged) => match dialect.telemetry_answer(&exchanged.reply) {
                 Ok(true) => {
@@ -342,18 +360,19 @@ impl<'a> Device<'a> {
 
     /// What the end of the run makes of a step that was still under way.
     fn cut_off(&mut self) {
-        if self.sending {
+        let sending = self.in_flight == InFlight::Message;
+        if sending {
             self.count_telemetry(1, 0, 1);
         }
         if self.outcome.is_none() {
-            let outcome = if self.asked {
+            let outcome = if self.in_flight == InFlight::Request {
                 Outcome::Unknown
             } else {
                 Outcome::Unfinished
             };
             self.outcome = Some(outcome);
             self.cause = Some(Cause::At(self.step, FaultKind::CutOff));
-        } else if self.sending || self.step == Phase::Reconnect {
+        } else if sending || self.step == Phase::Reconnect {
             self.trouble(self.step, FaultKind::CutOff);
         }
     }
@@ -411,7 +430,8 @@ impl<'a> Device<'a> {
     }
 
     /// The device's one record.
-    async fn end(self) {
+    async fn end(mut self) {
+        self.keep_credentials().await;
         let outcome = self
             .outcome
             .expect("run and cut_off both decide the outcome");

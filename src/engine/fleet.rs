@@ -6,7 +6,7 @@ use thiserror::Error;
 use crate::dialect::ThingsBoard;
 use crate::inventory::Inventory;
 use crate::model::{CohortIx, DeviceIx};
-use crate::scenario::{Cohort, CredentialsPlan, Plan};
+use crate::scenario::{Cohort, CredentialsPlan, Plan, dealt_to_each};
 use crate::transport::Dial;
 
 /// Everything a device looks up.
@@ -118,11 +118,7 @@ impl Fleet {
 
     /// How many devices each cohort has.
     pub fn dealt(&self) -> Vec<u32> {
-        let mut dealt = vec![0; self.plan.cohorts.len()];
-        for cohort in &self.cohort_of {
-            dealt[usize::from(*cohort)] += 1;
-        }
-        dealt
+        dealt_to_each(&self.cohort_of, self.plan.cohorts.len())
     }
 
     /// The access token that the device brings itself, if its cohort's devices do.

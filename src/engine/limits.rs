@@ -81,15 +81,7 @@ impl Machine {
 
 /// Plans a list of `devices`, of which cohort `i` gets `dealt[i]`, around the machine.
 pub fn plan_around(machine: Machine, plan: &Plan, dealt: &[u32]) -> Result<Provisions, LimitError> {
-    let devices: u32 = dealt.iter().sum();
-    let at_a_time = |n: u32| {
-        if plan.telemetry.is_some() {
-            n
-        } else {
-            n.min(plan.limits.in_flight)
-        }
-    };
-    let connected = u64::from(at_a_time(devices));
+    let connected = u64::from(at_a_time(plan, dealt.iter().sum()));
     let needed = connected + RESERVE;
     let mut provisions = Provisions::default();
     if needed > machine.files {
@@ -101,7 +93,7 @@ pub fn plan_around(machine: Machine, plan: &Plan, dealt: &[u32]) -> Result<Provi
     let tcp = on(plan, dealt, &[TransportKind::Mqtt, TransportKind::Http]);
     if matches!(plan.target, TargetPlan::Embedded { .. })
         // Old connections may linger on the server's side while their devices come back.
-        && needed + 2 * u64::from(at_a_time(tcp)) > machine.files
+        && needed + 2 * u64::from(at_a_time(plan, tcp)) > machine.files
     {
         provisions.target_apart = true;
         provisions.notes.push(format!(
@@ -119,14 +111,17 @@ impl Provisions {
     pub fn spread(&mut self, machine: Machine, fleet: &mut Fleet) -> Result<(), LimitError> {
         let dealt = fleet.dealt();
         for kind in TransportKind::ALL {
-            let needed = on(&fleet.plan, &dealt, &[kind]);
+            let devices = on(&fleet.plan, &dealt, &[kind]);
+            let needed = at_a_time(&fleet.plan, devices);
+            // A device that goes on to telemetry connects twice, and a closed connection holds its
+            // port for a minute.
+            let connects = devices.saturating_mul(1 + u32::from(fleet.plan.telemetry.is_some()));
             let Some(dial) = fleet.dials.iter().find(|dial| dial.kind == kind) else {
                 continue;
             };
             let destination = dial.addr;
             if destination.ip().is_loopback() && destination.is_ipv4() {
-                // Each device connects twice, and a closed connection holds its port for a minute.
-                let sources = (2 * needed).div_ceil(PER_SOURCE).min(MOST_SOURCES);
+                let sources = connects.div_ceil(PER_SOURCE).min(MOST_SOURCES);
                 if sources > 1 && self.sources.len() < sources as usize {
                     self.sources = loopback(sources);
                 }
@@ -136,10 +131,10 @@ impl Provisions {
                     destination,
                     limit: machine.ports,
                 });
-            } else if kind != TransportKind::Coap && 2 * needed > machine.ports {
+            } else if kind != TransportKind::Coap && connects > machine.ports {
                 self.notes.push(format!(
-                    "each device connects to {destination} twice: the {} local ports may run out \
-                     when devices come faster than closed connections expire (60 s)",
+                    "{connects} connections to {destination} in all: the {} local ports may run \
+                     out when devices come faster than closed connections expire (60 s)",
                     machine.ports
                 ));
             }
@@ -150,6 +145,14 @@ impl Provisions {
             }
         }
         Ok(())
+    }
+}
+
+/// How many of `n` devices are connected at a time: all in the end, or those being brought up.
+fn at_a_time(plan: &Plan, n: u32) -> u32 {
+    match plan.telemetry {
+        Some(_) => n,
+        None => n.min(plan.limits.in_flight),
     }
 }
 
@@ -193,9 +196,12 @@ const MOST_SOURCES: u32 = 254;
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::time::Duration;
 
     use super::*;
+    use crate::inventory::{GenerateSpec, NameKind, generate};
     use crate::scenario::{Overrides, load};
+    use crate::transport::{CoapTiming, Dial};
 
     const TELEMETRY: &str = "[telemetry]\n";
 
@@ -246,6 +252,48 @@ mod tests {
         let plan = plan("[target]\nembedded = true\n[limits]\nin_flight = 500\n");
         let provisions = plan_around(machine(20_000), &plan, &[1_000_000]).unwrap();
         assert!(!provisions.target_apart);
+    }
+
+    #[test]
+    fn a_distant_server_needs_ports_for_what_is_connected_at_a_time() {
+        let fleet = |more: &str| {
+            let plan = plan(&format!(
+                "[target]\nmqtt = \"192.0.2.1:1883\"\n\
+                 [profile]\nprovision_key = \"k\"\nprovision_secret = \"s\"\n{more}"
+            ));
+            let inventory = generate(&GenerateSpec {
+                count: 40_000,
+                kind: NameKind::Serial,
+                oui: None,
+                prefix: None,
+                seed: 1,
+            });
+            let dial = Dial {
+                kind: TransportKind::Mqtt,
+                addr: "192.0.2.1:1883".parse().unwrap(),
+                host: String::new(),
+                sources: Vec::new(),
+                connect_timeout: Duration::ZERO,
+                answer_timeout: Duration::ZERO,
+                suback_wait: Duration::ZERO,
+                keep_alive: Duration::ZERO,
+                coap: CoapTiming::default(),
+            };
+            Fleet::new(plan, inventory, vec![0; 40_000], vec![dial]).unwrap()
+        };
+        let mut provisions = Provisions::default();
+        let provision_only = provisions.spread(machine(20_000), &mut fleet(""));
+        assert_eq!(provision_only, Ok(()));
+        assert_eq!(provisions.notes.len(), 1, "{:?}", provisions.notes);
+        assert!(
+            provisions.sources.is_empty(),
+            "a distant server is reached from our address"
+        );
+        let connected = provisions.spread(machine(100_000), &mut fleet(TELEMETRY));
+        assert!(matches!(
+            connected,
+            Err(LimitError::Ports { needed: 40_000, .. })
+        ));
     }
 
     #[test]

@@ -212,6 +212,15 @@ impl PartialOrd for Turn {
 
 const EPSILON: f64 = 1e-9;
 
+/// How many devices each of so many cohorts was dealt.
+pub fn dealt_to_each(dealt: &[u16], cohorts: usize) -> Vec<u32> {
+    let mut totals = vec![0; cohorts];
+    for cohort in dealt {
+        totals[usize::from(*cohort)] += 1;
+    }
+    totals
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

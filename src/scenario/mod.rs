@@ -22,7 +22,7 @@ mod section;
 mod tests;
 mod tree;
 
-pub use deal::{DealError, deal};
+pub use deal::{DealError, deal, dealt_to_each};
 pub use fault::Diagnostics;
 pub use load::{Overrides, ScenarioError, load, load_with};
 pub use plan::{

@@ -10,6 +10,7 @@ mod floors;
 mod hostile_server;
 mod peers_against_target;
 mod shutdown;
+mod slow_ledger;
 mod support;
 mod target_wire;
 mod terminal;

@@ -1,0 +1,110 @@
+//! A ledger that cannot keep up must not cost a credential, not even when the run is cut off.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleetcall::engine::{Fleet, Stop, StopSwitch, run};
+use fleetcall::ledger::{Entry, Record};
+use fleetcall::metrics::{Aggregate, CohortSetting, Setting};
+use fleetcall::model::TransportKind;
+use fleetcall::scenario::{Overrides, load};
+use fleetcall::target::{Target, TargetConfig};
+use fleetcall::transport::{CoapTiming, Dial};
+use tokio::sync::{mpsc, watch};
+
+const DEVICES: u32 = 20;
+
+fn aggregate() -> Aggregate {
+    Aggregate::new(Setting {
+        scenario: "slow-ledger".to_owned(),
+        seed: 1,
+        model: "open".to_owned(),
+        cohorts: vec![CohortSetting {
+            name: "all".to_owned(),
+            transport: TransportKind::Mqtt,
+            credentials: "server".to_owned(),
+            listed: u64::from(DEVICES),
+        }],
+        listed: u64::from(DEVICES),
+        planned: u64::from(DEVICES),
+        expected_span: Duration::from_secs(1),
+        target: "here".to_owned(),
+        thresholds: Vec::new(),
+        started_at: String::new(),
+    })
+}
+
+fn fleet(dir: &std::path::Path, target: &Target) -> Fleet {
+    let addr = target.mqtt().unwrap();
+    let path = dir.join("s.toml");
+    let scenario = format!(
+        "name = \"slow-ledger\"\ntarget.mqtt = \"{addr}\"\n\
+         profile.provision_key = \"k\"\nprofile.provision_secret = \"s\"\n\
+         devices.generate = {{ count = {DEVICES} }}\n\
+         arrival.stages = [{{ duration = \"1s\", rate = 1000 }}]\n"
+    );
+    std::fs::write(&path, scenario).unwrap();
+    let mut plan = load(&path, &[], &Overrides::default()).unwrap();
+    let config = TargetConfig::default();
+    (plan.provision_key, plan.provision_secret) = (config.profile.key, config.profile.secret);
+    let limits = plan.limits.clone();
+    let dial = Dial {
+        kind: TransportKind::Mqtt,
+        addr,
+        host: addr.to_string(),
+        sources: Vec::new(),
+        connect_timeout: limits.connect_timeout,
+        answer_timeout: limits.answer_timeout,
+        suback_wait: limits.suback_wait,
+        keep_alive: limits.keep_alive,
+        coap: CoapTiming::default(),
+    };
+    let inventory = plan.load_inventory().unwrap();
+    Fleet::new(plan, inventory, vec![0; DEVICES as usize], vec![dial]).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_off_run_still_hands_over_every_credential_it_received() {
+    let target = Target::start(TargetConfig {
+        mqtt: Some("127.0.0.1:0".parse().unwrap()),
+        ..TargetConfig::default()
+    })
+    .await
+    .unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let fleet = Arc::new(fleet(dir.path(), &target));
+    let mut aggregate = aggregate();
+    let (live, mut snapshots) = watch::channel(Arc::new(aggregate.tick(Duration::ZERO)));
+    // Room for one record, and nobody takes any until the run is cut off.
+    let (ledger, mut records) = mpsc::channel::<Record>(1);
+    let stop = StopSwitch::new();
+    let switch = stop.clone();
+    let reading = async move {
+        let all = |devices: u64| devices == u64::from(DEVICES);
+        snapshots
+            .wait_for(|seen| all(seen.devices.provisioned))
+            .await
+            .unwrap();
+        switch.raise_to(Stop::Now);
+        let (mut credentials, mut ended) = (HashSet::new(), HashSet::new());
+        while let Some(record) = records.recv().await {
+            let new = match record.entry {
+                Entry::Provisioned(_) => credentials.insert(record.device),
+                Entry::Ended(_) => {
+                    assert!(
+                        credentials.contains(&record.device),
+                        "ended without its credentials"
+                    );
+                    ended.insert(record.device)
+                }
+            };
+            assert!(new, "{:?} twice", record.device);
+        }
+        (credentials.len(), ended.len())
+    };
+    let running = run(fleet, aggregate, stop, &live, ledger, true);
+    let (summary, counts) = tokio::join!(running, reading);
+    assert_eq!(counts, (DEVICES as usize, DEVICES as usize));
+    assert_eq!(summary.unwrap().devices.provisioned, u64::from(DEVICES));
+}
