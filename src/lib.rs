@@ -7,6 +7,7 @@
 
 // Floor 0: plain words.
 pub mod model;
+pub mod pki;
 
 // Floor 1: rules, without socket, clock or runtime.
 pub mod arrival;

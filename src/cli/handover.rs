@@ -40,9 +40,9 @@ impl Handover {
             mqtt: config.mqtt,
             http: config.http,
             coap: config.coap,
-            strategy: config.profile.strategy,
-            key: config.profile.key.expose_secret().to_owned(),
-            secret: config.profile.secret.expose_secret().to_owned(),
+            strategy: config.profiles[0].strategy,
+            key: config.profiles[0].key.expose_secret().to_owned(),
+            secret: config.profiles[0].secret.expose_secret().to_owned(),
             delay,
             refuse,
             lose_answer,
@@ -69,16 +69,20 @@ impl Handover {
             mqtt: told.mqtt,
             http: told.http,
             coap: told.coap,
-            profile: Profile {
+            profiles: vec![Profile {
                 strategy: told.strategy,
                 key: told.key.into(),
                 secret: told.secret.into(),
                 ..Profile::default()
-            },
+            }],
             devices: told
                 .names
                 .into_iter()
-                .map(|name| Listed { name, token: None })
+                .map(|name| Listed {
+                    name,
+                    profile: 0,
+                    credentials: None,
+                })
                 .collect(),
             faults: Faults {
                 delay: told.delay,

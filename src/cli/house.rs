@@ -10,7 +10,7 @@ use tokio::process::{Child, Command};
 use super::Failure;
 use super::handover::Handover;
 use crate::inventory::Inventory;
-use crate::model::{DeviceIx, Faults, Strategy, TransportKind};
+use crate::model::{DeviceIx, Faults, MqttVersion, Strategy, TransportKind};
 use crate::scenario::{Plan, TargetPlan};
 use crate::target::{Listed, Profile, Target, TargetConfig};
 use crate::transport::{CoapTiming, Dial};
@@ -66,8 +66,11 @@ impl House {
         let target = Target::start(config).await.map_err(Failure::bug)?;
         let bound = [
             (TransportKind::Mqtt, target.mqtt()),
+            (TransportKind::Mqtts, target.mqtts()),
             (TransportKind::Http, target.http()),
+            (TransportKind::Https, target.https()),
             (TransportKind::Coap, target.coap()),
+            (TransportKind::Coaps, target.coaps()),
         ];
         Ok(Self {
             addresses: with_names(bound),
@@ -140,6 +143,8 @@ impl House {
                     answer_timeout: limits.answer_timeout,
                     suback_wait: limits.suback_wait,
                     keep_alive: limits.keep_alive,
+                    version: MqttVersion::V3,
+                    tls: None,
                     coap: CoapTiming {
                         exchange_timeout: limits.coap_answer_timeout,
                         ..CoapTiming::default()
@@ -201,18 +206,22 @@ fn config(plan: &Plan, inventory: &Inventory, strategy: Strategy, faults: Faults
     };
     TargetConfig {
         mqtt: address(TransportKind::Mqtt),
+        mqtts: address(TransportKind::Mqtts),
         http: address(TransportKind::Http),
+        https: address(TransportKind::Https),
         coap: address(TransportKind::Coap),
-        profile: Profile {
-            name: "default".to_owned(),
+        coaps: address(TransportKind::Coaps),
+        profiles: vec![Profile {
             strategy,
             key: plan.provision_key.expose_secret().into(),
             secret: plan.provision_secret.expose_secret().into(),
-        },
+            ..Profile::default()
+        }],
         devices: (0..u32::try_from(listed).expect("lists are shorter"))
             .map(|ix| Listed {
                 name: inventory.name(DeviceIx(ix)).to_owned(),
-                token: None,
+                profile: 0,
+                credentials: None,
             })
             .collect(),
         faults,
@@ -222,7 +231,7 @@ fn config(plan: &Plan, inventory: &Inventory, strategy: Strategy, faults: Faults
 }
 
 fn with_names(
-    bound: [(TransportKind, Option<SocketAddr>); 3],
+    bound: [(TransportKind, Option<SocketAddr>); 6],
 ) -> Vec<(TransportKind, SocketAddr, String)> {
     bound
         .into_iter()

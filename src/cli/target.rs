@@ -15,7 +15,7 @@ use super::Failure;
 use super::handover::Handover;
 use crate::engine::Machine;
 use crate::inventory::{ListOptions, load_csv};
-use crate::model::{DeviceIx, Strategy};
+use crate::model::{Credentials, DeviceIx, Strategy};
 use crate::target::{Listed, Profile, Target, TargetConfig};
 
 /// Runs the embedded ThingsBoard-compatible server on its own. Once every listener is bound, one
@@ -124,12 +124,12 @@ fn config(args: TargetArgs) -> Result<TargetConfig, Failure> {
         mqtt: address(args.mqtt, 1883),
         http: address(args.http, 8080),
         coap: address(args.coap, 5683),
-        profile: Profile {
+        profiles: vec![Profile {
             strategy: args.strategy,
             key: args.provision_key,
             secret: args.provision_secret,
             ..Profile::default()
-        },
+        }],
         devices: args.devices.map_or(Ok(Vec::new()), |path| listed(&path))?,
         seed: args.seed,
         ..TargetConfig::default()
@@ -153,7 +153,8 @@ fn listed(path: &Path) -> Result<Vec<Listed>, Failure> {
         .map(DeviceIx)
         .map(|ix| Listed {
             name: list.name(ix).to_owned(),
-            token: token(ix),
+            profile: 0,
+            credentials: token(ix).map(|token| Credentials::AccessToken(token.into())),
         })
         .collect())
 }
@@ -251,9 +252,16 @@ mod tests {
             "--strategy",
             "x509-chain",
         ]);
-        assert_eq!(config.profile.key.expose_secret(), "K");
-        assert_eq!(config.profile.secret.expose_secret(), "S");
-        assert_eq!(config.profile.strategy, Strategy::X509Chain);
+        assert_eq!(config.profiles[0].key.expose_secret(), "K");
+        assert_eq!(config.profiles[0].secret.expose_secret(), "S");
+        assert_eq!(config.profiles[0].strategy, Strategy::X509Chain);
+    }
+
+    fn token(device: &Listed) -> Option<&str> {
+        match &device.credentials {
+            Some(Credentials::AccessToken(token)) => Some(token.expose_secret()),
+            _ => None,
+        }
     }
 
     #[test]
@@ -264,7 +272,7 @@ mod tests {
         let devices = listed(&path).unwrap();
         let seen: Vec<_> = devices
             .iter()
-            .map(|device| (&*device.name, device.token.as_deref()))
+            .map(|device| (&*device.name, token(device)))
             .collect();
         assert_eq!(seen, [("a", Some("tok")), ("b,c", None)]);
         std::fs::write(&path, "name\na\n").unwrap();

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::model::{
-    Credentials, FaultKind, Login, Qos, Reply, Request, Route, Status, TransportKind,
+    Credentials, FaultKind, Login, Protocol, Qos, Reply, Request, Route, Status, TransportKind,
 };
 
 /// One device profile's provisioning, as seen from its devices.
@@ -68,13 +68,13 @@ impl ThingsBoard {
             token: token.map(ExposeSecret::expose_secret),
         })
         .expect("a struct of strings serialises");
-        let route = match transport {
-            TransportKind::Mqtt => Route::Topic {
+        let route = match transport.protocol() {
+            Protocol::Mqtt => Route::Topic {
                 publish: "/provision/request",
                 reply: Some("/provision/response"),
                 qos: Qos::AtLeastOnce,
             },
-            TransportKind::Http | TransportKind::Coap => Route::Resource {
+            Protocol::Http | Protocol::Coap => Route::Resource {
                 path: SecretString::from("/api/v1/provision"),
             },
         };
@@ -109,6 +109,11 @@ impl ThingsBoard {
             Status::Topic | Status::Http(_) | Status::Coap(_) => Answer::Unusable {
                 kind: FaultKind::MalformedAnswer,
                 in_doubt: true,
+            },
+            // No answer follows. What is no publish of the server's was not looked at.
+            Status::PubackReason(code) => Answer::Unusable {
+                kind: FaultKind::PubackReason(code),
+                in_doubt: !matches!(code, 0x87 | 0x90 | 0x99),
             },
             Status::Acknowledged | Status::Unacknowledged => Answer::Unusable {
                 kind: FaultKind::UnexpectedPacket,
@@ -161,13 +166,13 @@ impl ThingsBoard {
         qos: Qos,
         payload: Bytes,
     ) -> Option<Request> {
-        let route = match (transport, credentials) {
-            (TransportKind::Mqtt, _) => Route::Topic {
+        let route = match (transport.protocol(), credentials) {
+            (Protocol::Mqtt, _) => Route::Topic {
                 publish: "v1/devices/me/telemetry",
                 reply: None,
                 qos,
             },
-            (TransportKind::Http | TransportKind::Coap, Credentials::AccessToken(token)) => {
+            (Protocol::Http | Protocol::Coap, Credentials::AccessToken(token)) => {
                 let token = utf8_percent_encode(token.expose_secret(), PATH_SEGMENT);
                 Route::Resource {
                     path: format!("/api/v1/{token}/telemetry").into(),
@@ -190,6 +195,7 @@ impl ThingsBoard {
             Status::Coap(code) if is_coap_success(code) => Ok(true),
             Status::Http(status) => Err(FaultKind::HttpStatus(status)),
             Status::Coap(code) => Err(FaultKind::CoapCode(code)),
+            Status::PubackReason(code) => Err(FaultKind::PubackReason(code)),
             Status::Topic => Err(FaultKind::UnexpectedPacket),
         }
     }

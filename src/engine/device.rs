@@ -14,7 +14,8 @@ use crate::dialect::Answer;
 use crate::ledger::{Entry, Fate};
 use crate::metrics::LiveState;
 use crate::model::{
-    Cause, CohortIx, Credentials, DeviceIx, FaultKind, Login, Outcome, Phase, TransportKind,
+    Cause, CohortIx, Credentials, DeviceIx, FaultKind, Login, Outcome, Phase, Protocol,
+    TransportKind,
 };
 use crate::scenario::TelemetryPlan;
 use crate::transport::{Connection, Span};
@@ -207,12 +208,13 @@ impl<'a> Device<'a> {
         self.step = whole.unwrap_or(Phase::TcpConnect);
         let begun = Instant::now();
         let dial = self.worker.fleet.dial(self.ix);
-        match Connection::open(dial, login, self.ix.0).await {
+        match Connection::open(dial, login, None, self.ix.0).await {
             Ok(opened) => {
                 self.connection = Some(opened.connection);
                 let mut ready = due;
                 for (phase, span) in [
                     (Phase::TcpConnect, &opened.tcp),
+                    (Phase::TlsHandshake, &opened.tls),
                     (Phase::MqttConnect, &opened.mqtt),
                 ] {
                     let Some(span) = span else { continue };
@@ -239,7 +241,7 @@ impl<'a> Device<'a> {
     /// Comes back with the received credentials and sends the first message. Returns when that
     /// was due: the anchor of all later ones.
     async fn first_telemetry(&mut self, telemetry: &TelemetryPlan) -> Instant {
-        if self.transport() != TransportKind::Coap {
+        if self.transport().protocol() != Protocol::Coap {
             // CoAP has no connection: its socket serves on.
             self.disconnect().await;
         }

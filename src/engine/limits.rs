@@ -10,7 +10,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use thiserror::Error;
 
 use super::fleet::Fleet;
-use crate::model::TransportKind;
+use crate::model::{Protocol, TransportKind};
 use crate::scenario::{Plan, TargetPlan};
 
 /// What this machine gives one process.
@@ -90,7 +90,7 @@ pub fn plan_around(machine: Machine, plan: &Plan, dealt: &[u32]) -> Result<Provi
             limit: machine.files,
         });
     }
-    let tcp = on(plan, dealt, &[TransportKind::Mqtt, TransportKind::Http]);
+    let tcp = on(plan, dealt, |kind| kind.protocol() != Protocol::Coap);
     if matches!(plan.target, TargetPlan::Embedded { .. })
         // Old connections may linger on the server's side while their devices come back.
         && needed + 2 * u64::from(at_a_time(plan, tcp)) > machine.files
@@ -111,7 +111,7 @@ impl Provisions {
     pub fn spread(&mut self, machine: Machine, fleet: &mut Fleet) -> Result<(), LimitError> {
         let dealt = fleet.dealt();
         for kind in TransportKind::ALL {
-            let devices = on(&fleet.plan, &dealt, &[kind]);
+            let devices = on(&fleet.plan, &dealt, |this| this == kind);
             let needed = at_a_time(&fleet.plan, devices);
             // A device that goes on to telemetry connects twice, and a closed connection holds its
             // port for a minute.
@@ -131,7 +131,7 @@ impl Provisions {
                     destination,
                     limit: machine.ports,
                 });
-            } else if kind != TransportKind::Coap && connects > machine.ports {
+            } else if kind.protocol() != Protocol::Coap && connects > machine.ports {
                 self.notes.push(format!(
                     "{connects} connections to {destination} in all: the {} local ports may run \
                      out when devices come faster than closed connections expire (60 s)",
@@ -156,11 +156,11 @@ fn at_a_time(plan: &Plan, n: u32) -> u32 {
     }
 }
 
-fn on(plan: &Plan, dealt: &[u32], kinds: &[TransportKind]) -> u32 {
+fn on(plan: &Plan, dealt: &[u32], of: impl Fn(TransportKind) -> bool) -> u32 {
     plan.cohorts
         .iter()
         .zip(dealt)
-        .filter(|(cohort, _)| kinds.contains(&cohort.transport))
+        .filter(|(cohort, _)| of(cohort.transport))
         .map(|(_, devices)| devices)
         .sum()
 }
@@ -277,6 +277,8 @@ mod tests {
                 answer_timeout: Duration::ZERO,
                 suback_wait: Duration::ZERO,
                 keep_alive: Duration::ZERO,
+                version: crate::model::MqttVersion::V3,
+                tls: None,
                 coap: CoapTiming::default(),
             };
             Fleet::new(plan, inventory, vec![0; 40_000], vec![dial]).unwrap()

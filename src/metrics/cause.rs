@@ -47,7 +47,15 @@ fn kind_from_word(word: &str) -> Option<FaultKind> {
     let coded = || {
         let (family, code) = word.split_once('_')?;
         match family {
-            "connack" => code.parse().ok().map(FaultKind::Connack),
+            "tls" => {
+                let number = code.strip_prefix("alert_")?;
+                number.parse().ok().map(FaultKind::TlsAlert)
+            }
+            "connack" => reason(code)
+                .map(FaultKind::ConnackReason)
+                .or_else(|| code.parse().ok().map(FaultKind::Connack)),
+            "puback" => reason(code).map(FaultKind::PubackReason),
+            "disconnect" => reason(code).map(FaultKind::DisconnectReason),
             "http" => code.parse().ok().map(FaultKind::HttpStatus),
             "coap" => {
                 let (class, detail) = code.split_once('.')?;
@@ -59,6 +67,11 @@ fn kind_from_word(word: &str) -> Option<FaultKind> {
     };
     // Only the form that reports write: `http_0404` and `coap_4.4` are no words.
     plain.or_else(coded).filter(|kind| kind.to_string() == word)
+}
+
+/// A reason code of MQTT 5, as `0x87`.
+fn reason(text: &str) -> Option<u8> {
+    u8::from_str_radix(text.strip_prefix("0x")?, 16).ok()
 }
 
 fn kind_hint(kind: FaultKind) -> &'static str {
@@ -73,7 +86,13 @@ fn kind_hint(kind: FaultKind) -> &'static str {
         FaultKind::ConnectionReset => "the target or a middlebox cut the connection",
         FaultKind::ConnectionClosed => "the target closed the connection early",
         FaultKind::Io => "another input/output error: see run.log",
+        FaultKind::TlsAlert(number) => tls_alert_hint(number),
+        FaultKind::TlsServerUntrusted => "the server's certificate is not trusted: check `ca`",
+        FaultKind::TlsProtocol => "the target does not speak TLS here, or wrongly",
         FaultKind::Connack(code) => connack_hint(code),
+        FaultKind::ConnackReason(code)
+        | FaultKind::PubackReason(code)
+        | FaultKind::DisconnectReason(code) => reason_hint(code),
         FaultKind::HttpStatus(status) => http_hint(status),
         FaultKind::CoapCode(code) => coap_hint(code),
         FaultKind::CoapReset => "the target rejected the CoAP message (RST)",
@@ -96,6 +115,38 @@ fn connack_hint(code: u8) -> &'static str {
         4 => "the server says: bad user name or password",
         5 => "not authorized: the credentials are not accepted",
         _ => "the server refused the MQTT session",
+    }
+}
+
+/// RFC 8446 section 6.
+fn tls_alert_hint(number: u8) -> &'static str {
+    match number {
+        40 => "no common TLS version, cipher or signature (handshake)",
+        42..=46 | 48 => "the server does not accept the client certificate",
+        70 => "the server does not speak this TLS version",
+        116 => "the server wants a client certificate",
+        _ => "the server ended TLS with a fatal alert",
+    }
+}
+
+/// MQTT 5 section 2.4, as ThingsBoard uses the codes.
+fn reason_hint(code: u8) -> &'static str {
+    match code {
+        0x81 => "malformed or too large for the server",
+        0x83 => "the server could not process it: its limits or its log",
+        0x85 => "the server does not accept the client id",
+        0x86 => "the server says: bad user name or password",
+        0x87 => "not authorized: the credentials are not accepted",
+        0x88 => "the server says that it is unavailable",
+        0x89 => "the server says that it is busy",
+        0x8b => "the server is shutting down, or failed inside",
+        0x8e => "another connection took the device's session over",
+        0x90 => "the server does not know this topic",
+        0x96 | 0x97 | 0x9f => "the server limits the rate or the quota",
+        0x98 => "an administrator's action closed the session",
+        0x99 => "the server cannot read the payload",
+        0xa0 => "the server closed a session that was silent too long",
+        _ => "the server refused, with an MQTT 5 reason code",
     }
 }
 
@@ -122,7 +173,7 @@ fn coap_hint(code: u8) -> &'static str {
 }
 
 /// The kinds without a code.
-const PLAIN: [FaultKind; 19] = [
+const PLAIN: [FaultKind; 21] = [
     FaultKind::LocalPortsExhausted,
     FaultKind::LocalFilesExhausted,
     FaultKind::CutOff,
@@ -133,6 +184,8 @@ const PLAIN: [FaultKind; 19] = [
     FaultKind::ConnectionReset,
     FaultKind::ConnectionClosed,
     FaultKind::Io,
+    FaultKind::TlsServerUntrusted,
+    FaultKind::TlsProtocol,
     FaultKind::CoapReset,
     FaultKind::MalformedPacket,
     FaultKind::PacketTooLarge,
@@ -154,7 +207,11 @@ mod tests {
     /// until it has its place here and in `PLAIN`.
     fn documented_word(kind: FaultKind) -> String {
         match kind {
+            FaultKind::TlsAlert(_) => "tls_alert_<number>".to_owned(),
             FaultKind::Connack(_) => "connack_<code>".to_owned(),
+            FaultKind::ConnackReason(_) => "connack_0x<code>".to_owned(),
+            FaultKind::PubackReason(_) => "puback_0x<code>".to_owned(),
+            FaultKind::DisconnectReason(_) => "disconnect_0x<code>".to_owned(),
             FaultKind::HttpStatus(_) => "http_<status>".to_owned(),
             FaultKind::CoapCode(_) => "coap_<class>.<detail>".to_owned(),
             FaultKind::LocalPortsExhausted
@@ -167,6 +224,8 @@ mod tests {
             | FaultKind::ConnectionReset
             | FaultKind::ConnectionClosed
             | FaultKind::Io
+            | FaultKind::TlsServerUntrusted
+            | FaultKind::TlsProtocol
             | FaultKind::CoapReset
             | FaultKind::MalformedPacket
             | FaultKind::PacketTooLarge
@@ -185,6 +244,10 @@ mod tests {
     #[test]
     fn every_kind_of_fault_is_documented_with_its_side_and_hint() {
         let coded = [
+            FaultKind::TlsAlert(255),
+            FaultKind::ConnackReason(255),
+            FaultKind::PubackReason(255),
+            FaultKind::DisconnectReason(255),
             FaultKind::Connack(255),
             FaultKind::HttpStatus(302),
             FaultKind::CoapCode(0x85),
@@ -204,6 +267,14 @@ mod tests {
     fn hints_for_single_codes_are_documented() {
         let codes = (1..=5)
             .map(FaultKind::Connack)
+            .chain([40, 42, 70, 116].map(FaultKind::TlsAlert))
+            .chain(
+                [
+                    0x81, 0x83, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8b, 0x8e, 0x90, 0x96, 0x98, 0x99,
+                    0xa0,
+                ]
+                .map(FaultKind::DisconnectReason),
+            )
             .chain([401, 403, 404, 408, 413, 429, 500, 504].map(FaultKind::HttpStatus))
             .chain([0x80, 0x81, 0x83, 0x84, 0xa0].map(FaultKind::CoapCode));
         for kind in codes {
@@ -219,6 +290,8 @@ mod tests {
     fn hints_are_short_enough_to_stand_beside_their_cause() {
         for code in 0..=u8::MAX {
             for kind in [
+                FaultKind::TlsAlert(code),
+                FaultKind::DisconnectReason(code),
                 FaultKind::Connack(code),
                 FaultKind::CoapCode(code),
                 FaultKind::HttpStatus(u16::from(code) * 3),
@@ -235,6 +308,10 @@ mod tests {
     fn every_cause_is_found_again_by_its_word() {
         let codes = (0..=u8::MAX).flat_map(|c| {
             [
+                FaultKind::TlsAlert(c),
+                FaultKind::ConnackReason(c),
+                FaultKind::PubackReason(c),
+                FaultKind::DisconnectReason(c),
                 FaultKind::Connack(c),
                 FaultKind::CoapCode(c),
                 FaultKind::HttpStatus(u16::from(c) * 257),

@@ -8,26 +8,89 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TransportKind {
-    /// MQTT 3.1.1 over TCP.
+    /// MQTT over TCP.
     Mqtt,
+    /// MQTT over TLS.
+    Mqtts,
     /// HTTP/1.1 over TCP.
     Http,
+    /// HTTP/1.1 over TLS.
+    Https,
     /// CoAP (RFC 7252) over UDP.
     Coap,
+    /// CoAP over DTLS.
+    Coaps,
 }
 
 impl TransportKind {
     /// All of them, in the order that tables show.
-    pub const ALL: [Self; 3] = [Self::Mqtt, Self::Http, Self::Coap];
+    pub const ALL: [Self; 6] = [
+        Self::Mqtt,
+        Self::Mqtts,
+        Self::Http,
+        Self::Https,
+        Self::Coap,
+        Self::Coaps,
+    ];
 
     /// The scenario's word for it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Mqtt => "mqtt",
+            Self::Mqtts => "mqtts",
             Self::Http => "http",
+            Self::Https => "https",
             Self::Coap => "coap",
+            Self::Coaps => "coaps",
         }
     }
+
+    /// What is spoken, secured or not.
+    pub fn protocol(self) -> Protocol {
+        match self {
+            Self::Mqtt | Self::Mqtts => Protocol::Mqtt,
+            Self::Http | Self::Https => Protocol::Http,
+            Self::Coap | Self::Coaps => Protocol::Coap,
+        }
+    }
+
+    /// Whether it runs over TLS or DTLS.
+    pub fn is_secure(self) -> bool {
+        matches!(self, Self::Mqtts | Self::Https | Self::Coaps)
+    }
+
+    /// The port that servers have by default (ThingsBoard's for HTTP).
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Mqtt => 1883,
+            Self::Mqtts => 8883,
+            Self::Http => 8080,
+            Self::Https => 443,
+            Self::Coap => 5683,
+            Self::Coaps => 5684,
+        }
+    }
+}
+
+/// What a transport speaks, whether or not it is secured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// MQTT.
+    Mqtt,
+    /// HTTP/1.1.
+    Http,
+    /// CoAP.
+    Coap,
+}
+
+/// The protocol version that MQTT devices speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MqttVersion {
+    /// MQTT 3.1.1 (protocol level 4).
+    #[default]
+    V3,
+    /// MQTT 5.
+    V5,
 }
 
 /// MQTT quality of service of a publish; ThingsBoard grants at most 1.
@@ -83,8 +146,10 @@ impl std::fmt::Debug for Request {
 pub enum Status {
     /// A PUBLISH on the reply topic.
     Topic,
-    /// A PUBACK (MQTT 3.1.1 carries no code).
+    /// A PUBACK, in MQTT 5 with a reason code below 0x80.
     Acknowledged,
+    /// An MQTT 5 PUBACK with a reason code of 0x80 or more: the server did not take the publish.
+    PubackReason(u8),
     /// Written, and nothing acknowledges it (QoS 0).
     Unacknowledged,
     /// An HTTP status, 100..=599.

@@ -5,6 +5,7 @@
 mod credentials;
 mod device;
 mod exchange;
+mod expectation;
 mod outcome;
 mod policy;
 mod printable;
@@ -12,7 +13,8 @@ pub mod units;
 
 pub use credentials::{Credentials, Login};
 pub use device::{CohortIx, DeviceIx};
-pub use exchange::{Qos, Reply, Request, Route, Status, TransportKind};
+pub use exchange::{MqttVersion, Protocol, Qos, Reply, Request, Route, Status, TransportKind};
+pub use expectation::{Expectation, Misbehaviour, Observed};
 pub use outcome::{Cause, FaultKind, Outcome, Phase, Side};
-pub use policy::{Faults, Strategy};
+pub use policy::{Bug, Faults, Release, Strategy};
 pub use printable::printable;

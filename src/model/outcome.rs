@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub enum Phase {
     /// TCP handshake for the provisioning connection.
     TcpConnect,
+    /// TLS or DTLS handshake for the provisioning connection.
+    TlsHandshake,
     /// CONNECT to CONNACK of the provisioning session.
     MqttConnect,
     /// Provision request to its answer.
@@ -26,8 +28,9 @@ pub enum Phase {
 
 impl Phase {
     /// All phases, in the order in which a device passes them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::TcpConnect,
+        Self::TlsHandshake,
         Self::MqttConnect,
         Self::Provision,
         Self::Reconnect,
@@ -43,6 +46,7 @@ impl Phase {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::TcpConnect => "tcp_connect",
+            Self::TlsHandshake => "tls_handshake",
             Self::MqttConnect => "mqtt_connect",
             Self::Provision => "provision",
             Self::Reconnect => "reconnect",
@@ -111,7 +115,7 @@ pub enum FaultKind {
     LocalFilesExhausted,
     /// The run ended before the step did.
     CutOff,
-    /// The received credentials cannot be used on this transport.
+    /// The received credentials cannot be used on this transport, or the device lacks their key.
     CredentialsUnusable,
     /// Nobody listens there (ECONNREFUSED, or ICMP port unreachable for UDP).
     ConnectionRefused,
@@ -125,8 +129,21 @@ pub enum FaultKind {
     ConnectionClosed,
     /// Any other I/O error.
     Io,
-    /// CONNACK with a refusing return code, 1..=255.
+    /// The peer ended the handshake or the session with a fatal TLS alert, by its number
+    /// (RFC 8446 section 6).
+    TlsAlert(u8),
+    /// The server's certificate is not trusted: its issuer, its name or its dates.
+    TlsServerUntrusted,
+    /// What the peer speaks is no TLS, or broke its rules.
+    TlsProtocol,
+    /// CONNACK with a refusing return code of MQTT 3.1.1, 1..=255.
     Connack(u8),
+    /// CONNACK with a refusing reason code of MQTT 5, 0x80..=0xff.
+    ConnackReason(u8),
+    /// PUBACK with a refusing reason code of MQTT 5, 0x80..=0xff.
+    PubackReason(u8),
+    /// The server sent DISCONNECT with this reason code of MQTT 5.
+    DisconnectReason(u8),
     /// An HTTP status other than the expected.
     HttpStatus(u16),
     /// A CoAP code other than the expected, as its byte.
@@ -183,7 +200,13 @@ impl fmt::Display for FaultKind {
             Self::ConnectionReset => "connection_reset",
             Self::ConnectionClosed => "connection_closed",
             Self::Io => "io_error",
+            Self::TlsAlert(number) => return write!(f, "tls_alert_{number}"),
+            Self::TlsServerUntrusted => "tls_server_untrusted",
+            Self::TlsProtocol => "tls_protocol",
             Self::Connack(code) => return write!(f, "connack_{code}"),
+            Self::ConnackReason(code) => return write!(f, "connack_0x{code:02x}"),
+            Self::PubackReason(code) => return write!(f, "puback_0x{code:02x}"),
+            Self::DisconnectReason(code) => return write!(f, "disconnect_0x{code:02x}"),
             Self::HttpStatus(status) => return write!(f, "http_{status}"),
             Self::CoapCode(code) => return write!(f, "coap_{}.{:02}", code >> 5, code & 0x1f),
             Self::CoapReset => "coap_reset",

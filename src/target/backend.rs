@@ -48,8 +48,9 @@ impl Backend {
         }
         let registry = Registry::new();
         for listed in std::mem::take(&mut config.devices) {
-            let credentials = match listed.token {
-                Some(token) => Stored::AccessToken(token.into()),
+            let credentials = match &listed.credentials {
+                Some(credentials) => Stored::listed(credentials)
+                    .map_err(|_| TargetError::Credentials(listed.name.clone()))?,
                 None => drawn_token(config.seed, &listed.name),
             };
             let device = Device::new(&listed.name, credentials, false, false);
@@ -86,8 +87,8 @@ impl Backend {
             Fate::Served => {}
         }
         let rules = Rules {
-            profile: &self.config.profile,
-            repeat: self.config.repeat_provisioning,
+            profile: &self.config.profiles[0],
+            repeat: self.config.repeats(),
             registry: &self.registry,
             seed: self.config.seed,
             serial: self.serial.fetch_add(1, Relaxed),

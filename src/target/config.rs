@@ -6,32 +6,50 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::model::{Faults, Strategy};
+use crate::model::{Bug, Credentials, Faults, Release, Strategy};
+use crate::pki::Identity;
 
 /// Everything that a target needs to know before it starts.
 #[derive(Clone, Debug)]
 pub struct TargetConfig {
     /// Where MQTT listens; port 0 picks a free one.
     pub mqtt: Option<SocketAddr>,
+    /// Where MQTT over TLS listens; port 0 picks a free one.
+    pub mqtts: Option<SocketAddr>,
     /// Where HTTP listens; port 0 picks a free one.
     pub http: Option<SocketAddr>,
+    /// Where HTTP over TLS listens; port 0 picks a free one.
+    pub https: Option<SocketAddr>,
     /// Where CoAP listens; port 0 picks a free one.
     pub coap: Option<SocketAddr>,
-    /// The device profile that provision requests are judged by.
-    pub profile: Profile,
+    /// Where CoAP over DTLS listens; port 0 picks a free one.
+    pub coaps: Option<SocketAddr>,
+    /// The server's key and certificates; `None` makes an authority and a certificate for
+    /// `localhost`, 127.0.0.1 and ::1, see [`Target::ca_pem`](super::Target::ca_pem).
+    pub identity: Option<Identity>,
+    /// The device profiles, at least one; a provision key finds its profile.
+    pub profiles: Vec<Profile>,
     /// Devices that exist from the start and are not provisioned yet.
     pub devices: Vec<Listed>,
     /// Misbehaviour on purpose.
     pub faults: Faults,
     /// Tokens and faults are drawn from this and from device names, never from scheduling.
     pub seed: u64,
-    /// What a second provisioning of a pre-provisioned device gives.
-    pub repeat_provisioning: Repeat,
-    /// Whether SUBSCRIBE is answered in an MQTT provisioning session. `false` is the behaviour
-    /// before release 3.9: such a SUBSCRIBE is silently ignored.
-    pub suback: bool,
+    /// Which release it behaves like where releases differ (section 0).
+    pub release: Release,
+    /// What a second provisioning of a pre-provisioned device gives; `None` is as the release does.
+    pub repeat_provisioning: Option<Repeat>,
+    /// Whether SUBSCRIBE is answered in an MQTT provisioning session; `None` is as the release
+    /// does: before 3.9 such a SUBSCRIBE is silently ignored.
+    pub suback: Option<bool>,
+    /// Whether client certificates are taken whatever their dates (ThingsBoard's
+    /// `skip_validity_check_for_client_cert`).
+    pub skip_validity_check: bool,
+    /// Faults on purpose in its judgement.
+    pub bugs: Vec<Bug>,
     /// After this time a request that the core does not answer gets the transport's error.
     pub core_timeout: Duration,
     /// Times and sizes that tests shorten and users leave alone.
@@ -42,17 +60,42 @@ impl Default for TargetConfig {
     fn default() -> Self {
         Self {
             mqtt: None,
+            mqtts: None,
             http: None,
+            https: None,
             coap: None,
-            profile: Profile::default(),
+            coaps: None,
+            identity: None,
+            profiles: vec![Profile::default()],
             devices: Vec::new(),
             faults: Faults::default(),
             seed: 0,
-            repeat_provisioning: Repeat::default(),
-            suback: true,
+            release: Release::default(),
+            repeat_provisioning: None,
+            suback: None,
+            skip_validity_check: false,
+            bugs: Vec::new(),
             core_timeout: Duration::from_secs(10),
             limits: Limits::default(),
         }
+    }
+}
+
+impl TargetConfig {
+    /// What a second provisioning gives: as configured, else as the release does.
+    pub(super) fn repeats(&self) -> Repeat {
+        self.repeat_provisioning
+            .unwrap_or(if self.release <= Release::V4_2_1 {
+                Repeat::Success
+            } else {
+                Repeat::Failure
+            })
+    }
+
+    /// Whether SUBSCRIBE is answered in a provisioning session: as configured, else as the release
+    /// does.
+    pub(super) fn subacks(&self) -> bool {
+        self.suback.unwrap_or(self.release >= Release::V4_2_1)
     }
 }
 
@@ -67,6 +110,19 @@ pub struct Profile {
     pub key: SecretString,
     /// The `provisionDeviceSecret` that must match.
     pub secret: SecretString,
+    /// What `x509-chain` goes by; the other strategies ignore it.
+    pub chain: Option<Chain>,
+}
+
+/// How a profile provisions by certificate chain (section 5).
+#[derive(Clone, Debug)]
+pub struct Chain {
+    /// PEM of the authority's certificate that clients' chains lead to, or of a chain.
+    pub certificates: String,
+    /// A Java regular expression, found in the leaf's common name; group 1 is the device's name.
+    pub name_pattern: String,
+    /// Whether a name that no device has becomes a device.
+    pub allow_create: bool,
 }
 
 impl Profile {
@@ -83,6 +139,7 @@ impl Default for Profile {
             strategy: Strategy::Allow,
             key: Self::DEFAULT_KEY.into(),
             secret: Self::DEFAULT_SECRET.into(),
+            chain: None,
         }
     }
 }
@@ -92,13 +149,15 @@ impl Default for Profile {
 pub struct Listed {
     /// Its name, byte for byte as listed.
     pub name: String,
-    /// Its access token; `None` draws 20 characters from the seed and the name.
-    pub token: Option<String>,
+    /// The position of its profile in [`TargetConfig::profiles`].
+    pub profile: usize,
+    /// Its credentials; `None` draws an access token of 20 characters from the seed and the name.
+    pub credentials: Option<Credentials>,
 }
 
 impl fmt::Debug for Listed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The token is secret.
+        // The credentials are secret.
         f.debug_struct("Listed")
             .field("name", &self.name)
             .finish_non_exhaustive()
@@ -106,7 +165,8 @@ impl fmt::Debug for Listed {
 }
 
 /// What a second provisioning of a pre-provisioned device gives.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Repeat {
     /// FAILURE, as from release 4.2.1.1 on.
     #[default]
@@ -166,7 +226,7 @@ pub enum TargetError {
     /// An address could not be bound.
     #[error("target: cannot listen for {protocol} on {addr}: {source}")]
     Bind {
-        /// `mqtt`, `http` or `coap`.
+        /// `mqtt`, `mqtts`, `http`, `https`, `coap` or `coaps`.
         protocol: &'static str,
         /// The address as configured.
         addr: SocketAddr,
@@ -176,9 +236,15 @@ pub enum TargetError {
     /// Two listed devices have one name.
     #[error("target: device {0:?} is listed twice")]
     DuplicateName(String),
+    /// A listed device's credentials are none that the server would store.
+    #[error("target: device {0:?} has credentials that the server would not store")]
+    Credentials(String),
     /// Two listed devices have one token. The token itself is secret.
     #[error("target: device {0:?} has the token of another device")]
     DuplicateToken(String),
+    /// A profile's certificates or name pattern cannot be used, or the server's own cannot be made.
+    #[error("target: {0}")]
+    Certificates(String),
     /// A share of `faults` is not between 0 and 1, or the shares exceed 1 together.
     #[error("target: fault shares must lie between 0 and 1 and not exceed 1 together")]
     FaultShares,

@@ -1,9 +1,13 @@
 //! Credentials as the platform stores, identifies and checks them. Pure: no registry, no socket.
 //! Nothing here prints: the values are secret.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use secrecy::ExposeSecret;
 use sha3::{Digest, Sha3_256};
 
 use super::gson::quote;
+use crate::model::Credentials;
 
 /// The type a request asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -122,6 +126,40 @@ impl Stored {
         }
     }
 
+    /// The credentials of a device that exists from the start.
+    pub(super) fn listed(credentials: &Credentials) -> Result<Self, Unfit> {
+        let (kind, wanted) = match credentials {
+            Credentials::AccessToken(token) => (
+                Kind::AccessToken,
+                Wanted {
+                    token: token.expose_secret().to_owned(),
+                    ..Wanted::default()
+                },
+            ),
+            Credentials::MqttBasic {
+                client_id,
+                username,
+                password,
+            } => (
+                Kind::MqttBasic,
+                Wanted {
+                    client_id: client_id.clone(),
+                    username: username.clone(),
+                    password: password.expose_secret().to_owned(),
+                    ..Wanted::default()
+                },
+            ),
+            Credentials::X509 { certificate } => (
+                Kind::X509,
+                Wanted {
+                    certificate: certificate.clone(),
+                    ..Wanted::default()
+                },
+            ),
+        };
+        Self::settle(kind, &wanted)
+    }
+
     fn basic(wanted: &Wanted) -> Result<Self, Unfit> {
         let (client_id, username) = (wanted.client_id.as_str(), wanted.username.as_str());
         let id = match (client_id.is_empty(), username.is_empty()) {
@@ -153,6 +191,11 @@ impl Stored {
             Self::AccessToken(token) => Some(token),
             _ => None,
         }
+    }
+
+    /// Whether these are a certificate.
+    pub(super) fn is_certificate(&self) -> bool {
+        matches!(self, Self::X509(_))
     }
 
     /// Whether an MQTT login fits; `None` if these are not MQTT basic credentials.
@@ -212,6 +255,12 @@ impl Stored {
             Self::X509(certificate) => quote(&certificate.value, out),
         }
     }
+}
+
+/// The credentials id of a certificate: the hash of its base64 on one line, not of its DER
+/// (section 1.3).
+pub(super) fn certificate_id(der: &[u8]) -> String {
+    sha3_hex(&STANDARD.encode(der))
 }
 
 /// Lower-case hexadecimal SHA3-256 of a text's UTF-8 bytes: how the platform identifies

@@ -26,7 +26,7 @@ mod rules;
 mod server;
 mod telemetry;
 
-pub use config::{Limits, Listed, Profile, Repeat, TargetConfig, TargetError};
+pub use config::{Chain, Limits, Listed, Profile, Repeat, TargetConfig, TargetError};
 pub use counts::Counts;
 pub use credentials::{client_and_user_id, sha3_hex, trim_certificate};
 pub use server::{DeviceView, Target};

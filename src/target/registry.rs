@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use super::attributes::Attributes;
-use super::credentials::{Fit, Stored, client_and_user_id};
+use super::credentials::{Fit, Stored, certificate_id, client_and_user_id};
 
 /// A device. What never changes is plain, the rest is atomic or behind `live`.
 pub(super) struct Device {
@@ -105,6 +105,12 @@ impl Registry {
     pub(super) fn by_token(&self, token: &str) -> Option<Arc<Device>> {
         self.by_id(token)
             .filter(|device| device.credentials.token().is_some())
+    }
+
+    /// The device whose X.509 credentials a certificate (DER) is.
+    pub(super) fn by_certificate(&self, der: &[u8]) -> Option<Arc<Device>> {
+        self.by_id(&certificate_id(der))
+            .filter(|device| device.credentials.is_certificate())
     }
 
     fn by_id(&self, id: &str) -> Option<Arc<Device>> {

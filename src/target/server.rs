@@ -81,6 +81,26 @@ impl Target {
         self.mqtt
     }
 
+    /// Where MQTT over TLS listens.
+    pub fn mqtts(&self) -> Option<SocketAddr> {
+        None
+    }
+
+    /// Where HTTP over TLS listens.
+    pub fn https(&self) -> Option<SocketAddr> {
+        None
+    }
+
+    /// Where CoAP over DTLS listens.
+    pub fn coaps(&self) -> Option<SocketAddr> {
+        None
+    }
+
+    /// The authority that its own certificate leads to, PEM; `None` without a secured listener.
+    pub fn ca_pem(&self) -> Option<&str> {
+        None
+    }
+
     /// Where HTTP listens.
     pub fn http(&self) -> Option<SocketAddr> {
         self.http

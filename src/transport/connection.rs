@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::model::{Login, Phase, Reply, Request, Status, TransportKind};
+use crate::model::{Login, Phase, Protocol, Reply, Request, Status};
+use crate::pki::Identity;
 
 use super::dial::{Dial, tcp, udp};
 use super::{Fault, OpenFault, coap, http, mqtt};
@@ -35,6 +36,8 @@ pub struct Opened {
     pub connection: Connection,
     /// The TCP handshake; `None` for CoAP.
     pub tcp: Option<Span>,
+    /// The TLS or DTLS handshake; `None` for what is not secured.
+    pub tls: Option<Span>,
     /// CONNECT to CONNACK; `None` but for MQTT.
     pub mqtt: Option<Span>,
 }
@@ -61,27 +64,36 @@ impl Connection {
     /// Opens a connection: TCP, and for MQTT a clean session.
     ///
     /// `ordinal` picks the source address (`sources[ordinal % len]`) and seeds CoAP's waiting
-    /// times. Transports without a login ignore `login`.
-    pub async fn open(dial: &Dial, login: &Login, ordinal: u32) -> Result<Opened, OpenFault> {
+    /// times. Transports without a login ignore `login`; those without TLS ignore `identity`, the
+    /// client certificate that is shown when the server asks for one.
+    pub async fn open(
+        dial: &Dial,
+        login: &Login,
+        identity: Option<&Identity>,
+        ordinal: u32,
+    ) -> Result<Opened, OpenFault> {
+        let _ = identity;
         let source = dial.source(ordinal);
         let at_socket = |kind| OpenFault {
             phase: Phase::TcpConnect,
             kind,
             tcp: None,
+            tls: None,
         };
-        if dial.kind == TransportKind::Coap {
+        if dial.kind.protocol() == Protocol::Coap {
             let socket = udp(dial.addr, source).map_err(at_socket)?;
             let endpoint = coap::Endpoint::new(socket, dial, ordinal);
             return Ok(Opened {
                 connection: Self::Coap(Box::new(endpoint)),
                 tcp: None,
+                tls: None,
                 mqtt: None,
             });
         }
         let (stream, tcp) = tcp(dial.addr, source, dial.connect_timeout)
             .await
             .map_err(at_socket)?;
-        let (connection, mqtt) = if dial.kind == TransportKind::Http {
+        let (connection, mqtt) = if dial.kind.protocol() == Protocol::Http {
             let client = http::Client::new(stream, dial, source).await;
             (Self::Http(Box::new(client)), None)
         } else {
@@ -92,12 +104,14 @@ impl Connection {
                         phase: Phase::MqttConnect,
                         kind,
                         tcp: Some(tcp),
+                        tls: None,
                     })?;
             (Self::Mqtt(session), Some(span))
         };
         Ok(Opened {
             connection,
             tcp: Some(tcp),
+            tls: None,
             mqtt,
         })
     }

@@ -5,14 +5,14 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use nix::sys::socket::{setsockopt, sockopt};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol as Carrier, Socket, Type};
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout};
 
-use crate::model::{FaultKind, TransportKind};
+use crate::model::{FaultKind, MqttVersion, Protocol, TransportKind};
 
 use super::fault::io_kind;
-use super::{CoapTiming, Span, coap};
+use super::{CoapTiming, Span, Tls, coap};
 
 /// How connections to one server are opened. Shared by all devices of a cohort.
 #[derive(Clone, Debug)]
@@ -33,6 +33,10 @@ pub struct Dial {
     pub suback_wait: Duration,
     /// MQTT keep-alive, announced in whole seconds; zero switches pings off.
     pub keep_alive: Duration,
+    /// The version that MQTT devices speak.
+    pub version: MqttVersion,
+    /// How connections are secured: there exactly when `kind.is_secure()`.
+    pub tls: Option<Tls>,
     /// CoAP's retransmission; `CoapTiming::default()` is what RFC 7252 says.
     pub coap: CoapTiming,
 }
@@ -50,13 +54,12 @@ impl Dial {
 /// TCP: connect and close. CoAP: a ping (an empty confirmable message, RFC 7252 section 4.3), sent
 /// up to three times within 2 s; only an error counts, since a server may well stay silent.
 pub async fn probe(dial: &Dial) -> Result<(), FaultKind> {
-    match dial.kind {
-        TransportKind::Mqtt | TransportKind::Http => {
-            tcp(dial.addr, dial.source(0), dial.connect_timeout)
-                .await
-                .map(drop)
-        }
-        TransportKind::Coap => coap::ping(&udp(dial.addr, dial.source(0))?).await,
+    match dial.kind.protocol() {
+        Protocol::Mqtt | Protocol::Http => tcp(dial.addr, dial.source(0), dial.connect_timeout)
+            .await
+            .map(drop),
+        // Over DTLS the ping is no record: it is dropped unread, which is no error.
+        Protocol::Coap => coap::ping(&udp(dial.addr, dial.source(0))?).await,
     }
 }
 
@@ -86,7 +89,7 @@ pub(super) async fn tcp(
 /// Opens a UDP socket that talks to one peer, and hears of its ICMP refusals.
 pub(super) fn udp(addr: SocketAddr, source: Option<IpAddr>) -> Result<UdpSocket, FaultKind> {
     let open = || {
-        let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
+        let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Carrier::UDP))?;
         socket.set_nonblocking(true)?;
         if let Some(source) = source {
             socket.bind(&SocketAddr::new(source, 0).into())?;

@@ -11,12 +11,15 @@ use super::Span;
 /// Why a connection could not be opened. Nothing of any request was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenFault {
-    /// `TcpConnect` (also for a UDP socket that could not be made) or `MqttConnect`.
+    /// `TcpConnect` (also for a UDP socket that could not be made), `TlsHandshake` or
+    /// `MqttConnect`.
     pub phase: Phase,
     /// What went wrong.
     pub kind: FaultKind,
     /// The TCP handshake, when it succeeded.
     pub tcp: Option<Span>,
+    /// The TLS handshake, when it succeeded.
+    pub tls: Option<Span>,
 }
 
 /// Why an exchange has no reply, or why an idle session ended.

@@ -13,8 +13,10 @@ mod fault;
 mod http;
 mod mqtt;
 mod scratch;
+mod tls;
 
 pub use coap::CoapTiming;
 pub use connection::{Connection, Exchanged, Opened, Span};
 pub use dial::{Dial, probe};
 pub use fault::{Fault, OpenFault};
+pub use tls::{Tls, TlsError, Trust};

@@ -34,7 +34,10 @@ async fn provision(dial: Dial) -> Answer {
         client_id: "c1".to_owned(),
         ..dialect().provision_login("D1")
     };
-    let mut connection = Connection::open(&dial, &login, 0).await.unwrap().connection;
+    let mut connection = Connection::open(&dial, &login, None, 0)
+        .await
+        .unwrap()
+        .connection;
     let request = dialect().provision_request(dial.kind, "D1", None);
     let exchanged = connection.exchange(&request).await.unwrap();
     connection.close().await;

@@ -16,17 +16,19 @@ async fn target(strategy: Strategy, devices: &[&str], faults: Faults) -> Target 
         mqtt: any,
         http: any,
         coap: any,
-        profile: Profile {
+        profiles: vec![Profile {
             name: "default".to_owned(),
             strategy,
             key: "key-of-the-profile".into(),
             secret: "secret-of-the-profile".into(),
-        },
+            chain: None,
+        }],
         devices: devices
             .iter()
             .map(|n| Listed {
                 name: (*n).to_owned(),
-                token: None,
+                profile: 0,
+                credentials: None,
             })
             .collect(),
         faults,

@@ -19,18 +19,19 @@ async fn start(strategy: Strategy) -> Target {
     let anywhere = Some("127.0.0.1:0".parse().unwrap());
     let listed = Listed {
         name: "D1".into(),
-        token: Some(TOKEN.into()),
+        profile: 0,
+        credentials: Some(fleetcall::model::Credentials::AccessToken(TOKEN.into())),
     };
     let config = TargetConfig {
         mqtt: anywhere,
         http: anywhere,
         coap: anywhere,
-        profile: Profile {
+        profiles: vec![Profile {
             strategy,
             key: "K".into(),
             secret: "S".into(),
             ..Profile::default()
-        },
+        }],
         devices: if strategy == Strategy::Check {
             vec![listed]
         } else {

@@ -9,7 +9,7 @@ use fleetcall::ledger::{Entry, Record};
 use fleetcall::metrics::{Aggregate, CohortSetting, Setting};
 use fleetcall::model::TransportKind;
 use fleetcall::scenario::{Overrides, load};
-use fleetcall::target::{Target, TargetConfig};
+use fleetcall::target::{Profile, Target, TargetConfig};
 use fleetcall::transport::{CoapTiming, Dial};
 use tokio::sync::{mpsc, watch};
 
@@ -46,8 +46,8 @@ fn fleet(dir: &std::path::Path, target: &Target) -> Fleet {
     );
     std::fs::write(&path, scenario).unwrap();
     let mut plan = load(&path, &[], &Overrides::default()).unwrap();
-    let config = TargetConfig::default();
-    (plan.provision_key, plan.provision_secret) = (config.profile.key, config.profile.secret);
+    let profile = Profile::default();
+    (plan.provision_key, plan.provision_secret) = (profile.key, profile.secret);
     let limits = plan.limits.clone();
     let dial = Dial {
         kind: TransportKind::Mqtt,
@@ -58,6 +58,8 @@ fn fleet(dir: &std::path::Path, target: &Target) -> Fleet {
         answer_timeout: limits.answer_timeout,
         suback_wait: limits.suback_wait,
         keep_alive: limits.keep_alive,
+        version: fleetcall::model::MqttVersion::V3,
+        tls: None,
         coap: CoapTiming::default(),
     };
     let inventory = plan.load_inventory().unwrap();

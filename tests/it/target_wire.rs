@@ -30,12 +30,12 @@ fn config(strategy: Strategy) -> TargetConfig {
         mqtt: Some(anywhere),
         http: Some(anywhere),
         coap: Some(anywhere),
-        profile: Profile {
+        profiles: vec![Profile {
             strategy,
             key: "K".into(),
             secret: "S".into(),
             ..Profile::default()
-        },
+        }],
         devices: match strategy {
             Strategy::Check => vec![listed("D1", TOKEN)],
             _ => Vec::new(),
@@ -47,7 +47,8 @@ fn config(strategy: Strategy) -> TargetConfig {
 fn listed(name: &str, token: &str) -> Listed {
     Listed {
         name: name.into(),
-        token: Some(token.into()),
+        profile: 0,
+        credentials: Some(fleetcall::model::Credentials::AccessToken(token.into())),
     }
 }
 

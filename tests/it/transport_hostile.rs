@@ -39,6 +39,8 @@ pub(crate) fn dial(kind: TransportKind, addr: SocketAddr) -> Dial {
         answer_timeout: PATIENCE,
         suback_wait: PATIENCE,
         keep_alive: Duration::from_mins(1),
+        version: fleetcall::model::MqttVersion::V3,
+        tls: None,
         coap: CoapTiming::default(),
     }
 }
@@ -95,7 +97,7 @@ pub(crate) async fn open(dial: &Dial) -> Result<Opened, OpenFault> {
         password: None,
     };
     LocalSet::new()
-        .run_until(Connection::open(dial, &login, 0))
+        .run_until(Connection::open(dial, &login, None, 0))
         .await
 }
 

@@ -196,11 +196,7 @@ fn addresses(target: &Target) -> [(TransportKind, &Entry<Text>); 3] {
 /// `host:port`, where an IPv6 address stands in brackets.
 fn address(transport: TransportKind, text: &Text, spot: &Spot, faults: &Faults) -> Option<String> {
     let key = transport.as_str();
-    let port = match transport {
-        TransportKind::Mqtt => 1883,
-        TransportKind::Http => 8080,
-        TransportKind::Coap => 5683,
-    };
+    let port = transport.default_port();
     let fault = |what: &str, help: String| {
         faults.add(
             spot,

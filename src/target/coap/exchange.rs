@@ -300,7 +300,8 @@ mod tests {
         let backend = Backend::new(TargetConfig {
             devices: vec![Listed {
                 name: "d".into(),
-                token: Some("t".into()),
+                profile: 0,
+                credentials: Some(crate::model::Credentials::AccessToken("t".into())),
             }],
             limits,
             ..TargetConfig::default()

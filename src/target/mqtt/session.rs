@@ -174,10 +174,10 @@ impl Session {
     fn provisioning(&mut self, packet: Packet, now: Instant) -> Flow {
         match packet {
             Packet::Publish(publish) => return self.request(&publish, now),
-            Packet::Subscribe(subscribe) if self.backend.config.suback => {
+            Packet::Subscribe(subscribe) if self.backend.config.subacks() => {
                 self.subscribe(&subscribe);
             }
-            Packet::Unsubscribe(unsubscribe) if self.backend.config.suback => {
+            Packet::Unsubscribe(unsubscribe) if self.backend.config.subacks() => {
                 if unsubscribe.topics.iter().any(|topic| topic == RESPONSE) {
                     self.response = None;
                 }

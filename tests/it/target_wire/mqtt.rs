@@ -82,7 +82,7 @@ async fn a_provisioning_session_is_the_golden_one() {
 #[tokio::test]
 async fn responses_have_the_granted_qos_and_qos_1_without_subscription() {
     let target = Target::start(TargetConfig {
-        repeat_provisioning: Repeat::Success,
+        repeat_provisioning: Some(Repeat::Success),
         ..config(Strategy::Check)
     })
     .await
@@ -325,7 +325,7 @@ async fn racing_requests_for_one_name_succeed_once() {
 #[tokio::test]
 async fn before_release_3_9_subscribe_is_ignored() {
     let target = Target::start(TargetConfig {
-        suback: false,
+        suback: Some(false),
         ..config(Strategy::Check)
     })
     .await

@@ -164,7 +164,7 @@ async fn a_login_that_mqtt_cannot_carry_is_ours_to_answer_for() {
         },
     ];
     for login in logins {
-        let refused = Connection::open(&dial, &login, 0).await.unwrap_err();
+        let refused = Connection::open(&dial, &login, None, 0).await.unwrap_err();
         assert_eq!(refused.kind, FaultKind::CredentialsUnusable);
     }
 }

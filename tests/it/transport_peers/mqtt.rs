@@ -147,7 +147,7 @@ async fn only_the_right_password_is_let_in() {
             username: username.map(Into::into),
             password: password.map(Into::into),
         };
-        let opened = Connection::open(&dial, &login, 0).await;
+        let opened = Connection::open(&dial, &login, None, 0).await;
         let refused = opened.err().map(|fault| (fault.phase, fault.kind));
         assert_eq!(refused, refusal.map(|kind| (Phase::MqttConnect, kind)));
     }
@@ -160,8 +160,10 @@ async fn devices_are_spread_over_the_source_addresses() {
     dial.sources = vec![[127, 0, 0, 2].into(), [127, 0, 0, 3].into()];
     for (ordinal, source) in [(0, 2), (1, 3), (2, 2), (u32::MAX, 3)] {
         let login = Login::default();
-        let (opened, accepted) =
-            tokio::join!(Connection::open(&dial, &login, ordinal), listener.accept());
+        let (opened, accepted) = tokio::join!(
+            Connection::open(&dial, &login, None, ordinal),
+            listener.accept()
+        );
         opened.unwrap();
         assert_eq!(
             accepted.unwrap().1.ip(),
