@@ -7,28 +7,47 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Faults, Strategy};
-use crate::target::{Listed, Profile, TargetConfig};
+use crate::model::{Bug, Credentials, Faults, Release, Strategy, TransportKind};
+use crate::target::{Chain, Listed, Profile, TargetConfig};
 
 /// A target's configuration, as far as a scenario can state it.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Handover {
-    mqtt: Option<SocketAddr>,
-    http: Option<SocketAddr>,
-    coap: Option<SocketAddr>,
-    strategy: Strategy,
-    key: String,
-    secret: String,
+    listen: Vec<(TransportKind, SocketAddr)>,
+    profiles: Vec<HandedProfile>,
     delay: Duration,
     refuse: f64,
     lose_answer: f64,
     disconnect: f64,
     seed: u64,
-    names: Vec<String>,
+    release: Release,
+    bugs: Vec<Bug>,
+    devices: Vec<HandedDevice>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct HandedProfile {
+    name: String,
+    strategy: Strategy,
+    key: String,
+    secret: String,
+    /// Certificates, name pattern, and whether unknown names become devices.
+    chain: Option<(String, String, bool)>,
+}
+
+/// A name, its profile's position and its credentials.
+#[derive(Serialize, Deserialize)]
+struct HandedDevice(String, usize, Option<HandedCredentials>);
+
+#[derive(Serialize, Deserialize)]
+enum HandedCredentials {
+    Token(String),
+    Basic(String, String, String),
+    Certificate(String),
 }
 
 impl Handover {
-    /// What to hand over. Listed devices get their tokens from the seed.
+    /// What to hand over.
     pub(super) fn new(config: &TargetConfig) -> Self {
         let Faults {
             delay,
@@ -37,21 +56,25 @@ impl Handover {
             disconnect,
         } = config.faults;
         Self {
-            mqtt: config.mqtt,
-            http: config.http,
-            coap: config.coap,
-            strategy: config.profiles[0].strategy,
-            key: config.profiles[0].key.expose_secret().to_owned(),
-            secret: config.profiles[0].secret.expose_secret().to_owned(),
+            listen: TransportKind::ALL
+                .into_iter()
+                .filter_map(|kind| Some((kind, *config.listener(kind)?)))
+                .collect(),
+            profiles: config.profiles.iter().map(HandedProfile::new).collect(),
             delay,
             refuse,
             lose_answer,
             disconnect,
             seed: config.seed,
-            names: config
+            release: config.release,
+            bugs: config.bugs.clone(),
+            devices: config
                 .devices
                 .iter()
-                .map(|device| device.name.clone())
+                .map(|device| {
+                    let credentials = device.credentials.as_ref().map(HandedCredentials::new);
+                    HandedDevice(device.name.clone(), device.profile, credentials)
+                })
                 .collect(),
         }
     }
@@ -65,23 +88,15 @@ impl Handover {
     /// The configuration that a line hands over.
     pub(super) fn read(line: &str) -> serde_json::Result<TargetConfig> {
         let told: Self = serde_json::from_str(line)?;
-        Ok(TargetConfig {
-            mqtt: told.mqtt,
-            http: told.http,
-            coap: told.coap,
-            profiles: vec![Profile {
-                strategy: told.strategy,
-                key: told.key.into(),
-                secret: told.secret.into(),
-                ..Profile::default()
-            }],
+        let mut config = TargetConfig {
+            profiles: told.profiles.into_iter().map(HandedProfile::take).collect(),
             devices: told
-                .names
+                .devices
                 .into_iter()
-                .map(|name| Listed {
+                .map(|HandedDevice(name, profile, credentials)| Listed {
                     name,
-                    profile: 0,
-                    credentials: None,
+                    profile,
+                    credentials: credentials.map(HandedCredentials::take),
                 })
                 .collect(),
             faults: Faults {
@@ -91,7 +106,74 @@ impl Handover {
                 disconnect: told.disconnect,
             },
             seed: told.seed,
+            release: told.release,
+            bugs: told.bugs,
             ..TargetConfig::default()
-        })
+        };
+        for (kind, addr) in told.listen {
+            config.listen(kind, addr);
+        }
+        Ok(config)
+    }
+}
+
+impl HandedProfile {
+    fn new(profile: &Profile) -> Self {
+        Self {
+            name: profile.name.clone(),
+            strategy: profile.strategy,
+            key: profile.key.expose_secret().to_owned(),
+            secret: profile.secret.expose_secret().to_owned(),
+            chain: profile.chain.as_ref().map(|chain| {
+                let pattern = chain.name_pattern.clone();
+                (chain.certificates.clone(), pattern, chain.allow_create)
+            }),
+        }
+    }
+
+    fn take(self) -> Profile {
+        Profile {
+            name: self.name,
+            strategy: self.strategy,
+            key: self.key.into(),
+            secret: self.secret.into(),
+            chain: self
+                .chain
+                .map(|(certificates, name_pattern, allow_create)| Chain {
+                    certificates,
+                    name_pattern,
+                    allow_create,
+                }),
+        }
+    }
+}
+
+impl HandedCredentials {
+    fn new(credentials: &Credentials) -> Self {
+        match credentials {
+            Credentials::AccessToken(token) => Self::Token(token.expose_secret().to_owned()),
+            Credentials::MqttBasic {
+                client_id,
+                username,
+                password,
+            } => Self::Basic(
+                client_id.clone(),
+                username.clone(),
+                password.expose_secret().to_owned(),
+            ),
+            Credentials::X509 { certificate } => Self::Certificate(certificate.clone()),
+        }
+    }
+
+    fn take(self) -> Credentials {
+        match self {
+            Self::Token(token) => Credentials::AccessToken(token.into()),
+            Self::Basic(client_id, username, password) => Credentials::MqttBasic {
+                client_id,
+                username,
+                password: password.into(),
+            },
+            Self::Certificate(certificate) => Credentials::X509 { certificate },
+        }
     }
 }

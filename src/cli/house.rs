@@ -3,23 +3,25 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::Stdio;
 
-use secrecy::ExposeSecret;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
 use super::Failure;
 use super::handover::Handover;
-use crate::inventory::Inventory;
-use crate::model::{DeviceIx, Faults, MqttVersion, Strategy, TransportKind};
-use crate::scenario::{Plan, TargetPlan};
-use crate::target::{Listed, Profile, Target, TargetConfig};
-use crate::transport::{CoapTiming, Dial};
+use crate::engine::{Authorities, Fleet};
+use crate::model::{Strategy, TransportKind};
+use crate::scenario::{Plan, TargetPlan, TrustPlan};
+use crate::target::{Chain, Listed, Profile, Target, TargetConfig};
+use crate::transport::{CoapTiming, Dial, Tls, Trust};
 
 /// Whoever answers, and where.
 pub(super) struct House {
     addresses: Vec<(TransportKind, SocketAddr, String)>,
     unresolved: Option<String>,
     tenant: Tenant,
+    trust: Trust,
 }
 
 enum Tenant {
@@ -31,20 +33,22 @@ enum Tenant {
 impl House {
     /// Starts the embedded target, or looks the server's addresses up.
     pub(super) async fn open(
-        plan: &Plan,
-        inventory: &Inventory,
+        fleet: &Fleet,
+        authorities: &Authorities,
         apart: bool,
     ) -> Result<Self, Failure> {
-        match &plan.target {
-            TargetPlan::Embedded { strategy, faults } => {
-                let config = config(plan, inventory, *strategy, *faults);
+        match &fleet.plan.target {
+            TargetPlan::Embedded { .. } => {
+                let config = config(fleet, authorities)?;
                 if apart {
                     Self::apart(&config).await
                 } else {
                     Self::here(config).await
                 }
             }
-            TargetPlan::Remote(addresses) => {
+            TargetPlan::Remote {
+                addresses, trust, ..
+            } => {
                 let (mut found, mut unresolved) = (Vec::new(), None);
                 for (kind, host) in addresses {
                     let addr = resolve(host).await.unwrap_or_else(|why| {
@@ -57,25 +61,21 @@ impl House {
                     addresses: found,
                     unresolved,
                     tenant: Tenant::Elsewhere,
+                    trust: trusted(trust)?,
                 })
             }
         }
     }
 
     async fn here(config: TargetConfig) -> Result<Self, Failure> {
-        let target = Target::start(config).await.map_err(Failure::bug)?;
-        let bound = [
-            (TransportKind::Mqtt, target.mqtt()),
-            (TransportKind::Mqtts, target.mqtts()),
-            (TransportKind::Http, target.http()),
-            (TransportKind::Https, target.https()),
-            (TransportKind::Coap, target.coap()),
-            (TransportKind::Coaps, target.coaps()),
-        ];
+        let target = Target::start(config).await.map_err(Failure::usage)?;
+        let bound = TransportKind::ALL.map(|kind| (kind, target.listener(kind)));
+        let trust = trust_in(target.ca_pem())?;
         Ok(Self {
             addresses: with_names(bound),
             unresolved: None,
             tenant: Tenant::Here(target),
+            trust,
         })
     }
 
@@ -120,12 +120,17 @@ impl House {
             addresses: with_names(bound),
             unresolved: None,
             tenant: Tenant::Apart(child),
+            trust: trust_in(ready["ca_pem"].as_str())?,
         })
     }
 
     /// How each cohort's devices reach their server.
-    pub(super) fn dials(&self, plan: &Plan) -> Vec<Dial> {
+    pub(super) fn dials(&self, plan: &Plan) -> Result<Vec<Dial>, Failure> {
         let limits = &plan.limits;
+        let (TargetPlan::Embedded { resumption, .. } | TargetPlan::Remote { resumption, .. }) =
+            &plan.target;
+        // One for all cohorts of a transport: what it holds is shared.
+        let mut secured: Vec<(TransportKind, Tls)> = Vec::new();
         plan.cohorts
             .iter()
             .map(|cohort| {
@@ -134,7 +139,17 @@ impl House {
                     .iter()
                     .find(|(kind, ..)| *kind == cohort.transport)
                     .expect("a plan has an address for each transport in use");
-                Dial {
+                let known = secured.iter().find(|(secured, _)| secured == kind);
+                let tls = match known.map(|(_, tls)| tls.clone()) {
+                    None if kind.is_secure() => {
+                        let tls = Tls::new(self.trust.clone(), host_of(host), *resumption)
+                            .map_err(Failure::usage)?;
+                        secured.push((*kind, tls.clone()));
+                        Some(tls)
+                    }
+                    known => known,
+                };
+                Ok(Dial {
                     kind: *kind,
                     addr: *addr,
                     host: host.clone(),
@@ -143,15 +158,28 @@ impl House {
                     answer_timeout: limits.answer_timeout,
                     suback_wait: limits.suback_wait,
                     keep_alive: limits.keep_alive,
-                    version: MqttVersion::V3,
-                    tls: None,
+                    version: cohort.version,
+                    tls,
                     coap: CoapTiming {
                         exchange_timeout: limits.coap_answer_timeout,
                         ..CoapTiming::default()
                     },
-                }
+                })
             })
             .collect()
+    }
+
+    /// What has to be said aloud about the run.
+    pub(super) fn notes(&self, plan: &Plan) -> Vec<String> {
+        let secured = plan
+            .cohorts
+            .iter()
+            .any(|cohort| cohort.transport.is_secure());
+        if secured && matches!(self.trust, Trust::Insecure) {
+            vec![INSECURE.to_owned()]
+        } else {
+            Vec::new()
+        }
     }
 
     /// Why a server's name has no address; no device may start then.
@@ -191,43 +219,68 @@ impl House {
     }
 }
 
-fn config(plan: &Plan, inventory: &Inventory, strategy: Strategy, faults: Faults) -> TargetConfig {
-    let address = |kind| {
-        plan.cohorts
-            .iter()
-            .any(|cohort| cohort.transport == kind)
-            .then_some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0))
-    };
-    // Only a target that checks names needs to know them beforehand.
-    let listed = if strategy == Strategy::Check {
-        inventory.len()
-    } else {
-        0
-    };
-    TargetConfig {
-        mqtt: address(TransportKind::Mqtt),
-        mqtts: address(TransportKind::Mqtts),
-        http: address(TransportKind::Http),
-        https: address(TransportKind::Https),
-        coap: address(TransportKind::Coap),
-        coaps: address(TransportKind::Coaps),
-        profiles: vec![Profile {
-            strategy,
-            key: plan.provision_key.expose_secret().into(),
-            secret: plan.provision_secret.expose_secret().into(),
-            ..Profile::default()
-        }],
-        devices: (0..u32::try_from(listed).expect("lists are shorter"))
-            .map(|ix| Listed {
-                name: inventory.name(DeviceIx(ix)).to_owned(),
-                profile: 0,
-                credentials: None,
-            })
-            .collect(),
+fn config(fleet: &Fleet, authorities: &Authorities) -> Result<TargetConfig, Failure> {
+    let plan = &fleet.plan;
+    let TargetPlan::Embedded {
         faults,
-        seed: plan.seed,
-        ..TargetConfig::default()
+        release,
+        bugs,
+        ..
+    } = &plan.target
+    else {
+        unreachable!("asked for embedded targets only");
+    };
+    let mut profiles = Vec::with_capacity(plan.profiles.len());
+    for (profile, position) in plan.profiles.iter().zip(0..) {
+        let chain = (profile.strategy == Strategy::X509Chain)
+            .then(|| {
+                Ok::<_, Failure>(Chain {
+                    certificates: authorities
+                        .known_to(plan, position)
+                        .map_err(Failure::usage)?,
+                    name_pattern: profile.name_pattern.clone(),
+                    allow_create: profile.allow_create,
+                })
+            })
+            .transpose()?;
+        profiles.push(Profile {
+            name: profile.name.clone(),
+            strategy: profile.strategy,
+            key: profile.key.clone(),
+            secret: profile.secret.clone(),
+            chain,
+        });
     }
+    let mut config = TargetConfig {
+        profiles,
+        devices: listed(fleet)?,
+        faults: *faults,
+        seed: plan.seed,
+        release: *release,
+        bugs: bugs.clone(),
+        ..TargetConfig::default()
+    };
+    for cohort in &plan.cohorts {
+        config.listen(cohort.transport, (Ipv4Addr::LOCALHOST, 0).into());
+    }
+    Ok(config)
+}
+
+/// The devices of profiles that check names, with the credentials that the list gives them: as a
+/// server that the list was imported to.
+fn listed(fleet: &Fleet) -> Result<Vec<Listed>, Failure> {
+    let mut listed = Vec::new();
+    for ix in fleet.devices() {
+        let profile = fleet.cohort(ix).profile;
+        if fleet.plan.profiles[profile].strategy == Strategy::Check {
+            listed.push(Listed {
+                name: fleet.name(ix).to_owned(),
+                profile,
+                credentials: fleet.own(ix).map_err(Failure::usage)?,
+            });
+        }
+    }
+    Ok(listed)
 }
 
 fn with_names(
@@ -238,6 +291,51 @@ fn with_names(
         .filter_map(|(kind, addr)| addr.map(|addr| (kind, addr, addr.to_string())))
         .collect()
 }
+
+/// Trust in an embedded target's authority; without a secured listener it is never asked for.
+fn trust_in(ca_pem: Option<&str>) -> Result<Trust, Failure> {
+    match ca_pem {
+        None => Ok(Trust::System),
+        Some(pem) => certificates(pem).map(Trust::Roots).map_err(Failure::bug),
+    }
+}
+
+/// The certificates of a PEM text.
+fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+    match all {
+        Ok(all) if all.is_empty() => Err("holds no certificate".to_owned()),
+        Ok(all) => Ok(all),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Whom devices are to trust at a server elsewhere.
+fn trusted(trust: &TrustPlan) -> Result<Trust, Failure> {
+    match trust {
+        TrustPlan::System => Ok(Trust::System),
+        TrustPlan::Insecure => Ok(Trust::Insecure),
+        TrustPlan::File(path) => {
+            let failed = |why: String| {
+                Failure::usage(format!(
+                    "{}: {why}\nhelp: `ca` is a PEM file of authorities",
+                    path.display()
+                ))
+            };
+            let pem = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+            certificates(&pem).map(Trust::Roots).map_err(failed)
+        }
+    }
+}
+
+/// The host of `host:port`, without an IPv6 address's brackets.
+fn host_of(address: &str) -> &str {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+const INSECURE: &str = "TLS is INSECURE: the server's certificate is not verified, whoever \
+    answers is believed (insecure = true)";
 
 /// Stands in for an address that was not found.
 const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);

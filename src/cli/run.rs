@@ -14,8 +14,9 @@ use super::screen::{self, Screen, Ui};
 use super::tracks::Tracks;
 use super::{Exit, Failure};
 use crate::arrival::{Arrival, Due};
-use crate::engine::{self, Fleet, Machine, Provisions, Stop, StopSwitch};
-use crate::ledger::{Fate, Ledger};
+use crate::engine::{self, Authorities, Equipment, Fleet, Machine, Provisions, Stop, StopSwitch};
+use crate::inventory::Inventory;
+use crate::ledger::{Closed, Fate, Ledger};
 use crate::metrics::{Aggregate, CohortSetting, RunResult, Setting, Snapshot, Summary};
 use crate::model::DeviceIx;
 use crate::report::{self, DeviceRow};
@@ -68,10 +69,12 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
         .enable_all()
         .build()
         .map_err(Failure::bug)?;
+    let authorities = Authorities::of(&plan).map_err(Failure::usage)?;
+    let equipment = equip(&plan, &inventory, &cohort_of, &authorities, &tracks)?;
+    let mut fleet = Fleet::new(plan, inventory, cohort_of, equipment).map_err(Failure::usage)?;
     runtime.block_on(async {
-        let house = House::open(&plan, &inventory, provisions.target_apart).await?;
-        let dials = house.dials(&plan);
-        let mut fleet = Fleet::new(plan, inventory, cohort_of, dials).map_err(Failure::usage)?;
+        let house = House::open(&fleet, &authorities, provisions.target_apart).await?;
+        fleet.dials = house.dials(&fleet.plan)?;
         let mut provisions = provisions;
         provisions
             .spread(machine, &mut fleet)
@@ -85,6 +88,29 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
         };
         run.carry_through(args.ui).await
     })
+}
+
+/// Reads or makes the devices' keys and certificates; made ones are in the run's directory before
+/// the first packet.
+fn equip(
+    plan: &Plan,
+    inventory: &Inventory,
+    cohort_of: &[u16],
+    authorities: &Authorities,
+    tracks: &Tracks,
+) -> Result<Equipment, Failure> {
+    let bar = indicatif::ProgressBar::new(0).with_style(
+        indicatif::ProgressStyle::with_template("{bar:30} {pos} of {len} certificates")
+            .expect("the template is sound"),
+    );
+    let progress = |done: usize, all: usize| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+    };
+    let dir = tracks.file("certificates");
+    let made = Equipment::prepare(plan, inventory, cohort_of, authorities, &dir, &progress);
+    bar.finish_and_clear();
+    made.map_err(Failure::usage)
 }
 
 /// A run that is ready to start.
@@ -173,7 +199,7 @@ impl Run {
             engine::run(fleet, aggregate, stop, &live, records, self.house.is_here()).await;
         drop(live);
         let ended = screen.end().await;
-        let fates = tokio::task::spawn_blocking(move || ledger.close())
+        let closed: Closed = tokio::task::spawn_blocking(move || ledger.close())
             .await
             .map_err(Failure::bug)?
             .map_err(Failure::bug)?;
@@ -182,7 +208,7 @@ impl Run {
             eprintln!("fleetcall: the dashboard stopped: {error}");
         }
         tracing::info!(result = ?summary.result, elapsed_s = summary.elapsed_s, "run ended");
-        let fates: Option<Vec<Fate>> = fates.into_iter().collect();
+        let fates: Option<Vec<Fate>> = closed.fates.into_iter().collect();
         let fates = fates.ok_or_else(|| Failure::bug("a device ended without a record"))?;
         Ok((summary, fates))
     }

@@ -1,6 +1,9 @@
 //! ThingsBoard's device provisioning and telemetry, as sections 1, 2, 4, 6 and 9 of the wire
 //! specification state it.
 
+#[cfg(test)]
+mod tests;
+
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
@@ -12,7 +15,7 @@ use crate::model::{
 };
 
 /// One device profile's provisioning, as seen from its devices.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ThingsBoard {
     provision_key: SecretString,
     provision_secret: SecretString,
@@ -52,22 +55,50 @@ impl ThingsBoard {
         }
     }
 
-    /// The request that provisions `name`, with the device's own access token if it brings one
+    /// The same profile asked with a secret that is not its own.
+    #[must_use]
+    pub fn with_wrong_secret(&self) -> Self {
+        Self::new(self.provision_key.clone(), wrong(&self.provision_secret))
+    }
+
+    /// A profile that does not exist.
+    #[must_use]
+    pub fn with_wrong_key(&self) -> Self {
+        Self::new(wrong(&self.provision_key), self.provision_secret.clone())
+    }
+
+    /// The request that provisions `name`, with the device's own credentials if it brings some
     /// (section 1.1).
     pub fn provision_request(
         &self,
         transport: TransportKind,
         name: &str,
-        token: Option<&SecretString>,
+        own: Option<&Credentials>,
     ) -> Request {
-        let body = serde_json::to_vec(&ProvisionRequest {
+        let mut request = ProvisionRequest {
             device_name: name,
             provision_device_key: self.provision_key.expose_secret(),
             provision_device_secret: self.provision_secret.expose_secret(),
-            credentials_type: token.map(|_| "ACCESS_TOKEN"),
-            token: token.map(ExposeSecret::expose_secret),
-        })
-        .expect("a struct of strings serialises");
+            credentials_type: own.map(Credentials::type_name),
+            ..ProvisionRequest::default()
+        };
+        match own {
+            None => {}
+            Some(Credentials::AccessToken(token)) => request.token = Some(token.expose_secret()),
+            Some(Credentials::MqttBasic {
+                client_id,
+                username,
+                password,
+            }) => {
+                let some = |text| Some(text).filter(|text: &&str| !text.is_empty());
+                request.username = some(username);
+                request.password = some(password.expose_secret());
+                request.client_id = some(client_id);
+            }
+            // The certificate itself, whatever the field is called (section 1.3).
+            Some(Credentials::X509 { certificate }) => request.hash = Some(certificate),
+        }
+        let body = serde_json::to_vec(&request).expect("a struct of strings serialises");
         let route = match transport.protocol() {
             Protocol::Mqtt => Route::Topic {
                 publish: "/provision/request",
@@ -123,26 +154,23 @@ impl ThingsBoard {
     }
 
     /// The MQTT login of a provisioned device (section 4.1); transports without a login ignore it.
-    /// `None` when the credentials need a client certificate.
-    pub fn device_login(&self, name: &str, credentials: &Credentials) -> Option<Login> {
+    /// With a certificate the TLS handshake says who it is, and the login nothing (section 4.4).
+    pub fn device_login(&self, name: &str, credentials: &Credentials) -> Login {
+        // A client id `provision` would open a provisioning session.
+        let name = if name == PROVISION { "" } else { name };
         match credentials {
-            Credentials::AccessToken(token) => Some(Login {
-                // A client id `provision` would open a provisioning session.
-                client_id: if name == PROVISION {
-                    String::new()
-                } else {
-                    name.to_owned()
-                },
+            Credentials::AccessToken(token) => Login {
+                client_id: name.to_owned(),
                 username: Some(token.clone()),
                 password: None,
-            }),
+            },
             Credentials::MqttBasic {
                 client_id,
                 username,
                 password,
             } => {
                 let some = |text: &str| (!text.is_empty()).then(|| SecretString::from(text));
-                Some(Login {
+                Login {
                     client_id: if client_id.is_empty() {
                         name
                     } else {
@@ -151,14 +179,17 @@ impl ThingsBoard {
                     .to_owned(),
                     username: some(username),
                     password: some(password.expose_secret()),
-                })
+                }
             }
-            Credentials::X509 { .. } => None,
+            Credentials::X509 { .. } => Login {
+                client_id: name.to_owned(),
+                ..Login::default()
+            },
         }
     }
 
     /// A telemetry message (section 6). `None` when the transport cannot carry the credentials:
-    /// HTTP and CoAP take access tokens only.
+    /// HTTP takes access tokens only, CoAP also certificates, over DTLS.
     pub fn telemetry_request(
         &self,
         transport: TransportKind,
@@ -176,6 +207,11 @@ impl ThingsBoard {
                 let token = utf8_percent_encode(token.expose_secret(), PATH_SEGMENT);
                 Route::Resource {
                     path: format!("/api/v1/{token}/telemetry").into(),
+                }
+            }
+            (Protocol::Coap, Credentials::X509 { .. }) if transport.is_secure() => {
+                Route::Resource {
+                    path: "/api/v1/telemetry".into(),
                 }
             }
             _ => return None,
@@ -201,8 +237,13 @@ impl ThingsBoard {
     }
 }
 
+/// A value that differs from the right one, and from what anybody would configure.
+fn wrong(right: &SecretString) -> SecretString {
+    format!("{}-wrong", right.expose_secret()).into()
+}
+
 /// Key order as in the specification's examples.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ProvisionRequest<'a> {
     device_name: &'a str,
@@ -212,6 +253,14 @@ struct ProvisionRequest<'a> {
     credentials_type: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hash: Option<&'a str>,
 }
 
 /// The answer, if the body is one of the API's; `None` when it is not JSON or has no status.
@@ -289,174 +338,3 @@ const PATH_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn dialect() -> ThingsBoard {
-        ThingsBoard::new("K".into(), "S".into())
-    }
-
-    fn answer(status: Status, body: &str) -> Answer {
-        dialect().provision_answer(&Reply {
-            status,
-            body: Bytes::copy_from_slice(body.as_bytes()),
-        })
-    }
-
-    fn token_of(answer: &Answer) -> Option<&str> {
-        match answer {
-            Answer::Provisioned(Credentials::AccessToken(token)) => Some(token.expose_secret()),
-            _ => None,
-        }
-    }
-
-    #[test]
-    fn asks_in_the_words_of_the_specification() {
-        let request = dialect().provision_request(TransportKind::Mqtt, "D1", None);
-        assert_eq!(
-            request.body,
-            r#"{"deviceName":"D1","provisionDeviceKey":"K","provisionDeviceSecret":"S"}"#
-        );
-        let request = dialect().provision_request(TransportKind::Http, "D1", Some(&"tok".into()));
-        assert_eq!(
-            request.body,
-            r#"{"deviceName":"D1","provisionDeviceKey":"K","provisionDeviceSecret":"S","credentialsType":"ACCESS_TOKEN","token":"tok"}"#
-        );
-    }
-
-    #[test]
-    fn understands_every_spelling_of_success() {
-        for body in [
-            r#"{"credentialsValue":"tok","credentialsType":"ACCESS_TOKEN","status":"SUCCESS"}"#,
-            r#"{"provisionDeviceStatus":"SUCCESS","credentialsType":"ACCESS_TOKEN","accessToken":"tok"}"#,
-            r#"{"status":"SUCCESS","credentialsValue":"tok","later":{"unknown":[1]}}"#,
-        ] {
-            assert_eq!(
-                token_of(&answer(Status::Topic, body)),
-                Some("tok"),
-                "{body}"
-            );
-        }
-    }
-
-    #[test]
-    fn understands_mqtt_basic_as_object_and_as_text() {
-        for body in [
-            r#"{"credentialsValue":{"clientId":"","userName":"u","password":"p"},"credentialsType":"MQTT_BASIC","status":"SUCCESS"}"#,
-            r#"{"credentialsValue":"{\"userName\":\"u\",\"password\":\"p\"}","credentialsType":"MQTT_BASIC","status":"SUCCESS"}"#,
-        ] {
-            let Answer::Provisioned(credentials) = answer(Status::Http(200), body) else {
-                panic!("{body}")
-            };
-            let login = dialect().device_login("D1", &credentials).unwrap();
-            assert_eq!(login.client_id, "D1");
-            assert_eq!(login.username.unwrap().expose_secret(), "u");
-            assert_eq!(login.password.unwrap().expose_secret(), "p");
-        }
-    }
-
-    #[test]
-    fn refusals_are_told_from_failures() {
-        let not_found = r#"{"errorMsg":"Provision data was not found!","status":"NOT_FOUND"}"#;
-        let failure = r#"{"errorMsg":"Failed to provision device!","status":"FAILURE"}"#;
-        for (status, body, kind) in [
-            (Status::Topic, not_found, FaultKind::NotFound),
-            (Status::Http(200), failure, FaultKind::Failure),
-            (Status::Coap(0x80), not_found, FaultKind::NotFound),
-            (Status::Coap(0x80), failure, FaultKind::Failure),
-        ] {
-            let Answer::Refused(found) = answer(status, body) else {
-                panic!("{status:?} {body}")
-            };
-            assert_eq!(found, kind);
-        }
-    }
-
-    #[test]
-    fn an_answer_that_leaves_doubt_is_not_called_a_failure() {
-        use FaultKind::*;
-        for (status, body, kind, in_doubt) in [
-            (
-                Status::Topic,
-                r#"{"credentialsValue":"ABC"#,
-                MalformedAnswer,
-                true,
-            ),
-            (Status::Topic, "", MalformedAnswer, true),
-            (Status::Http(200), "[]", MalformedAnswer, true),
-            (
-                Status::Http(200),
-                r#"{"status":"SUCCESS"}"#,
-                AnswerWithoutCredentials,
-                true,
-            ),
-            (
-                Status::Http(200),
-                r#"{"status":"SUCCESS","credentialsValue":""}"#,
-                AnswerWithoutCredentials,
-                true,
-            ),
-            (
-                Status::Topic,
-                r#"{"credentialsType":"LWM2M_CREDENTIALS","status":"SUCCESS"}"#,
-                AnswerWithoutCredentials,
-                true,
-            ),
-            (Status::Topic, r#"{"status":"MAYBE"}"#, UnknownStatus, true),
-            (Status::Http(500), "", HttpStatus(500), true),
-            (Status::Http(400), "{}", HttpStatus(400), false),
-            (Status::Http(301), "", HttpStatus(301), false),
-            (Status::Coap(0x80), "", CoapCode(0x80), false),
-            (Status::Coap(0xA0), "", CoapCode(0xA0), true),
-        ] {
-            let Answer::Unusable {
-                kind: found,
-                in_doubt: doubt,
-            } = answer(status, body)
-            else {
-                panic!("{status:?} {body}")
-            };
-            assert_eq!((found, doubt), (kind, in_doubt), "{status:?} {body}");
-        }
-    }
-
-    #[test]
-    fn a_token_is_one_segment_of_a_path() {
-        let token = Credentials::AccessToken("a/b?c d".into());
-        let payload = Bytes::from_static(b"{}");
-        let path = |transport| {
-            let request =
-                dialect().telemetry_request(transport, &token, Qos::AtLeastOnce, payload.clone());
-            match request.unwrap().route {
-                Route::Resource { path } => path.expose_secret().to_owned(),
-                Route::Topic { publish, .. } => publish.to_owned(),
-            }
-        };
-        assert_eq!(path(TransportKind::Http), "/api/v1/a%2Fb%3Fc%20d/telemetry");
-        assert_eq!(path(TransportKind::Coap), "/api/v1/a%2Fb%3Fc%20d/telemetry");
-        assert_eq!(path(TransportKind::Mqtt), "v1/devices/me/telemetry");
-    }
-
-    #[test]
-    fn a_device_named_provision_does_not_open_a_provisioning_session() {
-        let login = dialect()
-            .device_login("provision", &Credentials::AccessToken("tok".into()))
-            .unwrap();
-        assert_ne!(login.client_id, "provision");
-    }
-
-    #[test]
-    fn nothing_secret_shows_in_debug_output() {
-        let dialect = ThingsBoard::new("KEY-SECRET".into(), "SECRET-SECRET".into());
-        let request =
-            dialect.provision_request(TransportKind::Http, "D1", Some(&"TOK-SECRET".into()));
-        let success = answer(
-            Status::Topic,
-            r#"{"status":"SUCCESS","credentialsValue":"TOK-SECRET"}"#,
-        );
-        let text = format!("{dialect:?} {request:?} {success:?}");
-        assert!(!text.contains("-SECRET"), "{text}");
-    }
-}

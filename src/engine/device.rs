@@ -3,21 +3,25 @@
 //! Due → connect → provision → disconnect → connect with the received credentials → telemetry
 //! until told to stop. A failure on the way is an outcome with a cause, never an error of ours.
 
+mod misbehaviour;
+mod provisioning;
+
 use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
+use self::provisioning::is_rejection;
 use super::shutdown::{Stop, reached};
 use super::worker::Alive;
-use crate::dialect::Answer;
 use crate::ledger::{Entry, Fate};
 use crate::metrics::LiveState;
 use crate::model::{
-    Cause, CohortIx, Credentials, DeviceIx, FaultKind, Login, Outcome, Phase, Protocol,
-    TransportKind,
+    Cause, CohortIx, Credentials, DeviceIx, Expectation, FaultKind, Login, Observed, Outcome,
+    Phase, Protocol, TransportKind,
 };
-use crate::scenario::TelemetryPlan;
+use crate::pki::Identity;
+use crate::scenario::{Cohort, TelemetryPlan};
 use crate::transport::{Connection, Span};
 
 /// Lives one device's life and leaves exactly one record of its end.
@@ -66,7 +70,13 @@ struct Device<'a> {
     time_to_first_telemetry: Option<Duration>,
     telemetry_sent: u32,
     telemetry_acked: u32,
-    /// Its credentials are of no use on its transport: it can do nothing more.
+    /// The name that its credentials are for, where that is not the listed one.
+    alias: Option<String>,
+    /// What its wrong request came to, where that was not its only one.
+    offence: Option<Observed>,
+    /// The server kept it out when it connected.
+    rejected: bool,
+    /// Nothing more can come of it: its credentials are of no use, or it is kept out as expected.
     stranded: bool,
 }
 
@@ -96,6 +106,9 @@ impl<'a> Device<'a> {
             time_to_first_telemetry: None,
             telemetry_sent: 0,
             telemetry_acked: 0,
+            alias: None,
+            offence: None,
+            rejected: false,
             stranded: false,
         }
     }
@@ -104,11 +117,17 @@ impl<'a> Device<'a> {
         // Boxed, so that a long-living device does not keep the room of its first second.
         let provisioned = Box::pin(self.provision()).await;
         match (provisioned, &self.worker.fleet.plan.telemetry) {
+            // The server let in whom it had to refuse: that is seen, and no load to go on with.
+            (Ok(()), _) if self.is_impostor() => {}
             (Ok(()), Some(telemetry)) => {
                 let first = Box::pin(self.first_telemetry(telemetry)).await;
                 drop(permit);
                 self.becomes(LiveState::Live);
                 self.report(telemetry, first).await;
+            }
+            (Ok(()), None) if self.cohort().expected() == Expectation::Rejected => {
+                self.disconnect().await;
+                self.ensure_connected().await;
             }
             (Ok(()), None) => {}
             (Err((outcome, phase, kind)), _) => {
@@ -123,77 +142,23 @@ impl<'a> Device<'a> {
         self.disconnect().await;
     }
 
-    /// Connects and asks; `Ok` once the credentials are in the ledger's hands.
-    async fn provision(&mut self) -> Result<(), (Outcome, Phase, FaultKind)> {
-        let fleet = &self.worker.fleet;
-        let token = fleet.token(self.ix).map_err(|_| {
-            (
-                Outcome::Failed,
-                Phase::Provision,
-                FaultKind::CredentialsUnusable,
-            )
-        })?;
-        let login = fleet.dialect().provision_login(fleet.name(self.ix));
-        let connected = self
-            .connect(&login, self.due, None)
-            .await
-            .map_err(|(phase, kind)| (Outcome::Failed, phase, kind))?;
-
-        let request = fleet.dialect().provision_request(
-            self.transport(),
-            fleet.name(self.ix),
-            token.as_ref(),
-        );
-        (self.step, self.in_flight) = (Phase::Provision, InFlight::Request);
-        self.attempts += 1;
-        let connection = self.connection.as_mut().expect("connected above");
-        let exchanged = connection.exchange(&request).await.map_err(|fault| {
-            let outcome = if fault.sent {
-                Outcome::Unknown
-            } else {
-                Outcome::Failed
-            };
-            (outcome, Phase::Provision, fault.kind)
-        })?;
-        match fleet.dialect().provision_answer(&exchanged.reply) {
-            Answer::Provisioned(credentials) => {
-                self.sample(Phase::Provision, connected, &exchanged.span);
-                self.provisioned(credentials, exchanged.span.done).await;
-                Ok(())
-            }
-            Answer::Refused(kind) => Err((Outcome::Refused, Phase::Provision, kind)),
-            Answer::Unusable { kind, in_doubt } => {
-                let outcome = if in_doubt {
-                    Outcome::Unknown
-                } else {
-                    Outcome::Failed
-                };
-                Err((outcome, Phase::Provision, kind))
-            }
-        }
-    }
-
-    async fn provisioned(&mut self, credentials: Credentials, done: Instant) {
-        // Counted before the first await: a cut-off from here on cannot take it back.
-        self.outcome = Some(Outcome::Provisioned);
-        self.in_flight = InFlight::Nothing;
-        self.worker
-            .recorder
-            .borrow_mut()
-            .outcome(self.cohort, Outcome::Provisioned, None);
-        self.time_to_provision = Some(done - self.due);
-        self.sample_span(Phase::TimeToProvision, self.due, self.started, done);
-        self.credentials = Some(credentials);
-        self.keep_credentials().await;
-    }
-
     /// Hands the credentials to the ledger, once. A cut-off may strike while a slow ledger holds
     /// this back, so the device's end asks for it again.
     async fn keep_credentials(&mut self) {
         if let (Some(credentials), false) = (&self.credentials, self.kept) {
-            let entry = Entry::Provisioned(credentials.clone());
-            self.worker.note(self.ix, entry).await;
+            let name = self.alias.as_deref();
+            let entry = self.worker.fleet.issued(self.ix, credentials.clone());
+            self.worker.note(self.ix, name, entry).await;
             self.kept = true;
+        }
+    }
+
+    /// Hands over credentials that a wrong request got, unless they are the device's own.
+    async fn keep_besides(&mut self, name: &str, credentials: Credentials) {
+        let known = self.credentials.as_ref();
+        if !known.is_some_and(|known| known.is_same(&credentials)) {
+            let entry = self.worker.fleet.issued(self.ix, credentials);
+            self.worker.note(self.ix, Some(name), entry).await;
         }
     }
 
@@ -202,13 +167,14 @@ impl<'a> Device<'a> {
     async fn connect(
         &mut self,
         login: &Login,
+        identity: Option<&Identity>,
         due: Instant,
         whole: Option<Phase>,
     ) -> Result<Instant, (Phase, FaultKind)> {
         self.step = whole.unwrap_or(Phase::TcpConnect);
         let begun = Instant::now();
         let dial = self.worker.fleet.dial(self.ix);
-        match Connection::open(dial, login, None, self.ix.0).await {
+        match Connection::open(dial, login, identity, self.ix.0).await {
             Ok(opened) => {
                 self.connection = Some(opened.connection);
                 let mut ready = due;
@@ -230,8 +196,15 @@ impl<'a> Device<'a> {
                 Ok(ready.max(begun))
             }
             Err(fault) => {
-                if let (None, Some(span)) = (whole, &fault.tcp) {
-                    self.sample(Phase::TcpConnect, due, span);
+                let mut ready = due;
+                for (phase, span) in [
+                    (Phase::TcpConnect, &fault.tcp),
+                    (Phase::TlsHandshake, &fault.tls),
+                ] {
+                    if let (None, Some(span)) = (whole, span) {
+                        self.sample(phase, ready, span);
+                        ready = span.done;
+                    }
                 }
                 Err((whole.unwrap_or(fault.phase), fault.kind))
             }
@@ -241,8 +214,9 @@ impl<'a> Device<'a> {
     /// Comes back with the received credentials and sends the first message. Returns when that
     /// was due: the anchor of all later ones.
     async fn first_telemetry(&mut self, telemetry: &TelemetryPlan) -> Instant {
-        if self.transport().protocol() != Protocol::Coap {
-            // CoAP has no connection: its socket serves on.
+        let by_certificate = matches!(self.credentials, Some(Credentials::X509 { .. }));
+        if self.transport().protocol() != Protocol::Coap || by_certificate {
+            // CoAP has no connection: its socket serves on, unless a certificate is to be shown.
             self.disconnect().await;
         }
         let due = self.ensure_connected().await;
@@ -297,14 +271,24 @@ impl<'a> Device<'a> {
             .credentials
             .as_ref()
             .expect("only provisioned devices come back");
-        let Some(login) = fleet
-            .dialect()
-            .device_login(fleet.name(self.ix), credentials)
-        else {
-            self.trouble(Phase::Reconnect, FaultKind::CredentialsUnusable);
-            return due;
+        let login = fleet
+            .dialect(self.ix)
+            .device_login(fleet.name(self.ix), credentials);
+        let identity = match credentials {
+            Credentials::X509 { certificate } => {
+                let identity = fleet.identity(self.ix);
+                let own = identity.filter(|own| own.leaf_base64() == *certificate);
+                if own.is_none() || !self.transport().is_secure() {
+                    // The server holds a certificate whose key is not here.
+                    self.trouble(Phase::Reconnect, FaultKind::CredentialsUnusable);
+                    return due;
+                }
+                own
+            }
+            _ => None,
         };
-        match self.connect(&login, due, Some(Phase::Reconnect)).await {
+        let whole = Some(Phase::Reconnect);
+        match self.connect(&login, identity, due, whole).await {
             Ok(ready) => ready,
             Err((phase, kind)) => {
                 self.trouble(phase, kind);
@@ -315,7 +299,7 @@ impl<'a> Device<'a> {
 
     /// Sends one message over the open connection and waits for its acknowledgement.
     async fn send(&mut self, telemetry: &TelemetryPlan, due: Instant) {
-        let dialect = self.worker.fleet.dialect();
+        let dialect = self.worker.fleet.dialect(self.ix);
         let credentials = self
             .credentials
             .as_ref()
@@ -386,7 +370,29 @@ impl<'a> Device<'a> {
         recorder.phase_error(self.cohort, phase);
         recorder.error(cause);
         self.cause.get_or_insert(cause);
-        self.stranded |= kind == FaultKind::CredentialsUnusable;
+        self.rejected |= is_rejection(kind);
+        self.stranded |= kind == FaultKind::CredentialsUnusable
+            || (self.rejected && self.cohort().expected() == Expectation::Rejected);
+    }
+
+    /// Whether it holds credentials that it should not have been given.
+    fn is_impostor(&self) -> bool {
+        self.offence.is_none() && self.cohort().expected() == Expectation::Refused
+    }
+
+    /// What was seen of it, to be held against what must happen.
+    fn observed(&self, outcome: Outcome) -> Observed {
+        match (self.offence, outcome) {
+            (Some(seen), _) => seen,
+            (None, Outcome::Provisioned | Outcome::Refused | Outcome::Failed) if self.rejected => {
+                Observed::Rejected
+            }
+            (None, Outcome::Provisioned) => Observed::Provisioned,
+            (None, Outcome::Refused) => Observed::Refused,
+            (None, Outcome::Failed) => Observed::Failed,
+            (None, Outcome::Unknown) => Observed::Unknown,
+            (None, Outcome::Unfinished) => Observed::Unfinished,
+        }
     }
 
     fn becomes(&mut self, state: LiveState) {
@@ -421,8 +427,12 @@ impl<'a> Device<'a> {
             .sample(self.cohort, phase, response, service);
     }
 
+    fn cohort(&self) -> &'_ Cohort {
+        self.worker.fleet.cohort(self.ix)
+    }
+
     fn transport(&self) -> TransportKind {
-        self.worker.fleet.cohort(self.ix).transport
+        self.cohort().transport
     }
 
     async fn disconnect(&mut self) {
@@ -444,9 +454,10 @@ impl<'a> Device<'a> {
                 recorder.outcome(self.cohort, outcome, self.cause);
             }
         }
-        let asked_for = self.worker.fleet.cohort(self.ix).credentials.type_name();
+        let asked_for = self.cohort().credentials.type_name();
         let fate = Fate {
             outcome,
+            observed: self.observed(outcome),
             credentials_type: self
                 .credentials
                 .as_ref()
@@ -458,6 +469,6 @@ impl<'a> Device<'a> {
             telemetry_sent: self.telemetry_sent,
             telemetry_acked: self.telemetry_acked,
         };
-        self.worker.note(self.ix, Entry::Ended(fate)).await;
+        self.worker.note(self.ix, None, Entry::Ended(fate)).await;
     }
 }

@@ -1,12 +1,15 @@
 //! The fleet: plan, list, dealing and addresses together, shared by all workers and never changed.
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use thiserror::Error;
 
+use super::equipment::Equipment;
 use crate::dialect::ThingsBoard;
-use crate::inventory::Inventory;
-use crate::model::{CohortIx, DeviceIx};
-use crate::scenario::{Cohort, CredentialsPlan, Plan, dealt_to_each};
+use crate::inventory::{Derivation, Inventory, Template};
+use crate::ledger::{Entry, Issued};
+use crate::model::{CohortIx, Credentials, DeviceIx};
+use crate::pki::Identity;
+use crate::scenario::{Cohort, CredentialsPlan, Plan, TokenPlan, dealt_to_each};
 use crate::transport::Dial;
 
 /// Everything a device looks up.
@@ -18,20 +21,24 @@ pub struct Fleet {
     pub inventory: Inventory,
     /// For each device, its cohort's position.
     pub cohort_of: Vec<u16>,
-    /// For each cohort, how to reach its server.
+    /// For each cohort, how to reach its server; empty until that is known.
     pub dials: Vec<Dial>,
-    dialect: ThingsBoard,
+    /// For each profile.
+    dialects: Vec<ThingsBoard>,
+    /// For each cohort, from what its devices derive their tokens.
+    derivations: Vec<Option<Derivation>>,
+    equipment: Equipment,
 }
 
 /// The list does not give what the scenario asks of it.
 #[derive(Debug, Error)]
 pub enum FleetError {
-    /// A device that is to bring its own token has none.
+    /// A device that is to bring its own credentials has none.
     #[error(
-        "device `{name}` (number {number} of the list): its access token is empty\n\
-         help: fill the list's token column, or take `credentials = \"server\"` for cohort `{cohort}`"
+        "device `{name}` (number {number} of the list): its own credentials are empty\n\
+         help: fill the list's column, or take `credentials = \"server\"` for cohort `{cohort}`"
     )]
-    EmptyToken {
+    Empty {
         /// The device's name.
         name: String,
         /// Its position, from 1.
@@ -39,7 +46,7 @@ pub enum FleetError {
         /// Its cohort.
         cohort: String,
     },
-    /// A token template does not render.
+    /// A template of its credentials does not render.
     #[error("device `{name}`: {message}")]
     Template {
         /// The device's name.
@@ -50,33 +57,40 @@ pub enum FleetError {
 }
 
 impl Fleet {
-    /// Puts the parts together and renders each device's own token once, so that a list with a
-    /// hole is refused before the first packet.
+    /// Puts the parts together and renders each device's own credentials once, so that a list with
+    /// a hole is refused before the first packet. Addresses ([`Fleet::dials`]) come later.
     pub fn new(
         plan: Plan,
         inventory: Inventory,
         cohort_of: Vec<u16>,
-        dials: Vec<Dial>,
+        equipment: Equipment,
     ) -> Result<Self, FleetError> {
         assert_eq!(inventory.len(), cohort_of.len(), "each device has a cohort");
-        assert_eq!(
-            plan.cohorts.len(),
-            dials.len(),
-            "each cohort has an address"
-        );
-        let dialect = ThingsBoard::new(plan.provision_key.clone(), plan.provision_secret.clone());
+        let dialects = plan
+            .profiles
+            .iter()
+            .map(|profile| ThingsBoard::new(profile.key.clone(), profile.secret.clone()))
+            .collect();
+        let derivations = plan
+            .cohorts
+            .iter()
+            .map(|cohort| match &cohort.credentials {
+                CredentialsPlan::AccessToken(TokenPlan::Derived(key)) => Some(Derivation::new(key)),
+                _ => None,
+            })
+            .collect();
         let fleet = Self {
             plan,
             inventory,
             cohort_of,
-            dials,
-            dialect,
+            dials: Vec::new(),
+            dialects,
+            derivations,
+            equipment,
         };
         for ix in fleet.devices() {
-            if let Some(token) = fleet.token(ix)?
-                && token.expose_secret().is_empty()
-            {
-                return Err(FleetError::EmptyToken {
+            if fleet.own(ix)?.as_ref().is_some_and(is_empty) {
+                return Err(FleetError::Empty {
                     name: fleet.name(ix).to_owned(),
                     number: ix.0 + 1,
                     cohort: fleet.cohort(ix).name.clone(),
@@ -121,25 +135,84 @@ impl Fleet {
         dealt_to_each(&self.cohort_of, self.plan.cohorts.len())
     }
 
-    /// The access token that the device brings itself, if its cohort's devices do.
-    pub(super) fn token(&self, ix: DeviceIx) -> Result<Option<SecretString>, FleetError> {
-        match &self.cohort(ix).credentials {
-            CredentialsPlan::Server => Ok(None),
-            CredentialsPlan::AccessToken(template) => template
+    /// The credentials that the device brings itself, if its cohort's devices do.
+    pub fn own(&self, ix: DeviceIx) -> Result<Option<Credentials>, FleetError> {
+        let render = |template: &Template| {
+            template
                 .render(&self.inventory, ix)
-                .map(|token| Some(token.into()))
                 .map_err(|error| FleetError::Template {
                     name: self.name(ix).to_owned(),
                     message: error.to_string(),
-                }),
-        }
+                })
+        };
+        Ok(Some(match &self.cohort(ix).credentials {
+            CredentialsPlan::Server => return Ok(None),
+            CredentialsPlan::AccessToken(TokenPlan::Given(token)) => {
+                Credentials::AccessToken(render(token)?.into())
+            }
+            CredentialsPlan::AccessToken(TokenPlan::Derived(_)) => {
+                let derivation = self.derivations[self.cohort_ix(ix).get()].as_ref();
+                let derivation = derivation.expect("made for each such cohort");
+                Credentials::AccessToken(derivation.token(self.name(ix)))
+            }
+            CredentialsPlan::MqttBasic {
+                client_id,
+                username,
+                password,
+            } => Credentials::MqttBasic {
+                client_id: render(client_id)?,
+                username: render(username)?,
+                password: render(password)?.into(),
+            },
+            CredentialsPlan::X509(_) | CredentialsPlan::X509Chain(_) => Credentials::X509 {
+                certificate: self
+                    .identity(ix)
+                    .expect("equipped before the fleet is put together")
+                    .leaf_base64(),
+            },
+        }))
     }
 
-    pub(super) fn dialect(&self) -> &ThingsBoard {
-        &self.dialect
+    /// The device's key and certificates, if it has some.
+    pub(super) fn identity(&self, ix: DeviceIx) -> Option<&Identity> {
+        self.equipment.kit(ix).map(|kit| &kit.identity)
+    }
+
+    /// What the ledger keeps of credentials.
+    pub(super) fn issued(&self, ix: DeviceIx, credentials: Credentials) -> Entry {
+        let files = match &credentials {
+            Credentials::X509 { .. } => self
+                .equipment
+                .kit(ix)
+                .map(|kit| (kit.certificate_file.clone(), kit.key_file.clone())),
+            _ => None,
+        };
+        Entry::Provisioned(Issued { credentials, files })
+    }
+
+    /// How the device speaks with its own profile.
+    pub(super) fn dialect(&self, ix: DeviceIx) -> &ThingsBoard {
+        &self.dialects[self.cohort(ix).profile]
+    }
+
+    /// How devices of `[profile]` speak.
+    pub(super) fn first_dialect(&self) -> &ThingsBoard {
+        &self.dialects[0]
     }
 
     pub(super) fn dial(&self, ix: DeviceIx) -> &Dial {
         &self.dials[self.cohort_ix(ix).get()]
+    }
+}
+
+fn is_empty(own: &Credentials) -> bool {
+    match own {
+        Credentials::AccessToken(token) => token.expose_secret().is_empty(),
+        Credentials::MqttBasic {
+            client_id,
+            username,
+            ..
+        } => client_id.is_empty() && username.is_empty(),
+        Credentials::X509 { certificate } => certificate.is_empty(),
     }
 }

@@ -199,6 +199,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::engine::Equipment;
     use crate::inventory::{GenerateSpec, NameKind, generate};
     use crate::scenario::{Overrides, load};
     use crate::transport::{CoapTiming, Dial};
@@ -281,7 +282,10 @@ mod tests {
                 tls: None,
                 coap: CoapTiming::default(),
             };
-            Fleet::new(plan, inventory, vec![0; 40_000], vec![dial]).unwrap()
+            let equipment = Equipment::default();
+            let mut fleet = Fleet::new(plan, inventory, vec![0; 40_000], equipment).unwrap();
+            fleet.dials = vec![dial];
+            fleet
         };
         let mut provisions = Provisions::default();
         let provision_only = provisions.spread(machine(20_000), &mut fleet(""));

@@ -5,6 +5,7 @@
 
 mod clock;
 mod device;
+mod equipment;
 mod fleet;
 mod limits;
 mod places;
@@ -13,6 +14,7 @@ mod shutdown;
 mod usage;
 mod worker;
 
+pub use equipment::{Authorities, Equipment, EquipmentError, Kit};
 pub use fleet::{Fleet, FleetError};
 pub use limits::{LimitError, Machine, Provisions, plan_around};
 pub use run::{EngineError, run};

@@ -19,7 +19,7 @@ use super::shutdown::{Stop, StopSwitch, reached};
 use crate::arrival::{Arrival, Due};
 use crate::ledger::{Entry, Fate, Record};
 use crate::metrics::Recorder;
-use crate::model::{Cause, DeviceIx, Outcome};
+use crate::model::{Cause, DeviceIx, Observed, Outcome};
 
 /// What a worker is given.
 pub(super) struct Shard {
@@ -181,6 +181,7 @@ impl Worker {
     async fn write_off(&self, ix: DeviceIx) {
         let fate = Fate {
             outcome: Outcome::Unfinished,
+            observed: Observed::Unfinished,
             credentials_type: self.fleet.cohort(ix).credentials.type_name(),
             cause: Some(Cause::NotStarted),
             attempts: 0,
@@ -192,14 +193,15 @@ impl Worker {
         self.recorder
             .borrow_mut()
             .outcome(self.fleet.cohort_ix(ix), fate.outcome, fate.cause);
-        self.note(ix, Entry::Ended(fate)).await;
+        self.note(ix, None, Entry::Ended(fate)).await;
     }
 
     /// Hands an entry to the ledger; a ledger that cannot write ends the run at once.
-    pub(super) async fn note(&self, ix: DeviceIx, entry: Entry) {
+    /// `name` is there where the server knows the device by another than the listed one.
+    pub(super) async fn note(&self, ix: DeviceIx, name: Option<&str>, entry: Entry) {
         let record = Record {
             device: ix,
-            name: self.fleet.name(ix).into(),
+            name: name.unwrap_or(self.fleet.name(ix)).into(),
             entry,
         };
         if self.ledger.send(record).await.is_err() {

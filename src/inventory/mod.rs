@@ -5,6 +5,7 @@
 //! that cannot be sent as it stands is a fault with line and column. Templates over a device's
 //! row live here too ([`Template`]), since they decide which columns are kept.
 
+mod derive;
 mod fault;
 mod generate;
 mod list;
@@ -15,6 +16,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 
+pub use derive::Derivation;
 pub use fault::{ListError, ListFault, ListFaults};
 pub use generate::{GenerateError, GenerateSpec, NameKind, Oui, generate, names, token};
 pub use list::Inventory;

@@ -3,10 +3,11 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use secrecy::ExposeSecret;
 
+use super::writer::Issued;
 use crate::model::Credentials;
 
 /// The columns. `certificate_file` and `key_file` name files that a run wrote; empty otherwise.
@@ -40,7 +41,8 @@ impl CredentialsFile {
         Ok(Self { csv })
     }
 
-    pub(super) fn write(&mut self, name: &str, credentials: &Credentials) -> csv::Result<()> {
+    pub(super) fn write(&mut self, name: &str, issued: &Issued) -> csv::Result<()> {
+        let credentials = &issued.credentials;
         let (mut token, mut id, mut username, mut password) = ("", "", "", "");
         match credentials {
             Credentials::AccessToken(value) => token = value.expose_secret(),
@@ -51,12 +53,25 @@ impl CredentialsFile {
             } => {
                 (id, username, password) = (client_id, user, word.expose_secret());
             }
-            // The certificate came from the device: there is nothing to keep for it.
+            // Its files say it all.
             Credentials::X509 { .. } => {}
         }
+        let file = |path: Option<&PathBuf>| {
+            path.map_or_else(String::new, |path| path.to_string_lossy().into_owned())
+        };
+        let certificate = file(issued.files.as_ref().map(|files| &files.0));
+        let key = file(issued.files.as_ref().map(|files| &files.1));
         let kind = credentials.type_name();
-        self.csv
-            .write_record([name, kind, token, id, username, password, "", ""])
+        self.csv.write_record([
+            name,
+            kind,
+            token,
+            id,
+            username,
+            password,
+            &certificate,
+            &key,
+        ])
     }
 
     /// Hands all rows to the kernel and waits until they are on the disk.

@@ -5,7 +5,9 @@
 //! disk slows the run and loses nothing. What a record means is the engine's to say.
 
 mod credentials;
+mod shared;
 mod writer;
 
 pub use credentials::HEADER as CREDENTIALS_HEADER;
-pub use writer::{Entry, Fate, Ledger, LedgerError, Record};
+pub use shared::Shared;
+pub use writer::{Closed, Entry, Fate, Issued, Ledger, LedgerError, Record};

@@ -10,13 +10,16 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::credentials::CredentialsFile;
-use crate::model::{Cause, Credentials, DeviceIx, Outcome};
+use super::shared::{Seen, Shared};
+use crate::model::{Cause, Credentials, DeviceIx, Observed, Outcome};
 
 /// How one listed device ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fate {
     /// Exactly one for each device.
     pub outcome: Outcome,
+    /// What was seen of it, to be held against what must happen.
+    pub observed: Observed,
     /// The type received, else the one asked for, as the server's API spells it.
     pub credentials_type: &'static str,
     /// What went wrong first; for a provisioned device, what went wrong after that.
@@ -37,9 +40,27 @@ pub struct Fate {
 #[derive(Debug)]
 pub enum Entry {
     /// The server gave it these credentials.
-    Provisioned(Credentials),
+    Provisioned(Issued),
     /// It is done.
     Ended(Fate),
+}
+
+/// Credentials, and where the key is that goes with them.
+#[derive(Debug)]
+pub struct Issued {
+    /// As the server gave them.
+    pub credentials: Credentials,
+    /// The files of the device's certificate and key, where the credentials are a certificate.
+    pub files: Option<(PathBuf, PathBuf)>,
+}
+
+/// What a closed ledger knows.
+#[derive(Debug)]
+pub struct Closed {
+    /// The devices' fates in list order, `None` for a device that never ended.
+    pub fates: Vec<Option<Fate>>,
+    /// Credentials that more than one device was given.
+    pub shared: Shared,
 }
 
 /// One entry and whose it is.
@@ -47,7 +68,7 @@ pub enum Entry {
 pub struct Record {
     /// The device.
     pub device: DeviceIx,
-    /// Its name, as listed.
+    /// The name that the server knows it by: the listed one, but for devices that misbehave.
     pub name: Box<str>,
     /// What happened.
     pub entry: Entry,
@@ -72,7 +93,7 @@ pub enum LedgerError {
 /// The writer thread's owner.
 pub struct Ledger {
     records: mpsc::Sender<Record>,
-    writer: JoinHandle<Result<Vec<Option<Fate>>, LedgerError>>,
+    writer: JoinHandle<Result<Closed, LedgerError>>,
 }
 
 impl Ledger {
@@ -88,11 +109,18 @@ impl Ledger {
             path,
             file,
             fates: vec![None; devices as usize],
+            seen: Seen::default(),
             inbox,
         };
         let writer = thread::Builder::new()
             .name("ledger".to_owned())
-            .spawn(move || writer.run().map(|()| writer.fates))
+            .spawn(move || {
+                writer.run()?;
+                Ok(Closed {
+                    fates: writer.fates,
+                    shared: writer.seen.shared(),
+                })
+            })
             .map_err(|source| LedgerError::File {
                 path: credentials.to_owned(),
                 source,
@@ -105,9 +133,8 @@ impl Ledger {
         self.records.clone()
     }
 
-    /// Waits until every sender is gone and every record is on the disk; returns the devices'
-    /// fates in list order, `None` for a device that never ended.
-    pub fn close(self) -> Result<Vec<Option<Fate>>, LedgerError> {
+    /// Waits until every sender is gone and every record is on the disk.
+    pub fn close(self) -> Result<Closed, LedgerError> {
         drop(self.records);
         self.writer
             .join()
@@ -119,6 +146,7 @@ struct Writer {
     path: PathBuf,
     file: CredentialsFile,
     fates: Vec<Option<Fate>>,
+    seen: Seen,
     inbox: mpsc::Receiver<Record>,
 }
 
@@ -135,9 +163,10 @@ impl Writer {
                 break;
             };
             match record.entry {
-                Entry::Provisioned(credentials) => {
+                Entry::Provisioned(issued) => {
+                    self.seen.look(record.device, &issued.credentials);
                     self.file
-                        .write(&record.name, &credentials)
+                        .write(&record.name, &issued)
                         .map_err(|e| self.failed(e.into()))?;
                     unsynced_since.get_or_insert_with(Instant::now);
                 }
@@ -190,6 +219,7 @@ mod tests {
     fn fate(outcome: Outcome) -> Fate {
         Fate {
             outcome,
+            observed: Observed::Failed,
             credentials_type: "ACCESS_TOKEN",
             cause: None,
             attempts: 1,
@@ -208,13 +238,19 @@ mod tests {
         let sender = ledger.sender();
         let token = Credentials::AccessToken("to\"k,en".into());
         sender
-            .blocking_send(record(1, Entry::Provisioned(token)))
+            .blocking_send(record(
+                1,
+                Entry::Provisioned(Issued {
+                    credentials: token,
+                    files: None,
+                }),
+            ))
             .unwrap();
         sender
             .blocking_send(record(1, Entry::Ended(fate(Outcome::Provisioned))))
             .unwrap();
         drop(sender);
-        let fates = ledger.close().unwrap();
+        let fates = ledger.close().unwrap().fates;
         assert_eq!(fates, [None, Some(fate(Outcome::Provisioned))]);
         assert_eq!(
             std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,

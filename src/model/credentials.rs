@@ -1,6 +1,6 @@
 //! What a device proves itself with. Secret values never print: `Debug` shows `[REDACTED]`.
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 /// Credentials as the server issued or confirmed them.
 #[derive(Clone, Debug)]
@@ -24,6 +24,30 @@ pub enum Credentials {
 }
 
 impl Credentials {
+    /// Whether both are the same, value for value.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::AccessToken(a), Self::AccessToken(b)) => a.expose_secret() == b.expose_secret(),
+            (
+                Self::MqttBasic {
+                    client_id,
+                    username,
+                    password,
+                },
+                Self::MqttBasic {
+                    client_id: other_id,
+                    username: other_name,
+                    password: other_password,
+                },
+            ) => {
+                (client_id, username, password.expose_secret())
+                    == (other_id, other_name, other_password.expose_secret())
+            }
+            (Self::X509 { certificate: a }, Self::X509 { certificate: b }) => a == b,
+            _ => false,
+        }
+    }
+
     /// The type as ThingsBoard's API spells it.
     pub fn type_name(&self) -> &'static str {
         match self {

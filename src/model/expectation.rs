@@ -122,44 +122,29 @@ pub enum Misbehaviour {
 }
 
 impl Misbehaviour {
-    /// All of them, in the order that tables show.
-    pub const ALL: [Self; 15] = [
-        Self::WrongSecret,
-        Self::WrongKey,
-        Self::UnlistedName,
-        Self::BlankName,
-        Self::PaddedName,
-        Self::EmptyName,
-        Self::DuplicateName,
-        Self::SecondProvisioning,
-        Self::ConcurrentRequests,
-        Self::TakenCredentials,
-        Self::OtherProfile,
-        Self::ExpiredCertificate,
-        Self::ForeignCa,
-        Self::CnMismatch,
-        Self::ReplayAfterLoss,
+    /// The scenario's words.
+    pub const WORDS: [(&'static str, Self); 15] = [
+        ("wrong_secret", Self::WrongSecret),
+        ("wrong_key", Self::WrongKey),
+        ("unlisted_name", Self::UnlistedName),
+        ("blank_name", Self::BlankName),
+        ("padded_name", Self::PaddedName),
+        ("empty_name", Self::EmptyName),
+        ("duplicate_name", Self::DuplicateName),
+        ("second_provisioning", Self::SecondProvisioning),
+        ("concurrent_requests", Self::ConcurrentRequests),
+        ("taken_credentials", Self::TakenCredentials),
+        ("other_profile", Self::OtherProfile),
+        ("expired_certificate", Self::ExpiredCertificate),
+        ("foreign_ca", Self::ForeignCa),
+        ("cn_mismatch", Self::CnMismatch),
+        ("replay_after_loss", Self::ReplayAfterLoss),
     ];
 
     /// The scenario's word for it.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::WrongSecret => "wrong_secret",
-            Self::WrongKey => "wrong_key",
-            Self::UnlistedName => "unlisted_name",
-            Self::BlankName => "blank_name",
-            Self::PaddedName => "padded_name",
-            Self::EmptyName => "empty_name",
-            Self::DuplicateName => "duplicate_name",
-            Self::SecondProvisioning => "second_provisioning",
-            Self::ConcurrentRequests => "concurrent_requests",
-            Self::TakenCredentials => "taken_credentials",
-            Self::OtherProfile => "other_profile",
-            Self::ExpiredCertificate => "expired_certificate",
-            Self::ForeignCa => "foreign_ca",
-            Self::CnMismatch => "cn_mismatch",
-            Self::ReplayAfterLoss => "replay_after_loss",
-        }
+        let (word, _) = Self::WORDS[self as usize];
+        word
     }
 
     /// What a server that keeps its promises makes of it.
@@ -168,6 +153,28 @@ impl Misbehaviour {
             Self::PaddedName => Expectation::Provisioned,
             Self::ExpiredCertificate | Self::ForeignCa | Self::CnMismatch => Expectation::Rejected,
             _ => Expectation::Refused,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_misbehaviour_has_its_own_word() {
+        for (word, misbehaviour) in Misbehaviour::WORDS {
+            assert_eq!(misbehaviour.as_str(), word);
+        }
+    }
+
+    #[test]
+    fn only_what_had_to_happen_is_on_the_diagonal() {
+        for observed in Observed::ALL {
+            for expected in Expectation::ALL {
+                let same = observed.as_str() == expected.as_str();
+                assert_eq!(observed.meets(expected), same);
+            }
         }
     }
 }

@@ -203,3 +203,62 @@ fn crypto(error: rcgen::Error) -> PkiError {
 
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
+/// x
+pub enum Recipe {
+    /// x
+    SelfSigned {
+        /// x
+        kind: KeyKind,
+        /// x
+        validity: Validity,
+    },
+    /// x
+    Chain {
+        /// x
+        authority: std::sync::Arc<Authority>,
+        /// x
+        kind: KeyKind,
+        /// x
+        validity: Validity,
+    },
+}
+/// x
+pub fn make_all<N: AsRef<str> + Sync>(
+    recipe: &Recipe,
+    names: &[N],
+    _t: usize,
+    each: impl Fn(usize) + Sync,
+) -> Result<Vec<Identity>, (usize, PkiError)> {
+    names
+        .iter()
+        .enumerate()
+        .map(|(i, n)| {
+            each(i + 1);
+            match recipe {
+                Recipe::SelfSigned { kind, validity } => self_signed(n.as_ref(), *kind, *validity),
+                Recipe::Chain {
+                    authority,
+                    kind,
+                    validity,
+                } => authority.issue(n.as_ref(), *kind, *validity),
+            }
+            .map_err(|e| (i, e))
+        })
+        .collect()
+}
+impl Authority {
+    /// x
+    pub fn load(_c: &std::path::Path, _k: &std::path::Path) -> Result<Self, PkiError> {
+        Err(PkiError::Crypto("x".into()))
+    }
+}
+impl Identity {
+    /// x
+    pub fn write(
+        &self,
+        dir: &std::path::Path,
+        stem: &str,
+    ) -> Result<(std::path::PathBuf, std::path::PathBuf), PkiError> {
+        Ok((dir.join(stem), dir.join(stem)))
+    }
+}

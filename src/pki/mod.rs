@@ -6,5 +6,5 @@
 mod authority;
 mod identity;
 
-pub use authority::{Authority, KeyKind, Validity, self_signed};
+pub use authority::{Authority, KeyKind, Recipe, Validity, make_all, self_signed};
 pub use identity::{Identity, PkiError};

@@ -227,14 +227,18 @@ mod tests {
 
     use super::super::plan::CredentialsPlan;
     use super::*;
-    use crate::model::TransportKind;
+    use crate::model::{MqttVersion, TransportKind};
 
     fn cohorts(deals: &[Deal]) -> Vec<Cohort> {
         let cohort = |(n, deal): (usize, &Deal)| Cohort {
             name: format!("c{n}"),
             deal: *deal,
             transport: TransportKind::Mqtt,
+            version: MqttVersion::V3,
+            profile: 0,
             credentials: CredentialsPlan::Server,
+            expect: None,
+            misbehaviour: None,
         };
         deals.iter().enumerate().map(cohort).collect()
     }

@@ -4,7 +4,8 @@
 use super::leaf::{Choice, Conditions, Payload, Placed, Span, Text, Word};
 use super::section::section;
 use crate::inventory::NameKind;
-use crate::model::{Strategy, TransportKind};
+use crate::model::{Bug, Expectation, Misbehaviour, Release, Strategy, TransportKind};
+use crate::pki::KeyKind;
 
 section! {
     /// A fleetcall scenario.
@@ -19,6 +20,9 @@ section! {
         /// The device profile's provisioning credentials; may be absent with the embedded target.
         #[schemars(default)]
         profile: Profile,
+        /// Further device profiles, which cohorts name.
+        #[schemars(default)]
+        other_profile: Vec<Placed<OtherProfile>>,
         /// Where the device names come from.
         devices: Devices,
         /// Parts of the fleet that behave alike. Without any, all devices talk MQTT.
@@ -47,9 +51,22 @@ section! {
         /// Embedded only: how its device profile treats provision requests.
         #[schemars(default, extend("default" = "allow"))]
         strategy: Choice<Strategy>,
+        /// Embedded only, `x509-chain`: the Java regular expression whose group 1 is a device's name
+        /// in its certificate's common name.
+        #[schemars(default, extend("default" = "(.+)"))]
+        name_pattern: Text,
+        /// Embedded only, `x509-chain`: whether unknown names become devices.
+        #[schemars(default, extend("default" = true))]
+        allow_create: bool,
+        /// Embedded only: the release that it behaves like where releases differ.
+        #[schemars(default, extend("default" = "4.3"))]
+        release: Choice<Release>,
         /// Embedded only: how it misbehaves.
         #[schemars(default)]
         faults: TargetFaults,
+        /// Embedded only: faults of judgement on purpose, for proving that a run finds them.
+        #[schemars(default)]
+        bugs: Vec<Choice<Bug>>,
         /// `host:port` of the MQTT server.
         #[schemars(default)]
         mqtt: Text,
@@ -59,18 +76,25 @@ section! {
         /// `host:port` of the CoAP server.
         #[schemars(default)]
         coap: Text,
-        /// Not available in this version.
+        /// `host:port` of the server for MQTT over TLS.
         #[schemars(default)]
         mqtts: Text,
-        /// Not available in this version.
+        /// `host:port` of the server for HTTP over TLS.
         #[schemars(default)]
         https: Text,
-        /// Not available in this version.
+        /// `host:port` of the server for CoAP over DTLS.
         #[schemars(default)]
         coaps: Text,
-        /// Not available in this version.
+        /// A PEM file of authorities that the server's certificate must lead to; without it, the
+        /// system's.
         #[schemars(default)]
         ca: Text,
+        /// Takes any server certificate: whoever answers is believed.
+        #[schemars(default, extend("default" = false))]
+        insecure: bool,
+        /// Lets a device's later TLS handshakes resume its earlier session.
+        #[schemars(default, extend("default" = false))]
+        resumption: bool,
     }
 }
 
@@ -99,6 +123,29 @@ section! {
         provision_key: Text,
         /// The provision device secret.
         provision_secret: Text,
+    }
+}
+
+section! {
+    /// A further device profile.
+    struct OtherProfile as "[[other_profile]]" {
+        /// What cohorts call it; unique.
+        name: Text,
+        /// The provision device key; may be absent with the embedded target and `x509-chain`.
+        #[schemars(default)]
+        provision_key: Text,
+        /// The provision device secret; may be absent with the embedded target and `x509-chain`.
+        #[schemars(default)]
+        provision_secret: Text,
+        /// Embedded only: how it treats provision requests.
+        #[schemars(default, extend("default" = "allow"))]
+        strategy: Choice<Strategy>,
+        /// Embedded only, `x509-chain`: as in [target].
+        #[schemars(default, extend("default" = "(.+)"))]
+        name_pattern: Text,
+        /// Embedded only, `x509-chain`: as in [target].
+        #[schemars(default, extend("default" = true))]
+        allow_create: bool,
     }
 }
 
@@ -148,12 +195,68 @@ section! {
         /// How its devices talk.
         #[schemars(default, extend("default" = "mqtt"))]
         transport: Choice<TransportKind>,
-        /// Who makes the devices' credentials: the server, or the list (`access_token`).
+        /// Which version of MQTT its devices speak: 3 (3.1.1) or 5.
+        #[schemars(default, extend("default" = 3))]
+        version: u32,
+        /// The device profile that its devices belong to: the name of an [[other_profile]].
+        /// Without it, [profile].
+        #[schemars(default)]
+        profile: Text,
+        /// Which credentials its devices ask for, and who makes them.
         #[schemars(default, extend("default" = "server"))]
         credentials: Choice<CredentialsWord>,
         /// With `access_token`: each device's token, a template over name, index and row.COLUMN.
         #[schemars(default)]
         token: Text,
+        /// With `access_token`, in place of `token`: the secret that tokens are derived from, with
+        /// the device's name (HMAC-SHA256).
+        #[schemars(default)]
+        token_key: Text,
+        /// With `mqtt_basic`: the client id, a template.
+        #[schemars(default)]
+        client_id: Text,
+        /// With `mqtt_basic`: the user name, a template.
+        #[schemars(default)]
+        username: Text,
+        /// With `mqtt_basic`: the password, a template.
+        #[schemars(default)]
+        password: Text,
+        /// With `x509` and `x509_chain`: where keys and certificates come from.
+        #[schemars(default)]
+        certificate: Certificate,
+        /// What must happen to each of its devices.
+        #[schemars(default, extend("default" = "provisioned"))]
+        expect: Choice<Expectation>,
+        /// What its devices do wrong.
+        #[schemars(default)]
+        misbehaviour: Choice<Misbehaviour>,
+    }
+}
+
+section! {
+    /// Where devices' keys and certificates come from: made for the run, or files.
+    struct Certificate as "[cohort.certificate]" {
+        /// A PEM file for each device, leaf first: a template, as in "{{ row.certificate_file }}".
+        #[schemars(default)]
+        file: Text,
+        /// The PEM file of its private key: a template, as in "{{ row.key_file }}".
+        #[schemars(default)]
+        key_file: Text,
+        /// Of which kind the keys are that are made.
+        #[schemars(default, extend("default" = "p256"))]
+        kind: Choice<KeyKind>,
+        /// The common name of certificates that are made: a template.
+        #[schemars(default, extend("default" = "{{ name }}"))]
+        common_name: Text,
+        /// For how many days certificates that are made hold.
+        #[schemars(default, extend("default" = 3650))]
+        days: u32,
+        /// With `x509_chain`: the PEM file of the authority that signs, and of those above it.
+        #[schemars(default)]
+        ca: Text,
+        /// With `x509_chain`: the PEM file of that authority's private key.
+        #[schemars(default)]
+        ca_key: Text,
     }
 }
 
@@ -210,7 +313,7 @@ section! {
 section! {
     /// Bounds and time limits.
     struct Limits as "[limits]" {
-        /// For a TCP handshake.
+        /// For a TCP handshake, and again for a TLS handshake.
         #[schemars(default, extend("default" = "10s"))]
         connect_timeout: Span,
         /// For the answer to a connect, a provision request or a message. CoAP's retransmissions
@@ -259,28 +362,73 @@ impl Word for Model {
 pub(super) enum CredentialsWord {
     Server,
     AccessToken,
+    MqttBasic,
+    X509,
+    X509Chain,
+}
+
+impl CredentialsWord {
+    /// The scenario's word for it.
+    pub(super) fn as_str(self) -> &'static str {
+        let (word, _) = Self::WORDS[self as usize];
+        word
+    }
 }
 
 impl Word for CredentialsWord {
     const WORDS: &'static [(&'static str, Self)] = &[
         ("server", Self::Server),
         ("access_token", Self::AccessToken),
-    ];
-    const LATER: &'static [(&'static str, &'static str)] = &[
-        ("mqtt_basic", "MQTT basic credentials"),
-        ("x509", "TLS"),
-        ("x509_chain", "TLS"),
+        ("mqtt_basic", Self::MqttBasic),
+        ("x509", Self::X509),
+        ("x509_chain", Self::X509Chain),
     ];
 }
 
 impl Word for TransportKind {
     const WORDS: &'static [(&'static str, Self)] = &[
         ("mqtt", Self::Mqtt),
+        ("mqtts", Self::Mqtts),
         ("http", Self::Http),
+        ("https", Self::Https),
         ("coap", Self::Coap),
+        ("coaps", Self::Coaps),
     ];
-    const LATER: &'static [(&'static str, &'static str)] =
-        &[("mqtts", "TLS"), ("https", "TLS"), ("coaps", "TLS")];
+}
+
+impl Word for Release {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("3.5", Self::V3_5),
+        ("3.6", Self::V3_6),
+        ("3.7", Self::V3_7),
+        ("3.8", Self::V3_8),
+        ("4.2.1", Self::V4_2_1),
+        ("4.3", Self::V4_3),
+    ];
+}
+
+impl Word for Bug {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("accept_race", Self::AcceptRace),
+        ("accept_wrong_secret", Self::AcceptWrongSecret),
+        ("foreign_token", Self::ForeignToken),
+    ];
+}
+
+impl Word for KeyKind {
+    const WORDS: &'static [(&'static str, Self)] = &Self::WORDS;
+}
+
+impl Word for Expectation {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("provisioned", Self::Provisioned),
+        ("refused", Self::Refused),
+        ("rejected", Self::Rejected),
+    ];
+}
+
+impl Word for Misbehaviour {
+    const WORDS: &'static [(&'static str, Self)] = &Self::WORDS;
 }
 
 impl Word for Strategy {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::plan::{CredentialsPlan, DeviceSource, Plan};
-use crate::inventory::{Inventory, ListError, ListOptions, generate, load_csv};
+use super::plan::{DeviceSource, Plan};
+use crate::inventory::{Inventory, ListError, ListOptions, Template, generate, load_csv};
 
 impl Plan {
     /// The columns of the list that cohorts' templates use, sorted.
@@ -11,10 +11,8 @@ impl Plan {
         let columns = self
             .cohorts
             .iter()
-            .flat_map(|cohort| match &cohort.credentials {
-                CredentialsPlan::Server => Vec::new(),
-                CredentialsPlan::AccessToken(template) => template.columns(),
-            });
+            .flat_map(|cohort| cohort.credentials.templates())
+            .flat_map(Template::columns);
         columns.collect::<BTreeSet<_>>().into_iter().collect()
     }
 

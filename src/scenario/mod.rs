@@ -26,7 +26,8 @@ pub use deal::{DealError, deal, dealt_to_each};
 pub use fault::Diagnostics;
 pub use load::{Overrides, ScenarioError, load, load_with};
 pub use plan::{
-    Cohort, CredentialsPlan, Deal, DeviceSource, Limits, Plan, TargetPlan, TelemetryPlan,
+    CertificatePlan, Cohort, CredentialsPlan, Deal, DeviceSource, Limits, Plan, ProfilePlan,
+    TargetPlan, TelemetryPlan, TokenPlan, TrustPlan,
 };
 pub use schema::schema;
 

@@ -10,7 +10,10 @@ use secrecy::SecretString;
 use crate::arrival::Arrival;
 use crate::inventory::{GenerateSpec, Template};
 use crate::metrics::Threshold;
-use crate::model::{Faults, Qos, Strategy, TransportKind};
+use crate::model::{
+    Bug, Expectation, Faults, Misbehaviour, MqttVersion, Qos, Release, Strategy, TransportKind,
+};
+use crate::pki::KeyKind;
 
 /// Everything a run needs to know, apart from the device list itself.
 #[derive(Debug)]
@@ -21,10 +24,8 @@ pub struct Plan {
     pub seed: u64,
     /// Whom the devices talk to.
     pub target: TargetPlan,
-    /// The provision key of the device profile.
-    pub provision_key: SecretString,
-    /// The provision secret of the device profile.
-    pub provision_secret: SecretString,
+    /// The device profiles: `[profile]` first, then each `[[other_profile]]`.
+    pub profiles: Vec<ProfilePlan>,
     /// Where the names come from.
     pub devices: DeviceSource,
     /// At least one.
@@ -44,13 +45,52 @@ pub struct Plan {
 pub enum TargetPlan {
     /// The embedded server, started for this run.
     Embedded {
-        /// Its provisioning strategy.
-        strategy: Strategy,
         /// Its misbehaviour.
         faults: Faults,
+        /// The release that it behaves like.
+        release: Release,
+        /// Its faults of judgement.
+        bugs: Vec<Bug>,
+        /// Whether TLS sessions are resumed.
+        resumption: bool,
     },
-    /// A server elsewhere: `host:port` for each transport that a cohort uses.
-    Remote(BTreeMap<TransportKind, String>),
+    /// A server elsewhere.
+    Remote {
+        /// `host:port` for each transport that a cohort uses.
+        addresses: BTreeMap<TransportKind, String>,
+        /// By what its certificates are judged.
+        trust: TrustPlan,
+        /// Whether TLS sessions are resumed.
+        resumption: bool,
+    },
+}
+
+/// By what a server's certificate is judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TrustPlan {
+    /// By the system's authorities.
+    System,
+    /// By the authorities in a PEM file.
+    File(PathBuf),
+    /// Not at all.
+    Insecure,
+}
+
+/// A device profile, as its devices and the embedded target know it.
+#[derive(Debug)]
+pub struct ProfilePlan {
+    /// What cohorts and messages call it.
+    pub name: String,
+    /// The provision key.
+    pub key: SecretString,
+    /// The provision secret.
+    pub secret: SecretString,
+    /// Embedded: how it treats provision requests.
+    pub strategy: Strategy,
+    /// Embedded, `x509-chain`: where a common name has the device's name.
+    pub name_pattern: String,
+    /// Embedded, `x509-chain`: whether unknown names become devices.
+    pub allow_create: bool,
 }
 
 /// Where the device names come from.
@@ -76,8 +116,25 @@ pub struct Cohort {
     pub deal: Deal,
     /// How its devices talk.
     pub transport: TransportKind,
+    /// The version of MQTT that they speak.
+    pub version: MqttVersion,
+    /// The position of their profile in [`Plan::profiles`].
+    pub profile: usize,
     /// Which credentials they ask for.
     pub credentials: CredentialsPlan,
+    /// What must happen to each, where the scenario states it.
+    pub expect: Option<Expectation>,
+    /// What they do wrong.
+    pub misbehaviour: Option<Misbehaviour>,
+}
+
+impl Cohort {
+    /// What must happen to each device: as stated, else what the misbehaviour deserves.
+    pub fn expected(&self) -> Expectation {
+        self.expect
+            .or(self.misbehaviour.map(Misbehaviour::expected))
+            .unwrap_or_default()
+    }
 }
 
 /// How many devices a cohort is dealt.
@@ -96,8 +153,53 @@ pub enum Deal {
 pub enum CredentialsPlan {
     /// The server makes an access token (`credentials = "server"`).
     Server,
-    /// The device brings its own (`credentials = "access_token"`, `token = "…"`).
-    AccessToken(Template),
+    /// The device brings its own token (`credentials = "access_token"`).
+    AccessToken(TokenPlan),
+    /// The device brings its own client id, user name or password (`credentials = "mqtt_basic"`).
+    MqttBasic {
+        /// Empty where the scenario gives none.
+        client_id: Template,
+        /// Empty where the scenario gives none.
+        username: Template,
+        /// Empty where the scenario gives none.
+        password: Template,
+    },
+    /// The device sends its certificate (`credentials = "x509"`).
+    X509(CertificatePlan),
+    /// The device is provisioned by its certificate's chain (`credentials = "x509_chain"`).
+    X509Chain(CertificatePlan),
+}
+
+/// Where a device's own token comes from.
+#[derive(Debug)]
+pub enum TokenPlan {
+    /// A template.
+    Given(Template),
+    /// The device's name and a secret.
+    Derived(SecretString),
+}
+
+/// Where a device's key and certificates come from.
+#[derive(Debug)]
+pub enum CertificatePlan {
+    /// PEM files.
+    Files {
+        /// The certificates, leaf first.
+        certificate: Template,
+        /// The private key.
+        key: Template,
+    },
+    /// Made for the run.
+    Made {
+        /// The keys' kind.
+        kind: KeyKind,
+        /// The certificates' common name.
+        common_name: Template,
+        /// How long they hold, at least 1.
+        days: u32,
+        /// The authority that signs a chain: certificates and key. `None`: one made for the run.
+        authority: Option<(PathBuf, PathBuf)>,
+    },
 }
 
 impl CredentialsPlan {
@@ -106,6 +208,9 @@ impl CredentialsPlan {
         match self {
             Self::Server => "server",
             Self::AccessToken(_) => "access_token",
+            Self::MqttBasic { .. } => "mqtt_basic",
+            Self::X509(_) => "x509",
+            Self::X509Chain(_) => "x509_chain",
         }
     }
 
@@ -113,6 +218,35 @@ impl CredentialsPlan {
     pub fn type_name(&self) -> &'static str {
         match self {
             Self::Server | Self::AccessToken(_) => "ACCESS_TOKEN",
+            Self::MqttBasic { .. } => "MQTT_BASIC",
+            Self::X509(_) | Self::X509Chain(_) => "X509_CERTIFICATE",
+        }
+    }
+
+    /// Where certificates come from, for devices that have one.
+    pub fn certificate(&self) -> Option<&CertificatePlan> {
+        match self {
+            Self::X509(plan) | Self::X509Chain(plan) => Some(plan),
+            _ => None,
+        }
+    }
+
+    /// The templates that are filled in for each device.
+    pub fn templates(&self) -> Vec<&Template> {
+        match self {
+            Self::Server | Self::AccessToken(TokenPlan::Derived(_)) => Vec::new(),
+            Self::AccessToken(TokenPlan::Given(token)) => vec![token],
+            Self::MqttBasic {
+                client_id,
+                username,
+                password,
+            } => vec![client_id, username, password],
+            Self::X509(CertificatePlan::Files { certificate, key })
+            | Self::X509Chain(CertificatePlan::Files { certificate, key }) => {
+                vec![certificate, key]
+            }
+            Self::X509(CertificatePlan::Made { common_name, .. })
+            | Self::X509Chain(CertificatePlan::Made { common_name, .. }) => vec![common_name],
         }
     }
 }

@@ -12,7 +12,7 @@ use secrecy::ExposeSecret;
 use super::load::plan;
 use super::*;
 use crate::arrival::{Arrival, Due};
-use crate::model::{DeviceIx, Qos, Strategy as Provisioning, TransportKind};
+use crate::model::{DeviceIx, Qos, Release, Strategy as Provisioning, TransportKind};
 
 fn env(name: &str) -> Option<String> {
     match name {
@@ -105,8 +105,8 @@ fn the_quickstart_deals_a_thousand_devices_to_every_transport_and_credentials() 
         .cohorts
         .iter()
         .filter_map(|c| match &c.credentials {
-            CredentialsPlan::Server => None,
-            CredentialsPlan::AccessToken(template) => Some(template),
+            CredentialsPlan::AccessToken(TokenPlan::Given(template)) => Some(template),
+            _ => None,
         })
         .flat_map(|template| (0..1000).map(|n| template.render(&list, DeviceIx(n)).unwrap()))
         .collect();
@@ -124,17 +124,23 @@ fn defaults_are_filled_in() {
         ("all", Deal::Rest)
     );
     assert_eq!(plan.cohorts[0].transport, TransportKind::Mqtt);
-    let TargetPlan::Embedded { strategy, faults } = plan.target else {
+    let TargetPlan::Embedded {
+        faults,
+        release,
+        bugs,
+        resumption,
+    } = plan.target
+    else {
         panic!("remote")
     };
-    assert_eq!(
-        (strategy, faults),
-        (Provisioning::Allow, crate::model::Faults::default())
-    );
+    assert_eq!(faults, crate::model::Faults::default());
+    assert_eq!((release, bugs, resumption), (Release::V4_3, vec![], false));
+    assert_eq!(plan.profiles.len(), 1);
+    assert_eq!(plan.profiles[0].strategy, Provisioning::Allow);
     assert_eq!(plan.arrival.model(), "open");
     assert_ne!(
-        plan.provision_key.expose_secret(),
-        plan.provision_secret.expose_secret()
+        plan.profiles[0].key.expose_secret(),
+        plan.profiles[0].secret.expose_secret()
     );
 
     let telemetry = check(&format!("{SHORT}[telemetry]\n"), &[])
@@ -193,7 +199,10 @@ const LONG: &str = r#"
 fn what_is_written_is_what_is_meant() {
     let plan = check(LONG, &[]).unwrap();
     assert_eq!((plan.name.as_str(), plan.seed), ("line 3", 42));
-    let TargetPlan::Remote(addresses) = &plan.target else {
+    let TargetPlan::Remote {
+        addresses, trust, ..
+    } = &plan.target
+    else {
         panic!("embedded")
     };
     let addresses: Vec<_> = addresses.iter().map(|(t, a)| (*t, a.as_str())).collect();
@@ -204,7 +213,8 @@ fn what_is_written_is_what_is_meant() {
             (TransportKind::Http, "[::1]:8080")
         ]
     );
-    assert_eq!(plan.provision_key.expose_secret(), "3nv1ronment");
+    assert_eq!(*trust, TrustPlan::System);
+    assert_eq!(plan.profiles[0].key.expose_secret(), "3nv1ronment");
     let DeviceSource::List { path, name_column } = &plan.devices else {
         panic!("generated")
     };
@@ -304,9 +314,8 @@ fn a_faulty_override_is_shown_as_it_was_typed_without_secrets() {
 #[test]
 fn the_seed_decides_over_what_is_made_up_and_is_drawn_when_there_is_none() {
     let key = |seed: &str| {
-        check(SHORT, &[seed])
-            .unwrap()
-            .provision_key
+        check(SHORT, &[seed]).unwrap().profiles[0]
+            .key
             .expose_secret()
             .to_owned()
     };
@@ -424,7 +433,9 @@ fn the_schema_knows_every_key_and_its_default() {
 fn the_handbook_explains_every_key_and_no_other() {
     let text = fs::read_to_string("docs/scenario.md").unwrap();
     let explained: BTreeSet<_> = text
-        .lines()
+        .split("| key | type, default | meaning |\n")
+        .skip(1)
+        .flat_map(|table| table.lines().take_while(|line| line.starts_with('|')))
         .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
         .map(|(key, _)| key.to_owned())
         .collect();

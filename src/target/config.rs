@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::model::{Bug, Credentials, Faults, Release, Strategy};
+use crate::model::{Bug, Credentials, Faults, Release, Strategy, TransportKind};
 use crate::pki::Identity;
 
 /// Everything that a target needs to know before it starts.
@@ -82,6 +82,31 @@ impl Default for TargetConfig {
 }
 
 impl TargetConfig {
+    /// Where a transport listens, if it does.
+    pub fn listener(&self, kind: TransportKind) -> Option<&SocketAddr> {
+        match kind {
+            TransportKind::Mqtt => self.mqtt.as_ref(),
+            TransportKind::Mqtts => self.mqtts.as_ref(),
+            TransportKind::Http => self.http.as_ref(),
+            TransportKind::Https => self.https.as_ref(),
+            TransportKind::Coap => self.coap.as_ref(),
+            TransportKind::Coaps => self.coaps.as_ref(),
+        }
+    }
+
+    /// Makes a transport listen; port 0 picks a free one.
+    pub fn listen(&mut self, kind: TransportKind, addr: SocketAddr) {
+        let slot = match kind {
+            TransportKind::Mqtt => &mut self.mqtt,
+            TransportKind::Mqtts => &mut self.mqtts,
+            TransportKind::Http => &mut self.http,
+            TransportKind::Https => &mut self.https,
+            TransportKind::Coap => &mut self.coap,
+            TransportKind::Coaps => &mut self.coaps,
+        };
+        *slot = Some(addr);
+    }
+
     /// What a second provisioning gives: as configured, else as the release does.
     pub(super) fn repeats(&self) -> Repeat {
         self.repeat_provisioning

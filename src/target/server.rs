@@ -14,6 +14,7 @@ use super::backend::Backend;
 use super::config::{TargetConfig, TargetError};
 use super::counts::Counts;
 use super::{coap, http, mqtt};
+use crate::model::TransportKind;
 
 /// A running target. Its tasks end when it is stopped or dropped.
 pub struct Target {
@@ -74,6 +75,18 @@ impl Target {
             target.listeners.spawn(coap::serve(socket, backend));
         }
         Ok(target)
+    }
+
+    /// Where a transport listens, if it does.
+    pub fn listener(&self, kind: TransportKind) -> Option<SocketAddr> {
+        match kind {
+            TransportKind::Mqtt => self.mqtt(),
+            TransportKind::Mqtts => self.mqtts(),
+            TransportKind::Http => self.http(),
+            TransportKind::Https => self.https(),
+            TransportKind::Coap => self.coap(),
+            TransportKind::Coaps => self.coaps(),
+        }
     }
 
     /// Where MQTT listens.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetcall::engine::{Fleet, Stop, StopSwitch, run};
+use fleetcall::engine::{Equipment, Fleet, Stop, StopSwitch, run};
 use fleetcall::ledger::{Entry, Record};
 use fleetcall::metrics::{Aggregate, CohortSetting, Setting};
 use fleetcall::model::TransportKind;
@@ -47,7 +47,7 @@ fn fleet(dir: &std::path::Path, target: &Target) -> Fleet {
     std::fs::write(&path, scenario).unwrap();
     let mut plan = load(&path, &[], &Overrides::default()).unwrap();
     let profile = Profile::default();
-    (plan.provision_key, plan.provision_secret) = (profile.key, profile.secret);
+    (plan.profiles[0].key, plan.profiles[0].secret) = (profile.key, profile.secret);
     let limits = plan.limits.clone();
     let dial = Dial {
         kind: TransportKind::Mqtt,
@@ -63,7 +63,10 @@ fn fleet(dir: &std::path::Path, target: &Target) -> Fleet {
         coap: CoapTiming::default(),
     };
     let inventory = plan.load_inventory().unwrap();
-    Fleet::new(plan, inventory, vec![0; DEVICES as usize], vec![dial]).unwrap()
+    let cohorts = vec![0; DEVICES as usize];
+    let mut fleet = Fleet::new(plan, inventory, cohorts, Equipment::default()).unwrap();
+    fleet.dials = vec![dial];
+    fleet
 }
 
 #[tokio::test(flavor = "multi_thread")]

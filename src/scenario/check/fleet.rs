@@ -4,15 +4,16 @@ use std::collections::HashSet;
 
 use super::super::deal::{check_shares, totals};
 use super::super::fault::Faults;
-use super::super::file::{self, CredentialsWord, Devices, Generate, Scenario};
+use super::super::file::{self, Devices, Generate, Scenario};
 use super::super::leaf::{Choice, Placed, Text};
 use super::super::plan::{Cohort, CredentialsPlan, Deal, DeviceSource};
 use super::super::section::Entry;
 use super::super::tree::Spot;
-use super::required;
+use super::credentials::Setting;
 use super::target::lacks;
-use crate::inventory::{GenerateError, GenerateSpec, NameKind, Template};
-use crate::model::TransportKind;
+use super::{filled, required};
+use crate::inventory::{GenerateError, GenerateSpec, NameKind};
+use crate::model::{MqttVersion, Protocol, TransportKind};
 
 /// Where the names come from.
 pub(super) fn devices(
@@ -130,7 +131,11 @@ pub(super) fn cohorts(
                 name: "all".to_owned(),
                 deal: Deal::Rest,
                 transport: TransportKind::Mqtt,
+                version: MqttVersion::V3,
+                profile: 0,
                 credentials: CredentialsPlan::Server,
+                expect: None,
+                misbehaviour: None,
             }]);
         }
     };
@@ -150,12 +155,7 @@ pub(super) fn cohorts(
         .collect();
     let deals = deals.filter(|deals| dealt(deals, placed, devices, faults))?;
     let read: Vec<_> = read.into_iter().collect::<Option<_>>()?;
-    let cohort = |(deal, (name, transport, credentials))| Cohort {
-        name,
-        deal,
-        transport,
-        credentials,
-    };
+    let cohort = |(deal, cohort)| Cohort { deal, ..cohort };
     Some(deals.into_iter().zip(read).map(cohort).collect())
 }
 
@@ -166,7 +166,7 @@ fn cohort(
     devices: Option<&DeviceSource>,
     names: &mut HashSet<String>,
     faults: &Faults,
-) -> Option<(String, TransportKind, CredentialsPlan)> {
+) -> Option<Cohort> {
     let name = cohort_name(table, at, names, faults);
     let transport = table
         .transport
@@ -182,8 +182,80 @@ fn cohort(
             format!("add {word} = \"host:port\" to [target]"),
         );
     }
-    let credentials = credentials(table, at, devices, faults);
-    Some((name?, transport?, credentials?))
+    let setting = Setting {
+        table,
+        at,
+        file,
+        devices,
+        faults,
+    };
+    let credentials = setting.credentials();
+    if let (Some(transport), Some(credentials)) = (transport, &credentials) {
+        setting.judge(transport, credentials);
+    }
+    let version = version(table, transport, faults);
+    let profile = profile(table, file, faults);
+    Some(Cohort {
+        name: name?,
+        deal: Deal::Rest,
+        transport: transport?,
+        version: version?,
+        profile: profile?,
+        credentials: credentials?,
+        expect: table.expect.value().map(|choice| choice.0),
+        misbehaviour: table.misbehaviour.value().map(|choice| choice.0),
+    })
+}
+
+fn version(
+    table: &file::Cohort,
+    transport: Option<TransportKind>,
+    faults: &Faults,
+) -> Option<MqttVersion> {
+    match &table.version {
+        Entry::Absent => Some(MqttVersion::V3),
+        Entry::Faulty => None,
+        Entry::Given(_, spot) if transport?.protocol() != Protocol::Mqtt => {
+            let title = "`version` is MQTT's, and this cohort does not talk MQTT";
+            faults.add(spot, title, "remove it");
+            None
+        }
+        Entry::Given(3, _) => Some(MqttVersion::V3),
+        Entry::Given(5, _) => Some(MqttVersion::V5),
+        Entry::Given(other, spot) => {
+            let title = format!("`version` must be 3 (MQTT 3.1.1) or 5, found {other}");
+            faults.add(spot, title, "");
+            None
+        }
+    }
+}
+
+/// The position of the profile: 0 is `[profile]`.
+fn profile(table: &file::Cohort, file: &Scenario, faults: &Faults) -> Option<usize> {
+    let (name, spot) = match &table.profile {
+        Entry::Absent => return Some(0),
+        Entry::Faulty => return None,
+        Entry::Given(name, spot) => (name, spot),
+    };
+    let others = match &file.other_profile {
+        Entry::Absent => &[][..],
+        Entry::Faulty => return None,
+        Entry::Given(others, _) => others,
+    };
+    let names: Vec<_> = others
+        .iter()
+        .map(|Placed(other, _)| other.name.value().map_or("", Text::as_str))
+        .collect();
+    let found = names.iter().position(|known| *known == name.as_str());
+    if found.is_none() {
+        let title = format!("no [[other_profile]] is called {}", name.shown());
+        let help = match names.join(", ") {
+            known if known.is_empty() => "add one; without `profile`, [profile] holds".to_owned(),
+            known => format!("known are: {known}"),
+        };
+        faults.add(spot, title, help);
+    }
+    found.map(|position| position + 1)
 }
 
 fn cohort_name(
@@ -253,50 +325,6 @@ fn deal_of(table: &file::Cohort, faults: &Faults) -> Option<Deal> {
     }
 }
 
-fn credentials(
-    table: &file::Cohort,
-    at: &Spot,
-    devices: Option<&DeviceSource>,
-    faults: &Faults,
-) -> Option<CredentialsPlan> {
-    match table.credentials.or(Choice(CredentialsWord::Server))?.0 {
-        CredentialsWord::Server => {
-            if let Some((_, spot)) = table.token.given() {
-                let title = "`token` is for `credentials = \"access_token\"`";
-                faults.add(
-                    spot,
-                    title,
-                    "add that line, or remove the token: the server makes one",
-                );
-                return None;
-            }
-            (!matches!(table.token, Entry::Faulty)).then_some(CredentialsPlan::Server)
-        }
-        CredentialsWord::AccessToken => {
-            let example = "a line such as token = \"{{ row.token }}\"";
-            let (text, spot) = required(&table.token, "token", at, example, faults)?;
-            let text = filled(text, "token", spot, faults)?;
-            match Template::compile(&text) {
-                Err(e) => {
-                    faults.add(spot, format!("`token` is no template: {e}"), "");
-                    None
-                }
-                Ok(template) => {
-                    if let (Some(DeviceSource::Generate(_)), Some(column)) =
-                        (devices, template.columns().first())
-                    {
-                        let title = format!(
-                            "`token` uses the column `{column}`, and generated devices have no columns"
-                        );
-                        faults.add(spot, title, "use `name` or `index`, or give a list");
-                    }
-                    Some(CredentialsPlan::AccessToken(template))
-                }
-            }
-        }
-    }
-}
-
 /// Whether the deals can be dealt, as far as it shows before the list is loaded.
 fn dealt(
     deals: &[Deal],
@@ -316,14 +344,6 @@ fn dealt(
     };
     faults.add(spot, e.what, e.help);
     false
-}
-
-fn filled(text: &Text, key: &str, spot: &Spot, faults: &Faults) -> Option<String> {
-    if text.as_str().is_empty() {
-        faults.add(spot, format!("`{key}` is empty"), "");
-        return None;
-    }
-    Some(text.as_str().to_owned())
 }
 
 const SOURCE: &str = "[devices] with list = \"devices.csv\" or generate = { count = 1000 }";

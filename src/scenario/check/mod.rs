@@ -3,7 +3,9 @@
 //! One function for each section; each reports all that it finds and passes over what is already
 //! known to be faulty.
 
+mod credentials;
 mod fleet;
+mod profile;
 mod schedule;
 mod target;
 
@@ -25,20 +27,18 @@ pub(super) fn plan(file: &Scenario, seed: Option<u64>, faults: &Faults) -> Optio
     let seed = seed.or_else(|| file.seed.or(drawn()));
     let name = name(&file.name, &root, faults);
     let target = target::target(&file.target, &root, faults);
-    let profile = target::profile(file, seed.unwrap_or(0), &root, faults);
+    let profiles = profile::profiles(file, seed.unwrap_or(0), &root, faults);
     let devices = fleet::devices(&file.devices, seed.unwrap_or(0), &root, faults);
     let cohorts = fleet::cohorts(file, devices.as_ref(), faults);
     let arrival = schedule::arrival(&file.arrival, &root, faults);
     let telemetry = schedule::telemetry(&file.telemetry, faults);
     let limits = schedule::limits(&file.limits, faults);
     let thresholds = schedule::thresholds(&file.thresholds, faults);
-    let (provision_key, provision_secret) = profile?;
     let plan = Plan {
         name: name?,
         seed: seed?,
         target: target::used(target?, cohorts.as_deref()?),
-        provision_key,
-        provision_secret,
+        profiles: profiles?,
         devices: devices?,
         cohorts: cohorts?,
         arrival: arrival?,
@@ -65,6 +65,15 @@ fn required<'e, T>(
         );
     }
     entry.given()
+}
+
+/// A text that must not be empty.
+fn filled(text: &Text, key: &str, spot: &Spot, faults: &Faults) -> Option<String> {
+    if text.as_str().is_empty() {
+        faults.add(spot, format!("`{key}` is empty"), "");
+        return None;
+    }
+    Some(text.as_str().to_owned())
 }
 
 /// The run's name, which becomes a part of a directory's.

@@ -3,32 +3,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use secrecy::SecretString;
-
 use super::super::fault::Faults;
-use super::super::file::{Profile, Scenario, Target, TargetFaults};
+use super::super::file::{Target, TargetFaults};
 use super::super::leaf::{Choice, Span, Text};
-use super::super::plan::{Cohort, TargetPlan};
+use super::super::plan::{Cohort, TargetPlan, TrustPlan};
 use super::super::section::Entry;
 use super::super::tree::Spot;
-use super::required;
-use crate::inventory::token;
-use crate::model::{Strategy, TransportKind};
+use super::{filled, required};
+use crate::model::{Release, TransportKind};
 
 /// Whom the devices talk to.
 pub(super) fn target(entry: &Entry<Target>, root: &Spot, faults: &Faults) -> Option<TargetPlan> {
     let (target, at) = required(entry, "[target]", root, EITHER, faults)?;
-    for (key, entry) in [
-        ("mqtts", &target.mqtts),
-        ("https", &target.https),
-        ("coaps", &target.coaps),
-        ("ca", &target.ca),
-    ] {
-        if let Some((_, spot)) = entry.given() {
-            let title = format!("`{key}` is not available in this version: TLS");
-            faults.add(spot, title, "use mqtt, http or coap");
-        }
-    }
     let addresses = addresses(target);
     if target.embedded.or(false)? {
         for (transport, entry) in addresses {
@@ -42,16 +28,40 @@ pub(super) fn target(entry: &Entry<Target>, root: &Spot, faults: &Faults) -> Opt
                 );
             }
         }
+        for (key, spot) in [
+            ("ca", target.ca.given().map(|(_, spot)| spot)),
+            ("insecure", target.insecure.given().map(|(_, spot)| spot)),
+        ] {
+            if let Some(spot) = spot {
+                let title =
+                    format!("`{key}` is for a server elsewhere, and the target is embedded");
+                faults.add(
+                    spot,
+                    title,
+                    "remove it: the embedded target's authority is known",
+                );
+            }
+        }
         let misbehaviour = misbehaviour(&target.faults, faults);
-        let strategy = target.strategy.or(Choice(Strategy::default()))?.0;
+        let bugs = match &target.bugs {
+            Entry::Absent => Some(Vec::new()),
+            Entry::Faulty => None,
+            Entry::Given(bugs, _) => Some(bugs.iter().map(|choice| choice.0).collect()),
+        };
         return Some(TargetPlan::Embedded {
-            strategy,
             faults: misbehaviour?,
+            release: target.release.or(Choice(Release::default()))?.0,
+            bugs: bugs?,
+            resumption: target.resumption.or(false)?,
         });
     }
     for (key, spot) in [
         ("strategy", target.strategy.given().map(|(_, spot)| spot)),
+        ("name_pattern", target.name_pattern.given().map(|(_, s)| s)),
+        ("allow_create", target.allow_create.given().map(|(_, s)| s)),
+        ("release", target.release.given().map(|(_, spot)| spot)),
         ("faults", target.faults.given().map(|(_, spot)| spot)),
+        ("bugs", target.bugs.given().map(|(_, spot)| spot)),
     ] {
         if let Some(spot) = spot {
             let title = format!("`{key}` is for the embedded target");
@@ -74,17 +84,28 @@ pub(super) fn target(entry: &Entry<Target>, root: &Spot, faults: &Faults) -> Opt
         }
     });
     let read: Option<Vec<_>> = read.into_iter().collect();
-    Some(TargetPlan::Remote(
-        read?.into_iter().flatten().collect::<BTreeMap<_, _>>(),
-    ))
+    let trust = trust(target, faults);
+    Some(TargetPlan::Remote {
+        addresses: read?.into_iter().flatten().collect::<BTreeMap<_, _>>(),
+        trust: trust?,
+        resumption: target.resumption.or(false)?,
+    })
 }
 
 /// The target with the addresses that a cohort uses.
 pub(super) fn used(target: TargetPlan, cohorts: &[Cohort]) -> TargetPlan {
     match target {
-        TargetPlan::Remote(mut addresses) => {
+        TargetPlan::Remote {
+            mut addresses,
+            trust,
+            resumption,
+        } => {
             addresses.retain(|transport, _| cohorts.iter().any(|c| c.transport == *transport));
-            TargetPlan::Remote(addresses)
+            TargetPlan::Remote {
+                addresses,
+                trust,
+                resumption,
+            }
         }
         embedded @ TargetPlan::Embedded { .. } => embedded,
     }
@@ -103,50 +124,31 @@ pub(super) fn lacks(target: &Entry<Target>, transport: TransportKind) -> bool {
         && this.is_some_and(|(_, entry)| entry.is_absent())
 }
 
-/// The provision key and secret; made up by seed for an embedded target.
-pub(super) fn profile(
-    file: &Scenario,
-    seed: u64,
-    root: &Spot,
-    faults: &Faults,
-) -> Option<(SecretString, SecretString)> {
-    let remote = file.target.value().is_some_and(|target| {
+/// Whether the target is surely a server elsewhere.
+pub(super) fn is_remote(target: &Entry<Target>) -> bool {
+    target.value().is_some_and(|target| {
         let addressed = addresses(target)
             .iter()
             .any(|(_, entry)| !entry.is_absent());
         target.embedded.or(false) == Some(false) && addressed
-    });
-    if file.profile.is_absent() && !remote {
-        // Far from the tokens of devices, which are counted from 0.
-        return Some((
-            token(seed, u32::MAX).into(),
-            token(seed, u32::MAX - 1).into(),
-        ));
-    }
-    let (
-        Profile {
-            provision_key,
-            provision_secret,
-        },
-        at,
-    ) = required(&file.profile, "[profile]", root, PROFILE, faults)?;
-    let key = secret(provision_key, "provision_key", at, faults);
-    let secret = secret(provision_secret, "provision_secret", at, faults);
-    Some((key?, secret?))
+    })
 }
 
-fn secret(entry: &Entry<Text>, key: &str, at: &Spot, faults: &Faults) -> Option<SecretString> {
-    let example = format!("{key} = \"${{env:TB_{}}}\"", key.to_uppercase());
-    let (text, spot) = required(entry, key, at, &example, faults)?;
-    if text.as_str().trim().is_empty() {
-        faults.add(
-            spot,
-            format!("`{key}` is empty"),
-            "copy it from the device profile",
-        );
-        return None;
+/// By what the server's certificates are judged.
+fn trust(target: &Target, faults: &Faults) -> Option<TrustPlan> {
+    match (target.insecure.or(false)?, &target.ca) {
+        (_, Entry::Faulty) => None,
+        (true, Entry::Given(_, spot)) => {
+            let title = "`insecure = true` trusts everybody, and `ca` only whom it names";
+            faults.add(spot, title, "keep one of them: `ca` is the safe one");
+            None
+        }
+        (true, Entry::Absent) => Some(TrustPlan::Insecure),
+        (false, Entry::Absent) => Some(TrustPlan::System),
+        (false, Entry::Given(path, spot)) => {
+            filled(path, "ca", spot, faults).map(|path| TrustPlan::File(path.into()))
+        }
     }
-    Some(text.as_str().into())
 }
 
 fn misbehaviour(entry: &Entry<TargetFaults>, faults: &Faults) -> Option<crate::model::Faults> {
@@ -185,11 +187,14 @@ fn misbehaviour(entry: &Entry<TargetFaults>, faults: &Faults) -> Option<crate::m
     })
 }
 
-fn addresses(target: &Target) -> [(TransportKind, &Entry<Text>); 3] {
+fn addresses(target: &Target) -> [(TransportKind, &Entry<Text>); 6] {
     [
         (TransportKind::Mqtt, &target.mqtt),
+        (TransportKind::Mqtts, &target.mqtts),
         (TransportKind::Http, &target.http),
+        (TransportKind::Https, &target.https),
         (TransportKind::Coap, &target.coap),
+        (TransportKind::Coaps, &target.coaps),
     ]
 }
 
@@ -249,6 +254,3 @@ fn address(transport: TransportKind, text: &Text, spot: &Spot, faults: &Faults) 
 
 const EITHER: &str =
     "[target] with `embedded = true`, or with addresses such as mqtt = \"tb.example:1883\"";
-
-const PROFILE: &str = "[profile] with `provision_key` and `provision_secret`, \
-    which only the embedded target can do without";

@@ -1,0 +1,188 @@
+//! What a device asks, rightly or wrongly, and what is seen of the wrong it does.
+//!
+//! A wrong is either in the one request (a wrong secret, another name), or in a further request
+//! after the device's own rightful one. What such a further request gets does not change the
+//! device's outcome, only what is observed of it.
+
+use tokio::time::Instant;
+
+use super::provisioning::{Ended, Granted, close, judged};
+use super::{Device, InFlight};
+use crate::dialect::ThingsBoard;
+use crate::model::{
+    Cause, Credentials, FaultKind, Misbehaviour, Observed, Outcome, Phase, Request,
+};
+use crate::transport::Connection;
+
+/// A provision request, and as what it is sent.
+struct Plea {
+    name: String,
+    /// Another profile's, or one that is wrong on purpose; `None`: the device's own.
+    dialect: Option<ThingsBoard>,
+    request: Request,
+}
+
+impl Device<'_> {
+    /// Asks as the cohort's devices ask, and once more where that is their wrong.
+    pub(super) async fn by_request(&mut self) -> Result<(), Ended> {
+        let wrong = self.cohort().misbehaviour;
+        let own = self.worker.fleet.own(self.ix).map_err(|_| UNUSABLE)?;
+        let plea = self.plea(wrong, own.as_ref());
+        if wrong == Some(Misbehaviour::ConcurrentRequests) {
+            return self.ask_twice_at_once(&plea).await;
+        }
+        let connected = self.connect_to_ask(self.due).await?;
+        let fleet = &self.worker.fleet;
+        let dialect = plea.dialect.as_ref().unwrap_or(fleet.dialect(self.ix));
+        let asked = self.ask(dialect, &plea.request).await;
+        if let (Err((Outcome::Refused, ..)), true) = (&asked, wrong.is_some_and(is_further)) {
+            self.offence = Some(Observed::Barred);
+        }
+        self.granted(asked?, &plea, connected).await;
+        if let Some(wrong) = wrong.filter(|wrong| is_further(*wrong)) {
+            self.ask_again(wrong, &plea, own.as_ref()).await;
+        }
+        Ok(())
+    }
+
+    /// The first request, with its wrong if it has one.
+    fn plea(&self, wrong: Option<Misbehaviour>, own: Option<&Credentials>) -> Plea {
+        let fleet = &self.worker.fleet;
+        let (listed, right) = (fleet.name(self.ix), fleet.dialect(self.ix));
+        let name = match wrong {
+            Some(Misbehaviour::UnlistedName) => format!("{listed}-unlisted"),
+            Some(Misbehaviour::BlankName) => "   ".to_owned(),
+            Some(Misbehaviour::PaddedName) => format!("  {listed} "),
+            Some(Misbehaviour::EmptyName) => String::new(),
+            _ => listed.to_owned(),
+        };
+        let dialect = match wrong {
+            Some(Misbehaviour::WrongSecret) => Some(right.with_wrong_secret()),
+            Some(Misbehaviour::WrongKey) => Some(right.with_wrong_key()),
+            Some(Misbehaviour::OtherProfile) => Some(fleet.first_dialect().clone()),
+            _ => None,
+        };
+        let speaker = dialect.as_ref().unwrap_or(right);
+        let request = speaker.provision_request(self.transport(), &name, own);
+        Plea {
+            name,
+            dialect,
+            request,
+        }
+    }
+
+    async fn granted(&mut self, (credentials, exchanged): Granted, plea: &Plea, due: Instant) {
+        self.sample(Phase::Provision, due, &exchanged.span);
+        if plea.name.trim() != self.worker.fleet.name(self.ix) {
+            // The server knows the device by this name.
+            self.alias = Some(plea.name.clone());
+        }
+        self.provisioned(credentials, exchanged.span.done).await;
+    }
+
+    /// The further request that is the wrong. Its failure is an observation, not an outcome.
+    async fn ask_again(&mut self, wrong: Misbehaviour, plea: &Plea, own: Option<&Credentials>) {
+        // What holds if the run ends first.
+        self.offence = Some(Observed::Unfinished);
+        let fleet = &self.worker.fleet;
+        let dialect = fleet.dialect(self.ix);
+        let listed = fleet.name(self.ix);
+        let twin = format!("{listed}-twin");
+        let (name, own) = match wrong {
+            Misbehaviour::DuplicateName => (listed, None),
+            Misbehaviour::TakenCredentials => (twin.as_str(), own),
+            _ => (plea.name.as_str(), own),
+        };
+        let request = dialect.provision_request(self.transport(), name, own);
+        match wrong {
+            Misbehaviour::SecondProvisioning => {}
+            // Gone without a word, as if the answer had never come.
+            Misbehaviour::ReplayAfterLoss => self.connection = None,
+            _ => self.disconnect().await,
+        }
+        if self.connection.is_none()
+            && let Err(ended) = self.connect_to_ask(Instant::now()).await
+        {
+            return self.observe(Err(ended), name).await;
+        }
+        let asked = self.ask(dialect, &request).await;
+        self.observe(asked, name).await;
+    }
+
+    /// Two connections, one request over each at the same time: a name is given away once.
+    async fn ask_twice_at_once(&mut self, plea: &Plea) -> Result<(), Ended> {
+        let connected = self.connect_to_ask(self.due).await?;
+        let fleet = &self.worker.fleet;
+        let mut login = fleet.dialect(self.ix).provision_login(&plea.name);
+        // Brokers that know clients by their id would close the first of two with one id.
+        login.client_id.push_str("~2");
+        let rival = Connection::open(fleet.dial(self.ix), &login, None, self.ix.0).await;
+        let mut rival = rival
+            .map_err(|fault| (Outcome::Failed, fault.phase, fault.kind))?
+            .connection;
+        (self.step, self.in_flight) = (Phase::Provision, InFlight::Request);
+        self.attempts += 2;
+        let own = self.connection.as_mut().expect("connected above");
+        let (first, second) =
+            tokio::join!(own.exchange(&plea.request), rival.exchange(&plea.request));
+        self.in_flight = InFlight::Nothing;
+        close(Some(rival)).await;
+        let dialect = fleet.dialect(self.ix);
+        let (first, second) = (judged(dialect, first), judged(dialect, second));
+        let (won, lost) = match (first, second) {
+            (Ok(granted), other) | (other, Ok(granted)) => (granted, other),
+            (Err(first), Err(second)) => {
+                if (first.0, second.0) == (Outcome::Refused, Outcome::Refused) {
+                    self.offence = Some(Observed::Barred);
+                }
+                // What leaves doubt outweighs what does not.
+                let worse = if second.0 == Outcome::Unknown {
+                    second
+                } else {
+                    first
+                };
+                return Err(worse);
+            }
+        };
+        self.granted(won, plea, connected).await;
+        self.observe(lost, &plea.name).await;
+        Ok(())
+    }
+
+    /// What the wrong request came to.
+    async fn observe(&mut self, asked: Result<Granted, Ended>, name: &str) {
+        let observed = match asked {
+            Ok((credentials, _)) => {
+                self.keep_besides(name, credentials).await;
+                Observed::Provisioned
+            }
+            Err((outcome, phase, kind)) => {
+                self.cause.get_or_insert(Cause::At(phase, kind));
+                match outcome {
+                    Outcome::Refused => Observed::Refused,
+                    Outcome::Unknown => Observed::Unknown,
+                    _ => Observed::Failed,
+                }
+            }
+        };
+        self.offence = Some(observed);
+    }
+}
+
+/// Whether the wrong is a further request after a rightful one.
+pub(super) fn is_further(wrong: Misbehaviour) -> bool {
+    matches!(
+        wrong,
+        Misbehaviour::DuplicateName
+            | Misbehaviour::SecondProvisioning
+            | Misbehaviour::TakenCredentials
+            | Misbehaviour::ReplayAfterLoss
+    )
+}
+
+/// The list gives no credentials for the device.
+const UNUSABLE: Ended = (
+    Outcome::Failed,
+    Phase::Provision,
+    FaultKind::CredentialsUnusable,
+);

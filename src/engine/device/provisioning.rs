@@ -1,0 +1,193 @@
+//! How a device gets its credentials: by a provision request, or by its certificate's chain.
+
+use tokio::time::Instant;
+
+use super::{Device, InFlight};
+use crate::dialect::{Answer, ThingsBoard};
+use crate::model::{Credentials, FaultKind, Outcome, Phase, Request};
+use crate::scenario::CredentialsPlan;
+use crate::transport::{Connection, Exchanged, Fault};
+
+/// How a device's provisioning ended without credentials: outcome, phase and fault.
+pub(super) type Ended = (Outcome, Phase, FaultKind);
+
+/// Credentials, and the exchange that brought them.
+pub(super) type Granted = (Credentials, Exchanged);
+
+impl Device<'_> {
+    /// Connects and asks; `Ok` once the credentials are in the ledger's hands.
+    pub(super) async fn provision(&mut self) -> Result<(), Ended> {
+        match self.cohort().credentials {
+            CredentialsPlan::X509Chain(_) => self.by_chain().await,
+            _ => self.by_request().await,
+        }
+    }
+
+    /// Sends a request over the open connection, and judges what comes back.
+    pub(super) async fn ask(
+        &mut self,
+        dialect: &ThingsBoard,
+        request: &Request,
+    ) -> Result<Granted, Ended> {
+        (self.step, self.in_flight) = (Phase::Provision, InFlight::Request);
+        self.attempts += 1;
+        let connection = self.connection.as_mut().expect("connected before");
+        let exchanged = connection.exchange(request).await;
+        self.in_flight = InFlight::Nothing;
+        judged(dialect, exchanged)
+    }
+
+    /// Opens the provisioning connection, in place of one that may be open. Returns when it was
+    /// ready.
+    pub(super) async fn connect_to_ask(&mut self, due: Instant) -> Result<Instant, Ended> {
+        let fleet = &self.worker.fleet;
+        let login = fleet.dialect(self.ix).provision_login(fleet.name(self.ix));
+        self.connect(&login, None, due, None)
+            .await
+            .map_err(|(phase, kind)| (Outcome::Failed, phase, kind))
+    }
+
+    /// The handshake is the request and CONNACK its answer (section 5 of the wire specification).
+    async fn by_chain(&mut self) -> Result<(), Ended> {
+        let fleet = &self.worker.fleet;
+        let identity = fleet
+            .identity(self.ix)
+            .expect("a chain's devices were equipped");
+        let credentials = Credentials::X509 {
+            certificate: identity.leaf_base64(),
+        };
+        let login = fleet
+            .dialect(self.ix)
+            .device_login(fleet.name(self.ix), &credentials);
+        self.attempts += 1;
+        self.in_flight = InFlight::Request;
+        let connected = self.connect(&login, Some(identity), self.due, None).await;
+        self.in_flight = InFlight::Nothing;
+        match connected {
+            Ok(ready) => {
+                self.provisioned(credentials, ready).await;
+                Ok(())
+            }
+            Err((phase, kind)) => {
+                self.rejected = is_rejection(kind);
+                Err((chain_outcome(phase, kind), phase, kind))
+            }
+        }
+    }
+
+    pub(super) async fn provisioned(&mut self, credentials: Credentials, done: Instant) {
+        // Counted before the first await: a cut-off from here on cannot take it back.
+        self.outcome = Some(Outcome::Provisioned);
+        self.worker
+            .recorder
+            .borrow_mut()
+            .outcome(self.cohort, Outcome::Provisioned, None);
+        self.time_to_provision = Some(done - self.due);
+        self.sample_span(Phase::TimeToProvision, self.due, self.started, done);
+        self.credentials = Some(credentials);
+        self.keep_credentials().await;
+    }
+}
+
+/// What an exchange of a provision request came to.
+pub(super) fn judged(
+    dialect: &ThingsBoard,
+    exchanged: Result<Exchanged, Fault>,
+) -> Result<Granted, Ended> {
+    let in_doubt = |doubt| {
+        if doubt {
+            Outcome::Unknown
+        } else {
+            Outcome::Failed
+        }
+    };
+    let exchanged =
+        exchanged.map_err(|fault| (in_doubt(fault.sent), Phase::Provision, fault.kind))?;
+    match dialect.provision_answer(&exchanged.reply) {
+        Answer::Provisioned(credentials) => Ok((credentials, exchanged)),
+        Answer::Refused(kind) => Err((Outcome::Refused, Phase::Provision, kind)),
+        Answer::Unusable {
+            kind,
+            in_doubt: doubt,
+        } => Err((in_doubt(doubt), Phase::Provision, kind)),
+    }
+}
+
+/// Whether the server keeps a device out for what it is, and not because of some trouble.
+pub(super) fn is_rejection(kind: FaultKind) -> bool {
+    match kind {
+        FaultKind::Connack(code) => matches!(code, 2 | 4 | 5),
+        // Client identifier not valid, bad user name or password, not authorized, banned.
+        FaultKind::ConnackReason(code) => matches!(code, 0x85 | 0x86 | 0x87 | 0x8a),
+        // RFC 8446 section 6.2: what is said of a certificate, and access_denied.
+        FaultKind::TlsAlert(number) => matches!(number, 41..=46 | 48 | 49 | 116),
+        FaultKind::HttpStatus(status) => status == 401,
+        FaultKind::CoapCode(code) => code == 0x81,
+        _ => false,
+    }
+}
+
+/// The server provisions within the handshake, before it says anything of it at CONNACK: what
+/// breaks off in between leaves doubt.
+fn chain_outcome(phase: Phase, kind: FaultKind) -> Outcome {
+    match (phase, kind) {
+        (_, FaultKind::Connack(_) | FaultKind::ConnackReason(_)) if is_rejection(kind) => {
+            Outcome::Refused
+        }
+        (_, FaultKind::TlsAlert(_) | FaultKind::TlsServerUntrusted | FaultKind::TlsProtocol)
+        | (Phase::TcpConnect, _) => Outcome::Failed,
+        _ => Outcome::Unknown,
+    }
+}
+
+/// Closes a connection that an exchange of two needed besides the device's own.
+pub(super) async fn close(connection: Option<Connection>) {
+    if let Some(connection) = connection {
+        connection.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_break_within_the_handshake_leaves_doubt_about_a_chain() {
+        use FaultKind::*;
+        for (phase, kind, outcome) in [
+            (Phase::TcpConnect, ConnectionRefused, Outcome::Failed),
+            (Phase::TlsHandshake, TlsServerUntrusted, Outcome::Failed),
+            (Phase::TlsHandshake, TlsAlert(42), Outcome::Failed),
+            (Phase::TlsHandshake, Timeout, Outcome::Unknown),
+            (Phase::MqttConnect, ConnectionClosed, Outcome::Unknown),
+            (Phase::MqttConnect, Connack(3), Outcome::Unknown),
+            (Phase::MqttConnect, ConnackReason(0x88), Outcome::Unknown),
+            (Phase::MqttConnect, Connack(5), Outcome::Refused),
+            (Phase::MqttConnect, ConnackReason(0x87), Outcome::Refused),
+        ] {
+            assert_eq!(chain_outcome(phase, kind), outcome, "{phase:?} {kind}");
+        }
+    }
+
+    #[test]
+    fn only_a_judgement_of_the_device_is_a_rejection() {
+        for kind in [
+            FaultKind::Connack(5),
+            FaultKind::ConnackReason(0x87),
+            FaultKind::TlsAlert(48),
+            FaultKind::HttpStatus(401),
+            FaultKind::CoapCode(0x81),
+        ] {
+            assert!(is_rejection(kind), "{kind}");
+        }
+        for kind in [
+            FaultKind::Connack(3),
+            FaultKind::ConnackReason(0x9f),
+            FaultKind::TlsAlert(80),
+            FaultKind::HttpStatus(500),
+            FaultKind::Timeout,
+        ] {
+            assert!(!is_rejection(kind), "{kind}");
+        }
+    }
+}

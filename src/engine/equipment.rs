@@ -1,0 +1,266 @@
+//! The keys and certificates that devices have before they start: read from files, or made and
+//! written down before the first packet, so that no run can lose a device's key.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::inventory::{Inventory, Template};
+use crate::model::{DeviceIx, Misbehaviour};
+use crate::pki::{Authority, Identity, KeyKind, PkiError, Recipe, Validity, make_all};
+use crate::scenario::{CertificatePlan, Cohort, CredentialsPlan, Plan};
+
+/// The authorities that sign devices' chains: given as files, or made for this run.
+#[derive(Debug)]
+pub struct Authorities {
+    /// For each cohort, who signs its chains.
+    of_cohorts: Vec<Option<Arc<Authority>>>,
+    own: Option<Arc<Authority>>,
+}
+
+/// What a device has besides its name.
+#[derive(Debug)]
+pub struct Kit {
+    pub(super) identity: Identity,
+    pub(super) certificate_file: PathBuf,
+    pub(super) key_file: PathBuf,
+}
+
+/// The kits of all devices; empty where no cohort needs any.
+#[derive(Debug, Default)]
+pub struct Equipment(Vec<Option<Box<Kit>>>);
+
+/// Why devices cannot be equipped.
+#[derive(Debug, Error)]
+pub enum EquipmentError {
+    /// A key, a certificate or an authority cannot be read or made.
+    #[error("{what}: {source}")]
+    Pki {
+        /// Whose.
+        what: String,
+        /// Why.
+        source: PkiError,
+    },
+    /// A template has no value for a device.
+    #[error("device `{name}`: {why}")]
+    Template {
+        /// The device.
+        name: String,
+        /// What the template engine said.
+        why: String,
+    },
+    /// The directory for what is made cannot be had.
+    #[error("{}: {source}", path.display())]
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl Authorities {
+    /// Reads each cohort's authority, or makes one for all that have none.
+    pub fn of(plan: &Plan) -> Result<Self, EquipmentError> {
+        let mut read: HashMap<&(PathBuf, PathBuf), Arc<Authority>> = HashMap::new();
+        let mut own = None;
+        let mut of_cohorts = Vec::with_capacity(plan.cohorts.len());
+        for cohort in &plan.cohorts {
+            let CredentialsPlan::X509Chain(CertificatePlan::Made { authority, .. }) =
+                &cohort.credentials
+            else {
+                of_cohorts.push(None);
+                continue;
+            };
+            let signer = match authority {
+                _ if cohort.misbehaviour == Some(Misbehaviour::ForeignCa) => made("foreign")?,
+                Some(files) => match read.get(files) {
+                    Some(known) => Arc::clone(known),
+                    None => {
+                        let loaded = Authority::load(&files.0, &files.1)
+                            .map(Arc::new)
+                            .map_err(|source| pki(format!("cohort `{}`", cohort.name), source))?;
+                        Arc::clone(read.entry(files).or_insert(loaded))
+                    }
+                },
+                None => match &own {
+                    Some(own) => Arc::clone(own),
+                    None => Arc::clone(own.insert(made("fleetcall")?)),
+                },
+            };
+            of_cohorts.push(Some(signer));
+        }
+        Ok(Self { of_cohorts, own })
+    }
+
+    /// PEM of the authority that an embedded target's profile knows: the one that its cohorts'
+    /// chains are signed by, foreign ones aside.
+    pub fn known_to(&self, plan: &Plan, profile: usize) -> Result<String, EquipmentError> {
+        let signer = plan
+            .cohorts
+            .iter()
+            .zip(&self.of_cohorts)
+            .find_map(|(cohort, signer)| {
+                let honest = cohort.misbehaviour != Some(Misbehaviour::ForeignCa);
+                signer
+                    .as_ref()
+                    .filter(|_| honest && cohort.profile == profile)
+            });
+        let made_up;
+        let signer = match signer.or(self.own.as_ref()) {
+            Some(signer) => signer,
+            // Devices bring files: the target then knows an authority that nobody has.
+            None => {
+                made_up = made("unused")?;
+                &made_up
+            }
+        };
+        let whole = signer.identity().certificates_pem();
+        let end = whole.find(END).map_or(whole.len(), |at| at + END.len());
+        Ok(whole[..end].to_owned())
+    }
+}
+
+impl Equipment {
+    /// Reads or makes what each device needs; what is made is written to `dir` at once.
+    /// `progress` is told how many of how many are ready.
+    pub fn prepare(
+        plan: &Plan,
+        inventory: &Inventory,
+        cohort_of: &[u16],
+        authorities: &Authorities,
+        dir: &Path,
+        progress: &(dyn Fn(usize, usize) + Sync),
+    ) -> Result<Self, EquipmentError> {
+        let needs = |cohort: &Cohort| cohort.credentials.certificate().is_some();
+        if !plan.cohorts.iter().any(needs) {
+            return Ok(Self::default());
+        }
+        let mut kits: Vec<Option<Box<Kit>>> = Vec::new();
+        kits.resize_with(cohort_of.len(), || None);
+        for (cohort, number) in plan.cohorts.iter().zip(0u16..) {
+            let Some(certificate) = cohort.credentials.certificate() else {
+                continue;
+            };
+            let devices: Vec<DeviceIx> = (0..)
+                .map(DeviceIx)
+                .zip(cohort_of)
+                .filter_map(|(ix, of)| (*of == number).then_some(ix))
+                .collect();
+            match certificate {
+                CertificatePlan::Files { certificate, key } => {
+                    for ix in devices {
+                        let kit = read(inventory, ix, certificate, key)?;
+                        kits[ix.get()] = Some(Box::new(kit));
+                    }
+                }
+                CertificatePlan::Made {
+                    kind,
+                    common_name,
+                    days,
+                    ..
+                } => {
+                    let signer = authorities.of_cohorts[usize::from(number)].clone();
+                    let recipe = recipe(cohort, signer, *kind, *days);
+                    let names = devices
+                        .iter()
+                        .map(|ix| render(common_name, inventory, *ix))
+                        .collect::<Result<Vec<_>, _>>()?;
+                    let (threads, all) = (plan.limits.workers, names.len());
+                    let made = make_all(&recipe, &names, threads, |done| progress(done, all))
+                        .map_err(|(n, source)| {
+                            pki(format!("device `{}`", inventory.name(devices[n])), source)
+                        })?;
+                    std::fs::create_dir_all(dir).map_err(|source| EquipmentError::Directory {
+                        path: dir.to_owned(),
+                        source,
+                    })?;
+                    for (ix, identity) in devices.into_iter().zip(made) {
+                        let stem = format!("{:07}", ix.0 + 1);
+                        let (certificate_file, key_file) =
+                            identity.write(dir, &stem).map_err(|source| {
+                                pki(format!("device `{}`", inventory.name(ix)), source)
+                            })?;
+                        kits[ix.get()] = Some(Box::new(Kit {
+                            identity,
+                            certificate_file,
+                            key_file,
+                        }));
+                    }
+                }
+            }
+        }
+        Ok(Self(kits))
+    }
+
+    pub(super) fn kit(&self, ix: DeviceIx) -> Option<&Kit> {
+        self.0.get(ix.get())?.as_deref()
+    }
+}
+
+fn recipe(cohort: &Cohort, signer: Option<Arc<Authority>>, kind: KeyKind, days: u32) -> Recipe {
+    let validity = if cohort.misbehaviour == Some(Misbehaviour::ExpiredCertificate) {
+        Validity::expired()
+    } else {
+        Validity::days(days)
+    };
+    match signer {
+        Some(authority) => Recipe::Chain {
+            authority,
+            kind,
+            validity,
+        },
+        None => Recipe::SelfSigned { kind, validity },
+    }
+}
+
+fn read(
+    inventory: &Inventory,
+    ix: DeviceIx,
+    certificate: &Template,
+    key: &Template,
+) -> Result<Kit, EquipmentError> {
+    let certificate_file = PathBuf::from(render(certificate, inventory, ix)?);
+    let key_file = PathBuf::from(render(key, inventory, ix)?);
+    let identity = Identity::from_files(&certificate_file, &key_file)
+        .map_err(|source| pki(format!("device `{}`", inventory.name(ix)), source))?;
+    Ok(Kit {
+        identity,
+        certificate_file,
+        key_file,
+    })
+}
+
+fn render(
+    template: &Template,
+    inventory: &Inventory,
+    ix: DeviceIx,
+) -> Result<String, EquipmentError> {
+    template
+        .render(inventory, ix)
+        .map_err(|error| EquipmentError::Template {
+            name: inventory.name(ix).to_owned(),
+            why: error.to_string(),
+        })
+}
+
+/// A root and an authority below it, for one run.
+fn made(whose: &str) -> Result<Arc<Authority>, EquipmentError> {
+    let validity = Validity::days(AUTHORITY_DAYS);
+    let kind = KeyKind::default();
+    Authority::root(&format!("{whose} root"), kind, validity)
+        .and_then(|root| root.intermediate(&format!("{whose} devices"), kind, validity))
+        .map(Arc::new)
+        .map_err(|source| pki(format!("the {whose} authority"), source))
+}
+
+fn pki(what: String, source: PkiError) -> EquipmentError {
+    EquipmentError::Pki { what, source }
+}
+
+/// As long as the longest-lived device certificate.
+const AUTHORITY_DAYS: u32 = 36_500;
+
+const END: &str = "-----END CERTIFICATE-----\n";
