@@ -12,7 +12,7 @@ pub enum Exit {
     Bug = 1,
     /// The usage, the scenario or the list is invalid.
     Usage = 2,
-    /// A threshold was crossed.
+    /// A threshold was crossed, or a device was not treated as expected.
     Threshold = 3,
     /// The generator itself was the limit: its figures may not be quoted.
     Invalid = 4,

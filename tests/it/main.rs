@@ -9,6 +9,7 @@ mod end_to_end;
 mod floors;
 mod hostile_server;
 mod peers_against_target;
+mod secured;
 mod shutdown;
 mod slow_ledger;
 mod support;

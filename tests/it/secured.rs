@@ -1,0 +1,119 @@
+//! Every way in, and every way that must stay shut, as a user runs them.
+
+use std::collections::BTreeMap;
+
+use fleetcall::model::Misbehaviour;
+use serde_json::Value;
+
+use crate::support::{Ran, Run};
+
+#[test]
+fn each_device_gets_in_its_own_way_and_sends_telemetry() {
+    let ran = Run::shipped("scenarios/every-way-in.toml").finish();
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    let mut asked: BTreeMap<(String, String), u32> = BTreeMap::new();
+    for row in ran.rows("devices.csv") {
+        let acked: u32 = row["telemetry_acked"].parse().unwrap();
+        assert!(acked > 0, "{row:?}");
+        let way = (row["transport"].clone(), row["credentials_type"].clone());
+        *asked.entry(way).or_default() += 1;
+    }
+    let ways: Vec<(&str, &str)> = asked
+        .keys()
+        .map(|(transport, kind)| (transport.as_str(), kind.as_str()))
+        .collect();
+    assert_eq!(
+        ways,
+        [
+            ("coap", "ACCESS_TOKEN"),
+            ("coaps", "ACCESS_TOKEN"),
+            ("coaps", "X509_CERTIFICATE"),
+            ("http", "ACCESS_TOKEN"),
+            ("https", "ACCESS_TOKEN"),
+            ("mqtt", "ACCESS_TOKEN"),
+            ("mqtt", "MQTT_BASIC"),
+            ("mqtts", "ACCESS_TOKEN"),
+            ("mqtts", "MQTT_BASIC"),
+            ("mqtts", "X509_CERTIFICATE"),
+        ]
+    );
+    // A handshake is a step of its own, for each connection over TLS or DTLS.
+    let secured = ["mqtts", "https", "coaps"].map(|transport| {
+        let rows = ran.rows("devices.csv");
+        rows.iter().filter(|row| row["transport"] == transport).count() as u64
+    });
+    assert_eq!(
+        ran.number("phases.tls_handshake.count"),
+        secured.iter().sum::<u64>()
+    );
+}
+
+#[test]
+fn a_devices_key_is_kept_beside_its_credentials() {
+    use std::os::unix::fs::PermissionsExt;
+    let scenario = r#"
+        name = "keys"
+        target = { embedded = true }
+        devices.generate = { count = 3 }
+        arrival.stages = [{ duration = "1s", rate = 10 }]
+        [[cohort]]
+        name = "certified"
+        transport = "mqtts"
+        credentials = "x509"
+    "#;
+    let ran = Run::of(scenario).finish();
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    for row in ran.rows("credentials.csv") {
+        let key = std::fs::metadata(&row["key_file"]).unwrap();
+        assert_eq!(key.permissions().mode() & 0o777, 0o600, "{row:?}");
+        let checked = std::process::Command::new("openssl")
+            .args(["x509", "-noout", "-subject", "-in", &row["certificate_file"]])
+            .output()
+            .unwrap();
+        let subject = String::from_utf8(checked.stdout).unwrap();
+        assert!(subject.contains(&row["name"]), "{subject} {row:?}");
+    }
+}
+
+#[test]
+fn the_negative_suite_finds_nothing_wrong_with_a_sound_server() {
+    let ran = Run::shipped("scenarios/negative.toml").finish();
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    let rows = rows(&ran);
+    for (word, _) in Misbehaviour::WORDS {
+        let row = rows.iter().find(|row| row["misbehaviour"] == *word);
+        let row = row.unwrap_or_else(|| panic!("{word} is not in the suite"));
+        assert_eq!(row["off"], 0, "{row}");
+        let expected = row["expected"].as_str().unwrap();
+        assert!(row["observed"][expected].as_u64().unwrap() >= 10, "{row}");
+    }
+    // The normal load is judged, too.
+    assert!(rows.iter().any(|row| row["misbehaviour"].is_null()));
+    assert!(rows.iter().all(|row| row["off"] == 0), "{rows:?}");
+}
+
+#[test]
+fn each_fault_of_judgement_is_found_and_named() {
+    for (bug, cohort, sentence) in [
+        ("accept_wrong_secret", "wrong-secret", "wrong provision secret"),
+        ("accept_race", "racers", "concurrent"),
+        ("foreign_token", "", "same credentials"),
+    ] {
+        let ran = Run::shipped("scenarios/negative.toml")
+            .arg("--set")
+            .arg(&format!("target.bugs=[\"{bug}\"]"))
+            .finish();
+        assert_eq!(ran.code, 3, "{bug}: {}{}", ran.stdout, ran.stderr);
+        assert_eq!(ran.summary()["result"], "failed");
+        assert!(ran.stdout.contains(sentence), "{bug}: {}", ran.stdout);
+        if !cohort.is_empty() {
+            let rows = rows(&ran);
+            let row = rows.iter().find(|row| row["cohort"] == cohort).unwrap();
+            assert!(row["off"].as_u64().unwrap() > 0, "{row}");
+        }
+    }
+}
+
+fn rows(ran: &Ran) -> Vec<Value> {
+    ran.summary()["expectations"].as_array().unwrap().clone()
+}
