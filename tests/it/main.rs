@@ -16,3 +16,4 @@ mod target_wire;
 mod terminal;
 mod transport_hostile;
 mod transport_peers;
+mod transport_tls;
