@@ -7,6 +7,7 @@ use crate::model::{Login, Phase, Protocol, Reply, Request, Status};
 use crate::pki::Identity;
 
 use super::dial::{Dial, tcp, udp};
+use super::wire::Wire;
 use super::{Fault, OpenFault, coap, http, mqtt};
 
 /// An open way to the server. Boxed inside: moving it is cheap.
@@ -61,7 +62,10 @@ impl Exchanged {
 }
 
 impl Connection {
-    /// Opens a connection: TCP, and for MQTT a clean session.
+    /// Opens a connection: TCP, TLS where the dial is secured, and for MQTT a clean session.
+    ///
+    /// In TLS 1.3 a server judges the client's certificate after the handshake is done for us: its
+    /// alert then comes in the next phase, as [`TlsAlert`](crate::model::FaultKind::TlsAlert).
     ///
     /// `ordinal` picks the source address (`sources[ordinal % len]`) and seeds CoAP's waiting
     /// times. Transports without a login ignore `login`; those without TLS ignore `identity`, the
@@ -72,7 +76,6 @@ impl Connection {
         identity: Option<&Identity>,
         ordinal: u32,
     ) -> Result<Opened, OpenFault> {
-        let _ = identity;
         let source = dial.source(ordinal);
         let at_socket = |kind| OpenFault {
             phase: Phase::TcpConnect,
@@ -93,25 +96,33 @@ impl Connection {
         let (stream, tcp) = tcp(dial.addr, source, dial.connect_timeout)
             .await
             .map_err(at_socket)?;
+        let terms = dial.tls.as_ref().map(|tls| tls.terms(identity, ordinal));
+        let (wire, tls) = Wire::over(stream, terms.clone(), dial.connect_timeout)
+            .await
+            .map_err(|kind| OpenFault {
+                phase: Phase::TlsHandshake,
+                kind,
+                tcp: Some(tcp),
+                tls: None,
+            })?;
         let (connection, mqtt) = if dial.kind.protocol() == Protocol::Http {
-            let client = http::Client::new(stream, dial, source).await;
+            let client = http::Client::new(wire, dial, source, terms).await;
             (Self::Http(Box::new(client)), None)
         } else {
-            let (session, span) =
-                mqtt::Session::open(stream, dial, login)
-                    .await
-                    .map_err(|kind| OpenFault {
-                        phase: Phase::MqttConnect,
-                        kind,
-                        tcp: Some(tcp),
-                        tls: None,
-                    })?;
+            let (session, span) = mqtt::Session::open(wire, dial, login)
+                .await
+                .map_err(|kind| OpenFault {
+                    phase: Phase::MqttConnect,
+                    kind,
+                    tcp: Some(tcp),
+                    tls,
+                })?;
             (Self::Mqtt(session), Some(span))
         };
         Ok(Opened {
             connection,
             tcp: Some(tcp),
-            tls: None,
+            tls,
             mqtt,
         })
     }
@@ -153,8 +164,9 @@ impl Connection {
     pub async fn close(self) {
         match self {
             Self::Mqtt(session) => session.close().await,
-            // Their server learns of it by the FIN, or not at all.
-            Self::Http(_) | Self::Coap(_) => {}
+            Self::Http(client) => client.close().await,
+            // Its server does not learn of it.
+            Self::Coap(_) => {}
         }
     }
 }

@@ -53,6 +53,7 @@ pub(super) fn io_kind(error: &io::Error) -> FaultKind {
         Some(Errno::EADDRNOTAVAIL | Errno::EADDRINUSE) => FaultKind::LocalPortsExhausted,
         Some(_) => FaultKind::Io,
         None => match error.kind() {
+            io::ErrorKind::Other => carried(error).unwrap_or(FaultKind::Io),
             io::ErrorKind::UnexpectedEof => FaultKind::ConnectionClosed,
             io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
                 FaultKind::ConnectionReset
@@ -61,6 +62,33 @@ pub(super) fn io_kind(error: &io::Error) -> FaultKind {
         },
     }
 }
+
+/// A fault on its way through those who only know I/O errors; [`io_kind`] takes it out again.
+pub(super) fn as_io(kind: FaultKind) -> io::Error {
+    io::Error::other(Carried(kind))
+}
+
+fn carried(error: &io::Error) -> Option<FaultKind> {
+    let Carried(kind) = error.get_ref()?.downcast_ref()?;
+    Some(*kind)
+}
+
+/// The kind of what rustls found wrong.
+pub(super) fn tls_kind(error: &rustls::Error) -> FaultKind {
+    use rustls::{AlertDescription, Error};
+    match error {
+        // A peer may leave in the middle of a handshake; that is no fatal alert.
+        Error::AlertReceived(AlertDescription::CloseNotify) => FaultKind::ConnectionClosed,
+        Error::AlertReceived(alert) => FaultKind::TlsAlert(u8::from(*alert)),
+        Error::InvalidCertificate(_) | Error::UnsupportedNameType => FaultKind::TlsServerUntrusted,
+        Error::FailedToGetCurrentTime | Error::FailedToGetRandomBytes => FaultKind::Io,
+        _ => FaultKind::TlsProtocol,
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?}")]
+struct Carried(FaultKind);
 
 #[cfg(test)]
 mod tests {

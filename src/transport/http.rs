@@ -1,4 +1,4 @@
-//! HTTP/1.1 as a device speaks it: POST after POST on one connection that is kept alive, or on a
+//! HTTP/1.1 as a device speaks it, over TCP or TLS: POST after POST on one connection that is kept alive, or on a
 //! new one when the server closed it. No pool, no redirects, no retries of what may have been sent.
 //!
 //! hyper's connection is driven by the exchange itself and not by a task of its own: the request
@@ -19,37 +19,46 @@ use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Uri};
 use hyper_util::rt::TokioIo;
 use secrecy::ExposeSecret;
-use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use crate::model::{FaultKind, Request, Route, Status};
 
 use super::dial::{Dial, tcp};
 use super::fault::io_kind;
+use super::tls::Terms;
+use super::wire::Wire;
 use super::{Exchanged, Fault, Span};
 
 /// A device's HTTP client: at most one connection at a time.
 #[derive(Debug)]
 pub struct Client {
-    /// `None` once closed, by either side.
-    wire: Option<Wire>,
+    /// `None` after an exchange that left it out of step.
+    link: Option<Link>,
     addr: SocketAddr,
     source: Option<IpAddr>,
+    /// For each new connection the same; `None` without TLS.
+    terms: Option<Terms>,
     connect_timeout: Duration,
     answer_timeout: Duration,
     host: HeaderValue,
 }
 
 impl Client {
-    /// Takes over a connected stream.
-    pub(super) async fn new(stream: TcpStream, dial: &Dial, source: Option<IpAddr>) -> Self {
+    /// Takes over a connected wire; `terms` are those of its handshake.
+    pub(super) async fn new(
+        wire: Wire,
+        dial: &Dial,
+        source: Option<IpAddr>,
+        terms: Option<Terms>,
+    ) -> Self {
         let host = HeaderValue::from_str(&dial.host)
             .or_else(|_| HeaderValue::from_str(&dial.addr.to_string()))
             .expect("an address is made of visible ASCII");
         Self {
-            wire: Wire::new(stream).await,
+            link: Link::new(wire).await,
             addr: dial.addr,
             source,
+            terms,
             connect_timeout: dial.connect_timeout,
             answer_timeout: dial.answer_timeout,
             host,
@@ -59,43 +68,51 @@ impl Client {
     /// See [`Connection::exchange`](super::Connection::exchange).
     pub(super) async fn exchange(&mut self, request: &Request) -> Result<Exchanged, Fault> {
         let mut message = self.message(request).map_err(Fault::before)?;
-        let mut wire = self.ready_wire().await.map_err(Fault::before)?;
+        let mut link = self.ready_link().await.map_err(Fault::before)?;
         let mut fresh = false;
         loop {
             let sent = Instant::now();
-            let round_trip = wire.round_trip(message);
+            let round_trip = link.round_trip(message);
             let kind = match timeout_at(sent + self.answer_timeout, round_trip).await {
                 Ok(Ok((status, body, done))) => {
-                    self.wire = Some(wire);
+                    link.used = true;
+                    self.link = Some(link);
                     let status = Status::Http(status);
                     return Ok(Exchanged::new(status, body, Span { sent, done }));
                 }
-                Ok(Err(Trouble::NotSent(unsent))) if !fresh => {
+                Ok(Err(Trouble::NotSent(_))) if fresh || link.is_rejected() => {
+                    let kind = link.carrier.ended.unwrap_or(FaultKind::ConnectionClosed);
+                    return Err(Fault::before(kind));
+                }
+                Ok(Err(Trouble::NotSent(unsent))) => {
                     message = *unsent;
-                    wire = self.new_wire().await.map_err(Fault::before)?;
+                    link = self.new_link().await.map_err(Fault::before)?;
                     fresh = true;
                     continue;
-                }
-                Ok(Err(Trouble::NotSent(_))) => {
-                    return Err(Fault::before(FaultKind::ConnectionClosed));
                 }
                 Ok(Err(Trouble::Kind(kind))) => kind,
                 Err(_) => FaultKind::Timeout,
             };
-            // The connection goes with `wire`: nobody knows what is still on its way in it.
+            // The connection goes with `link`: nobody knows what is still on its way in it.
             return Err(Fault { kind, sent: true });
         }
     }
 
     /// Waits, and lets go of a connection that the server closes meanwhile.
     pub(super) async fn idle_until(&mut self, deadline: Instant) {
-        if let Some(wire) = &mut self.wire {
-            drive(&mut wire.connection, sleep_until(deadline)).await;
-            if wire.connection.is_none() {
-                self.wire = None;
-            }
-        } else {
-            sleep_until(deadline).await;
+        let wait = sleep_until(deadline);
+        match &mut self.link {
+            Some(link) => link.carrier.drive(wait).await,
+            None => wait.await,
+        }
+    }
+
+    /// Closes: over TLS with close_notify, then by FIN.
+    pub(super) async fn close(self) {
+        let running = self.link.and_then(|link| link.carrier.running);
+        if let Some(running) = running {
+            let mut wire = running.into_parts().io.into_inner();
+            let _ = timeout(CLOSE_WITHIN, wire.shut()).await;
         }
     }
 
@@ -122,45 +139,62 @@ impl Client {
 
     /// The connection if it is still good, else a new one. Taken out of `self`: an exchange that
     /// is dropped half-way leaves no connection behind that is out of step.
-    async fn ready_wire(&mut self) -> Result<Wire, FaultKind> {
-        if let Some(mut wire) = self.wire.take() {
+    async fn ready_link(&mut self) -> Result<Link, FaultKind> {
+        if let Some(mut link) = self.link.take() {
             let by = Instant::now() + self.answer_timeout;
-            let ready = drive(&mut wire.connection, wire.sender.ready());
+            let ready = link.carrier.drive(link.sender.ready());
             if timeout_at(by, ready).await.is_ok_and(|ready| ready.is_ok())
-                && wire.connection.is_some()
+                && link.carrier.running.is_some()
             {
-                return Ok(wire);
+                return Ok(link);
+            }
+            if let (Some(kind), true) = (link.carrier.ended, link.is_rejected()) {
+                return Err(kind);
             }
         }
-        self.new_wire().await
+        self.new_link().await
     }
 
-    async fn new_wire(&self) -> Result<Wire, FaultKind> {
-        let (stream, _) = tcp(self.addr, self.source, self.connect_timeout).await?;
-        Wire::new(stream).await.ok_or(FaultKind::ConnectionClosed)
+    async fn new_link(&self) -> Result<Link, FaultKind> {
+        let within = self.connect_timeout;
+        let (stream, _) = tcp(self.addr, self.source, within).await?;
+        let (wire, _) = Wire::over(stream, self.terms.clone(), within).await?;
+        Link::new(wire).await.ok_or(FaultKind::ConnectionClosed)
     }
 }
 
 /// One connection: the two ends that hyper splits it into.
 #[derive(Debug)]
-struct Wire {
+struct Link {
     sender: http1::SendRequest<Full<Bytes>>,
-    /// `None` when it ended.
-    connection: Option<http1::Connection<TokioIo<TcpStream>, Full<Bytes>>>,
+    carrier: Carrier,
+    /// Whether it ever brought an answer.
+    used: bool,
 }
 
-impl Wire {
+impl Link {
     /// Sends nothing yet.
-    async fn new(stream: TcpStream) -> Option<Self> {
+    async fn new(wire: Wire) -> Option<Self> {
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(HEAD_LIMIT)
-            .handshake(TokioIo::new(stream))
+            .handshake(TokioIo::new(wire))
             .await
             .ok()?;
+        let carrier = Carrier {
+            running: Some(connection),
+            ended: None,
+        };
         Some(Self {
             sender,
-            connection: Some(connection),
+            carrier,
+            used: false,
         })
+    }
+
+    /// Whether the server ended it by an alert before the first answer, as it does in TLS 1.3 when
+    /// it does not take the client's certificate: a new connection would fare no better.
+    fn is_rejected(&self) -> bool {
+        !self.used && matches!(self.carrier.ended, Some(FaultKind::TlsAlert(_)))
     }
 
     async fn round_trip(&mut self, message: Message) -> Result<(u16, Bytes, Instant), Trouble> {
@@ -181,26 +215,35 @@ impl Wire {
                 .map_err(|e| Trouble::Kind(body_kind(&*e)))?;
             Ok((status, body.to_bytes(), Instant::now()))
         };
-        drive(&mut self.connection, whole).await
+        self.carrier.drive(whole).await
     }
 }
 
-/// Polls a future together with the connection that it depends on, if that still runs.
-async fn drive<F: Future>(
-    connection: &mut Option<http1::Connection<TokioIo<TcpStream>, Full<Bytes>>>,
-    work: F,
-) -> F::Output {
-    let mut work = pin!(work);
-    poll_fn(|cx| {
-        if let Some(running) = connection
-            && let Poll::Ready(_) = Pin::new(running).poll(cx)
-        {
-            // How it ended reaches the work by hyper's own channels.
-            *connection = None;
-        }
-        work.as_mut().poll(cx)
-    })
-    .await
+/// What moves a connection's bytes, whenever it is polled.
+#[derive(Debug)]
+struct Carrier {
+    /// `None` when it ended.
+    running: Option<http1::Connection<TokioIo<Wire>, Full<Bytes>>>,
+    /// By what it ended, if not in good order.
+    ended: Option<FaultKind>,
+}
+
+impl Carrier {
+    /// Polls a future together with the connection that it depends on, if that still runs.
+    async fn drive<F: Future>(&mut self, work: F) -> F::Output {
+        let mut work = pin!(work);
+        poll_fn(|cx| {
+            if let Some(running) = &mut self.running
+                && let Poll::Ready(end) = Pin::new(running).poll(cx)
+            {
+                // It reaches the work by hyper's own channels, too, if the work waits for it.
+                self.ended = end.err().map(|e| hyper_kind(&e));
+                self.running = None;
+            }
+            work.as_mut().poll(cx)
+        })
+        .await
+    }
 }
 
 /// Why there is no answer.
@@ -250,3 +293,6 @@ const HEAD_LIMIT: usize = 64 * 1024;
 
 /// The longest body of an answer, in bytes.
 const BODY_LIMIT: usize = 256 * 1024;
+
+/// For close_notify and the FIN.
+const CLOSE_WITHIN: Duration = Duration::from_secs(1);

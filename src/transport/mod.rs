@@ -1,4 +1,5 @@
-//! How a device's bytes travel: MQTT 3.1.1, HTTP/1.1 and CoAP, from the device's side.
+//! How a device's bytes travel: MQTT 3.1.1, HTTP/1.1 and CoAP, plain or secured, from the device's
+//! side.
 //!
 //! A [`Connection`] is opened with a [`Dial`], carries one [`Request`](crate::model::Request) at a
 //! time and gives back its [`Reply`](crate::model::Reply) with the two moments that latencies are
@@ -12,8 +13,13 @@ mod dial;
 mod fault;
 mod http;
 mod mqtt;
+mod records;
 mod scratch;
+mod secured;
+mod tickets;
 mod tls;
+mod verifier;
+mod wire;
 
 pub use coap::CoapTiming;
 pub use connection::{Connection, Exchanged, Opened, Span};

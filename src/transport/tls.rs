@@ -1,11 +1,23 @@
-//! Whom a client trusts, and the one TLS configuration that all devices of a cohort share.
+//! Whom a client trusts, and the TLS configuration of each device, made from one that all share.
+//!
+//! A device with a certificate gets a copy of the shared configuration with its own resolver: it
+//! shows that certificate to whoever asks, whatever issuers the server hints at, since ThingsBoard
+//! takes self-signed ones. Sessions are resumed only where that was asked for.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use rustls::client::{ResolvesClientCert, Resumption, WebPkiServerVerifier};
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, RootCertStore, SignatureScheme};
 use thiserror::Error;
+
+use crate::pki::Identity;
+
+use super::tickets::Tickets;
+use super::verifier::Credulous;
 
 /// By what a server's certificate is judged.
 #[derive(Clone, Debug)]
@@ -29,50 +41,210 @@ pub enum TlsError {
     Name(String),
 }
 
-/// How TLS and DTLS connections to one server are secured. Cheap to clone.
+/// How TLS and DTLS connections to one server are secured. Cheap to clone; clones share what
+/// devices resume.
 #[derive(Clone)]
 pub struct Tls {
-    pub(super) base: Arc<ClientConfig>,
+    base: Arc<ClientConfig>,
     pub(super) name: ServerName<'static>,
     pub(super) trust: Trust,
-    pub(super) resumption: bool,
+    /// What each device, by its ordinal, needs to resume its session; `None` without resumption.
+    kept: Option<Arc<Mutex<HashMap<u32, Kept>>>>,
+}
+
+/// A device's configuration, which holds its sessions. rustls resumes a session only under the
+/// resolver that it was made with, so both are kept together.
+struct Kept {
+    shown: Option<Arc<CertifiedKey>>,
+    config: Arc<ClientConfig>,
+}
+
+/// What one device's handshakes need.
+#[derive(Clone)]
+pub(super) struct Terms {
+    pub(super) config: Arc<ClientConfig>,
+    pub(super) name: ServerName<'static>,
 }
 
 impl Tls {
     /// Trust, the server's host name or address (without port), and whether a device's later
     /// handshakes resume its earlier session.
+    ///
+    /// [`Trust::System`] reads the system's certificates (or those that `SSL_CERT_FILE` and
+    /// `SSL_CERT_DIR` name).
     pub fn new(trust: Trust, host: &str, resumption: bool) -> Result<Self, TlsError> {
         let name =
             ServerName::try_from(host.to_owned()).map_err(|_| TlsError::Name(host.to_owned()))?;
-        let mut roots = RootCertStore::empty();
-        if let Trust::Roots(given) = &trust {
-            for root in given {
-                roots
-                    .add(root.clone())
-                    .map_err(|e| TlsError::Roots(e.to_string()))?;
-            }
-        }
+        let roots_error = |e: &dyn fmt::Display| TlsError::Roots(e.to_string());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let base = ClientConfig::builder_with_provider(provider)
+        let algorithms = provider.signature_verification_algorithms;
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
-            .map_err(|e| TlsError::Roots(e.to_string()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+            .map_err(|e| roots_error(&e))?;
+        let builder = match roots(&trust)? {
+            Some(roots) => builder.with_webpki_verifier(
+                WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+                    .build()
+                    .map_err(|e| roots_error(&e))?,
+            ),
+            None => builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(Credulous(algorithms))),
+        };
+        let mut base = builder.with_no_client_auth();
+        base.resumption = Resumption::disabled();
         Ok(Self {
             base: Arc::new(base),
             name,
             trust,
-            resumption,
+            kept: resumption.then(Arc::default),
         })
+    }
+
+    /// By what the server is judged.
+    pub fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    /// The name that the server's certificate must have.
+    pub fn server_name(&self) -> &ServerName<'static> {
+        &self.name
+    }
+
+    /// What the device with this ordinal needs for its handshakes.
+    pub(super) fn terms(&self, identity: Option<&Identity>, ordinal: u32) -> Terms {
+        let shown = identity.map(Identity::certified);
+        let config = match &self.kept {
+            None => self.configured(shown, None),
+            Some(kept) => {
+                // Nothing can panic while it is held, and a lost session is no loss of truth.
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                match kept.get(&ordinal) {
+                    Some(known) if same(known.shown.as_ref(), shown.as_ref()) => {
+                        Arc::clone(&known.config)
+                    }
+                    _ => {
+                        let store = Resumption::store(Arc::new(Tickets::default()));
+                        let config = self.configured(shown.clone(), Some(store));
+                        let known = Kept {
+                            shown,
+                            config: Arc::clone(&config),
+                        };
+                        kept.insert(ordinal, known);
+                        config
+                    }
+                }
+            }
+        };
+        Terms {
+            config,
+            name: self.name.clone(),
+        }
+    }
+
+    fn configured(
+        &self,
+        shown: Option<Arc<CertifiedKey>>,
+        resumption: Option<Resumption>,
+    ) -> Arc<ClientConfig> {
+        if shown.is_none() && resumption.is_none() {
+            return Arc::clone(&self.base);
+        }
+        let mut config = ClientConfig::clone(&self.base);
+        if let Some(shown) = shown {
+            config.client_auth_cert_resolver = Arc::new(Shown(shown));
+        }
+        if let Some(resumption) = resumption {
+            config.resumption = resumption;
+        }
+        Arc::new(config)
     }
 }
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let trust = match &self.trust {
+            Trust::Roots(roots) => format!("{} roots", roots.len()),
+            Trust::System => "system".to_owned(),
+            Trust::Insecure => "insecure".to_owned(),
+        };
         f.debug_struct("Tls")
             .field("name", &self.name)
-            .field("trust", &self.trust)
-            .field("resumption", &self.resumption)
+            .field("trust", &trust)
+            .field("resumption", &self.kept.is_some())
             .finish_non_exhaustive()
+    }
+}
+
+/// The roots that are trusted; `None` where everybody is.
+fn roots(trust: &Trust) -> Result<Option<RootCertStore>, TlsError> {
+    let mut roots = RootCertStore::empty();
+    match trust {
+        Trust::Insecure => return Ok(None),
+        Trust::Roots(given) => {
+            for root in given {
+                roots
+                    .add(root.clone())
+                    .map_err(|e| TlsError::Roots(e.to_string()))?;
+            }
+            if roots.is_empty() {
+                return Err(TlsError::Roots("no certificate was given".to_owned()));
+            }
+        }
+        Trust::System => {
+            let found = rustls_native_certs::load_native_certs();
+            let (usable, _) = roots.add_parsable_certificates(found.certs);
+            if usable == 0 {
+                let why = found
+                    .errors
+                    .first()
+                    .map_or_else(String::new, |e| format!(" ({e})"));
+                return Err(TlsError::Roots(format!(
+                    "this system has none{why}; install its ca-certificates, let SSL_CERT_FILE \
+                     name a PEM file of them, or give the server's authority yourself"
+                )));
+            }
+        }
+    }
+    Ok(Some(roots))
+}
+
+/// Whether both are the same certificate and key, not merely equal ones.
+fn same(one: Option<&Arc<CertifiedKey>>, other: Option<&Arc<CertifiedKey>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+/// The certificate that a device shows to every server that asks for one.
+struct Shown(Arc<CertifiedKey>);
+
+impl ResolvesClientCert for Shown {
+    fn resolve(
+        &self,
+        _root_hint_subjects: &[&[u8]],
+        _sigschemes: &[SignatureScheme],
+    ) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+impl fmt::Debug for Terms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Terms")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shown").finish_non_exhaustive()
     }
 }

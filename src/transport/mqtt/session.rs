@@ -1,26 +1,25 @@
-//! A session: packets in and out of one TCP stream, within time and size limits.
+//! A session: packets in and out of one TCP or TLS stream, within time and size limits.
 
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::Publish;
-use tokio::io::{AsyncWriteExt, Interest};
-use tokio::net::TcpStream;
+use tokio::io::Interest;
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::model::{FaultKind, Login, Qos, Request, Route, Status};
 use crate::transport::dial::Dial;
-use crate::transport::fault::io_kind;
-use crate::transport::{Exchanged, Fault, Span, scratch};
+use crate::transport::wire::Wire;
+use crate::transport::{Exchanged, Fault, Span};
 
 use super::codec::{self, Incoming};
 
 /// An MQTT session after CONNACK. Holds no buffer while nothing is half received or half sent.
 #[derive(Debug)]
 pub struct Session {
-    stream: TcpStream,
+    wire: Wire,
     /// Received and not yet decoded: in rest, the beginning of a packet.
     received: BytesMut,
     /// Encoded and not yet taken by the kernel. Lives here and not in a future, so that dropping
@@ -60,13 +59,13 @@ enum Until {
 impl Session {
     /// Sends CONNECT and waits for CONNACK.
     pub(in crate::transport) async fn open(
-        stream: TcpStream,
+        wire: Wire,
         dial: &Dial,
         login: &Login,
     ) -> Result<(Box<Self>, Span), FaultKind> {
         let sent = Instant::now();
         let mut session = Box::new(Self {
-            stream,
+            wire,
             received: BytesMut::new(),
             unsent: BytesMut::new(),
             took_any: false,
@@ -163,12 +162,12 @@ impl Session {
         let _ = self.read();
         self.unsent.extend_from_slice(&codec::DISCONNECT);
         let good_bye = async {
-            while !self.unsent.is_empty() && self.stream.writable().await.is_ok() {
+            while self.is_queued() && self.wire.ready(Interest::WRITABLE).await.is_ok() {
                 if self.write().is_err() {
                     break;
                 }
             }
-            self.stream.shutdown().await
+            self.wire.shut().await
         };
         let _ = timeout(CLOSE_WITHIN, good_bye).await;
     }
@@ -308,13 +307,13 @@ impl Session {
                     _ => return Err(kind),
                 }
             }
-            let interest = match (may_read, self.unsent.is_empty()) {
-                (_, true) if until == Until::PacketOrWritten => return Ok(Event::Written),
-                (_, true) => Interest::READABLE,
-                (true, false) => Interest::READABLE | Interest::WRITABLE,
-                (false, false) => Interest::WRITABLE,
+            let interest = match (may_read, self.is_queued()) {
+                (_, false) if until == Until::PacketOrWritten => return Ok(Event::Written),
+                (_, false) => Interest::READABLE,
+                (true, true) => Interest::READABLE | Interest::WRITABLE,
+                (false, true) => Interest::WRITABLE,
             };
-            let ready = self.stream.ready(interest).await.map_err(|e| io_kind(&e))?;
+            let ready = self.wire.ready(interest).await?;
             if may_read && ready.is_readable() {
                 self.read()?;
             }
@@ -323,35 +322,24 @@ impl Session {
 
     /// Reads once without waiting; `false` when there was nothing.
     fn read(&mut self) -> Result<bool, FaultKind> {
-        let Self {
-            stream, received, ..
-        } = self;
-        scratch::lend(|buffer| match stream.try_read(buffer) {
-            Ok(0) => Err(FaultKind::ConnectionClosed),
-            Ok(n) => {
-                received.extend_from_slice(&buffer[..n]);
-                Ok(true)
-            }
-            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => Ok(false),
-            Err(e) => Err(io_kind(&e)),
-        })
+        self.wire.read_into(&mut self.received)
     }
 
     /// Writes as much as the kernel takes without waiting.
     fn write(&mut self) -> Result<(), FaultKind> {
-        while !self.unsent.is_empty() {
-            match self.stream.try_write(&self.unsent) {
-                Ok(n) => {
-                    let _ = self.unsent.split_to(n);
-                    self.took_any |= n > 0;
-                    self.last_written = Instant::now();
-                }
-                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => break,
-                Err(e) => return Err(io_kind(&e)),
-            }
+        let (taken, written) = self.wire.write_from(&mut self.unsent);
+        if taken > 0 {
+            self.took_any = true;
+            self.last_written = Instant::now();
         }
+        written?;
         self.trim();
         Ok(())
+    }
+
+    /// Whether anything of ours is not yet with the kernel.
+    fn is_queued(&self) -> bool {
+        !self.unsent.is_empty() || self.wire.is_queued()
     }
 
     /// Gives back buffers that hold nothing.
@@ -407,7 +395,7 @@ impl Session {
     /// After a fault, only a session that is still in step goes on: one that was merely kept
     /// waiting, with its whole request on the wire.
     fn end(&mut self, fault: Fault) -> Fault {
-        if fault.kind != FaultKind::Timeout || !self.unsent.is_empty() {
+        if fault.kind != FaultKind::Timeout || self.is_queued() {
             self.unsent.clear();
             self.over = true;
         }

@@ -1,0 +1,164 @@
+//! A device's connection, plain or secured: bytes in and out, for sessions that wait for readiness
+//! themselves and for hyper, which polls.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, Interest, ReadBuf, Ready};
+use tokio::net::TcpStream;
+
+use crate::model::FaultKind;
+
+use super::fault::io_kind;
+use super::secured::Secured;
+use super::tls::Terms;
+use super::{Span, scratch};
+
+/// A byte stream to the server. Holds no buffer while nothing is half received or half sent.
+#[derive(Debug)]
+pub(super) enum Wire {
+    /// TCP.
+    Plain(TcpStream),
+    /// TLS over TCP.
+    Secure(Box<Secured>),
+}
+
+impl Wire {
+    /// Goes on over a TCP connection: as it is, or after a TLS handshake within the given time.
+    pub(super) async fn over(
+        tcp: TcpStream,
+        terms: Option<Terms>,
+        within: Duration,
+    ) -> Result<(Self, Option<Span>), FaultKind> {
+        let Some(terms) = terms else {
+            return Ok((Self::Plain(tcp), None));
+        };
+        let (secured, span) = Secured::handshake(tcp, terms, within).await?;
+        Ok((Self::Secure(secured), Some(span)))
+    }
+
+    /// Waits until reading or writing makes sense. Cancel-safe.
+    pub(super) async fn ready(&self, interest: Interest) -> Result<Ready, FaultKind> {
+        match self {
+            Self::Plain(tcp) => tcp.ready(interest).await,
+            Self::Secure(secured) => secured.ready(interest).await,
+        }
+        .map_err(|e| io_kind(&e))
+    }
+
+    /// Whether something that was written has yet to be taken by the kernel.
+    pub(super) fn is_queued(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Secure(secured) => secured.is_queued(),
+        }
+    }
+
+    /// Reads once without waiting; `false` when there was nothing.
+    pub(super) fn read_into(&mut self, received: &mut BytesMut) -> Result<bool, FaultKind> {
+        match self {
+            Self::Plain(tcp) => scratch::lend(|buffer| match tcp.try_read(buffer) {
+                Ok(0) => Err(FaultKind::ConnectionClosed),
+                Ok(n) => {
+                    received.extend_from_slice(&buffer[..n]);
+                    Ok(true)
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(false),
+                Err(e) => Err(io_kind(&e)),
+            }),
+            Self::Secure(secured) => secured.read_into(received),
+        }
+    }
+
+    /// Takes from the front what the kernel takes without waiting. How many bytes those were on
+    /// the way, even where it then failed: 0 only as long as nothing of it can reach the peer.
+    /// What is encrypted is taken whole, and [queued](Self::is_queued) where the kernel lags.
+    pub(super) fn write_from(&mut self, unsent: &mut BytesMut) -> (usize, Result<(), FaultKind>) {
+        let tcp = match self {
+            Self::Plain(tcp) => tcp,
+            Self::Secure(secured) => return secured.write_from(unsent),
+        };
+        let mut taken = 0;
+        while !unsent.is_empty() {
+            match tcp.try_write(unsent) {
+                Ok(n) => {
+                    unsent.advance(n);
+                    taken += n;
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
+                Err(e) => return (taken, Err(io_kind(&e))),
+            }
+        }
+        (taken, Ok(()))
+    }
+
+    /// Closes the sending half: over TLS with close_notify, then by FIN.
+    pub(super) async fn shut(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(tcp) => tcp.shutdown().await,
+            Self::Secure(secured) => secured.shut().await,
+        }
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            Self::Secure(secured) => secured.poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
+            Self::Secure(secured) => secured.poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
+            Self::Secure(secured) => secured.poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Self::Secure(secured) => secured.poll_shutdown(cx),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
+            // hyper asks first, and flattens for us.
+            Self::Secure(secured) => {
+                let first = bufs.iter().find(|buf| !buf.is_empty());
+                secured.poll_write(cx, first.map_or(&[], |buf| buf))
+            }
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        matches!(self, Self::Plain(tcp) if tcp.is_write_vectored())
+    }
+}
