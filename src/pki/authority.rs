@@ -1,5 +1,6 @@
 //! Authorities that issue certificates, and certificates that devices make themselves.
 
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
@@ -8,6 +9,9 @@ use rcgen::{
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::identity::file_error;
 use super::{Identity, PkiError};
 
 /// Which kind of key is made.
@@ -75,6 +79,36 @@ pub struct Authority {
 }
 
 impl Authority {
+    /// Reads an authority: a PEM file with its certificate first, then perhaps those above it, and
+    /// a PEM file with its private key (PKCS #8).
+    pub fn load(certificates: &Path, key: &Path) -> Result<Self, PkiError> {
+        let identity = Identity::from_files(certificates, key)?;
+        let own = &identity.chain()[0];
+        let is_authority = X509Certificate::from_der(own).is_ok_and(|(_, parsed)| {
+            parsed
+                .basic_constraints()
+                .ok()
+                .flatten()
+                .is_some_and(|c| c.value.ca)
+        });
+        if !is_authority {
+            let what = "its first certificate is no authority's (basic constraints say CA:FALSE \
+                or nothing)\nhelp: put the certificate that signs devices first";
+            return Err(file_error(certificates, what));
+        }
+        let pair = KeyPair::try_from(identity.key()).map_err(|error| {
+            file_error(
+                key,
+                format!(
+                    "cannot sign with this key: {error}\nhelp: convert it with `openssl pkcs8 \
+                     -topk8 -nodes`"
+                ),
+            )
+        })?;
+        let issuer = Issuer::from_ca_cert_der(own, pair).map_err(crypto)?;
+        Ok(Self { identity, issuer })
+    }
+
     /// A new root.
     pub fn root(name: &str, kind: KeyKind, validity: Validity) -> Result<Self, PkiError> {
         let key = kind.generate()?;
@@ -136,9 +170,7 @@ impl Authority {
         let key = kind.generate()?;
         let certificate = params.signed_by(&key, &self.issuer).map_err(crypto)?;
         let mut chain = vec![certificate.der().clone()];
-        let above = self.identity.chain();
-        // A root is for the other side to have; alone, it is all there is to show.
-        chain.extend_from_slice(&above[..(above.len() - 1).max(1)]);
+        chain.extend_from_slice(without_root(self.identity.chain()));
         Identity::new(chain, private(&key))
     }
 
@@ -175,7 +207,24 @@ pub fn self_signed(
     Identity::new(vec![certificate.der().clone()], private(&key))
 }
 
+/// A root is for the other side to have; alone, it is all there is to show.
+fn without_root<'c>(chain: &'c [CertificateDer<'static>]) -> &'c [CertificateDer<'static>] {
+    let is_root = |last: &CertificateDer<'_>| {
+        X509Certificate::from_der(last).is_ok_and(|(_, parsed)| parsed.issuer() == parsed.subject())
+    };
+    match chain {
+        [below @ .., last] if !below.is_empty() && is_root(last) => below,
+        all => all,
+    }
+}
+
 fn leaf_params(common_name: &str, validity: Validity) -> Result<CertificateParams, PkiError> {
+    let length = common_name.chars().count();
+    if !(1..=COMMON_NAME).contains(&length) {
+        return Err(PkiError::Crypto(format!(
+            "a common name has 1 to {COMMON_NAME} characters, and this has {length}"
+        )));
+    }
     let mut params = CertificateParams::new(Vec::new()).map_err(crypto)?;
     params.distinguished_name = rcgen::DistinguishedName::new();
     params
@@ -201,64 +250,8 @@ fn crypto(error: rcgen::Error) -> PkiError {
     PkiError::Crypto(error.to_string())
 }
 
+/// X.520's upper bound, which servers and clients check.
+const COMMON_NAME: usize = 64;
+
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
-/// x
-pub enum Recipe {
-    /// x
-    SelfSigned {
-        /// x
-        kind: KeyKind,
-        /// x
-        validity: Validity,
-    },
-    /// x
-    Chain {
-        /// x
-        authority: std::sync::Arc<Authority>,
-        /// x
-        kind: KeyKind,
-        /// x
-        validity: Validity,
-    },
-}
-/// x
-pub fn make_all<N: AsRef<str> + Sync>(
-    recipe: &Recipe,
-    names: &[N],
-    _t: usize,
-    each: impl Fn(usize) + Sync,
-) -> Result<Vec<Identity>, (usize, PkiError)> {
-    names
-        .iter()
-        .enumerate()
-        .map(|(i, n)| {
-            each(i + 1);
-            match recipe {
-                Recipe::SelfSigned { kind, validity } => self_signed(n.as_ref(), *kind, *validity),
-                Recipe::Chain {
-                    authority,
-                    kind,
-                    validity,
-                } => authority.issue(n.as_ref(), *kind, *validity),
-            }
-            .map_err(|e| (i, e))
-        })
-        .collect()
-}
-impl Authority {
-    /// x
-    pub fn load(_c: &std::path::Path, _k: &std::path::Path) -> Result<Self, PkiError> {
-        Err(PkiError::Crypto("x".into()))
-    }
-}
-impl Identity {
-    /// x
-    pub fn write(
-        &self,
-        dir: &std::path::Path,
-        stem: &str,
-    ) -> Result<(std::path::PathBuf, std::path::PathBuf), PkiError> {
-        Ok((dir.join(stem), dir.join(stem)))
-    }
-}

@@ -1,16 +1,19 @@
 //! A private key with the certificates that go with it.
 
 use std::fmt;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls::crypto::ring::sign::any_supported_type;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
 /// Why a key or certificate cannot be had. Never holds key material.
@@ -61,18 +64,36 @@ impl Identity {
 
     /// Reads a PEM file of certificates, leaf first, and a PEM file with the key.
     pub fn from_files(certificates: &Path, key: &Path) -> Result<Self, PkiError> {
-        let fault = |path: &Path, what: String| PkiError::File {
-            path: path.to_owned(),
-            what,
-        };
         let chain = CertificateDer::pem_file_iter(certificates)
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|e| fault(certificates, e.to_string()))?;
+            .map_err(|e| file_error(certificates, pem_fault(&e)))?;
         if chain.is_empty() {
-            return Err(fault(certificates, "holds no certificate".to_owned()));
+            return Err(file_error(certificates, "holds no certificate in PEM form"));
         }
-        let private = PrivateKeyDer::from_pem_file(key).map_err(|e| fault(key, e.to_string()))?;
-        Self::new(chain, private).map_err(|e| fault(key, e.to_string()))
+        let private = PrivateKeyDer::from_pem_file(key).map_err(|e| {
+            let what = match e {
+                pem::Error::NoItemsFound => "holds no private key in PEM form that is not \
+                    encrypted\nhelp: decrypt it with `openssl pkey`"
+                    .to_owned(),
+                other => pem_fault(&other),
+            };
+            file_error(key, what)
+        })?;
+        Self::new(chain, private).map_err(|e| match e {
+            PkiError::Crypto(what) => file_error(key, what),
+            other => other,
+        })
+    }
+
+    /// Writes `<stem>.key.pem`, readable by its owner only, and `<stem>.crt.pem` into a directory;
+    /// returns the paths, the certificate's first. Nothing is overwritten. The key goes first: no
+    /// crash leaves a certificate without its key.
+    pub fn write(&self, dir: &Path, stem: &str) -> Result<(PathBuf, PathBuf), PkiError> {
+        let certificate = dir.join(format!("{stem}.crt.pem"));
+        let key = dir.join(format!("{stem}.key.pem"));
+        write_new(&key, 0o600, self.key_pem().expose_secret())?;
+        write_new(&certificate, 0o644, &self.certificates_pem())?;
+        Ok((certificate, key))
     }
 
     /// The certificates, leaf first.
@@ -101,7 +122,7 @@ impl Identity {
         self.0
             .chain
             .iter()
-            .map(|certificate| pem("CERTIFICATE", certificate))
+            .map(|certificate| armoured("CERTIFICATE", certificate))
             .collect()
     }
 
@@ -112,7 +133,7 @@ impl Identity {
             PrivateKeyDer::Sec1(_) => "EC PRIVATE KEY",
             _ => "PRIVATE KEY",
         };
-        pem(label, self.0.key.secret_der()).into()
+        armoured(label, self.0.key.secret_der()).into()
     }
 }
 
@@ -124,8 +145,34 @@ impl fmt::Debug for Identity {
     }
 }
 
+pub(super) fn file_error(path: &Path, what: impl Into<String>) -> PkiError {
+    PkiError::File {
+        path: path.to_owned(),
+        what: what.into(),
+    }
+}
+
+/// What is wrong with a PEM file, without its contents.
+fn pem_fault(error: &pem::Error) -> String {
+    match error {
+        pem::Error::Io(error) => error.to_string(),
+        pem::Error::NoItemsFound => "holds nothing of the kind in PEM form".to_owned(),
+        _ => "is no sound PEM file".to_owned(),
+    }
+}
+
+fn write_new(path: &Path, mode: u32, text: &str) -> Result<(), PkiError> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|error| file_error(path, error.to_string()))
+}
+
 /// RFC 7468: lines of 64 characters.
-fn pem(label: &str, der: &[u8]) -> String {
+fn armoured(label: &str, der: &[u8]) -> String {
     let text = STANDARD.encode(der);
     let mut out = format!("-----BEGIN {label}-----\n");
     for line in text.as_bytes().chunks(64) {

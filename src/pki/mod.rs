@@ -5,6 +5,10 @@
 
 mod authority;
 mod identity;
+mod mint;
+#[cfg(test)]
+mod tests;
 
-pub use authority::{Authority, KeyKind, Recipe, Validity, make_all, self_signed};
+pub use authority::{Authority, KeyKind, Validity, self_signed};
 pub use identity::{Identity, PkiError};
+pub use mint::{Recipe, make_all};
