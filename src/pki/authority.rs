@@ -243,12 +243,24 @@ fn authority_params(name: &str, validity: Validity) -> Result<CertificateParams,
 }
 
 fn private(key: &KeyPair) -> PrivateKeyDer<'static> {
-    PrivateKeyDer::Pkcs8(key.serialize_der().into())
+    let der = key.serialize_der();
+    // ring writes Ed25519 keys as RFC 5958 has them, with the public key behind; OpenSSL 3.0 and
+    // many others read the form of RFC 5208 only, which ends with the private one.
+    let der = match der.strip_prefix(ED25519_V2) {
+        Some(rest) if rest.len() > ED25519_SEED => [ED25519_V1, &rest[..ED25519_SEED]].concat(),
+        _ => der,
+    };
+    PrivateKeyDer::Pkcs8(der.into())
 }
 
 fn crypto(error: rcgen::Error) -> PkiError {
     PkiError::Crypto(error.to_string())
 }
+
+/// What stands before the seed of an Ed25519 key: SEQUENCE, version, algorithm, OCTET STRINGs.
+const ED25519_V2: &[u8] = b"\x30\x51\x02\x01\x01\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
+const ED25519_V1: &[u8] = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
+const ED25519_SEED: usize = 32;
 
 /// X.520's upper bound, which servers and clients check.
 const COMMON_NAME: usize = 64;
