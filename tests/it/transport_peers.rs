@@ -40,11 +40,11 @@ impl Script {
 }
 
 /// What a peer prints, line by line.
-struct Lines(Receiver<String>);
+pub(crate) struct Lines(Receiver<String>);
 
 impl Lines {
     /// Reads on a thread of its own, which ends with the peer.
-    fn of(process: &mut Process) -> Self {
+    pub(crate) fn of(process: &mut Process) -> Self {
         let stdout = process.0.stdout.take().expect("was asked for");
         let (tell, told) = sync_channel(64);
         std::thread::spawn(move || {
@@ -58,7 +58,7 @@ impl Lines {
     }
 
     /// The next line that begins like this, which must come.
-    fn next(&self, beginning: &str) -> String {
+    pub(crate) fn next(&self, beginning: &str) -> String {
         loop {
             let line = self.0.recv_timeout(PATIENCE).expect(beginning);
             if line.starts_with(beginning) {
