@@ -12,6 +12,7 @@ mod mosquitto;
 mod peers;
 mod target;
 mod target_ends;
+mod together;
 
 /// A packet of fixed header and body.
 fn packet(first: u8, parts: &[&[u8]]) -> Vec<u8> {
