@@ -144,6 +144,10 @@ fn connack(mut body: Bytes) -> Result<Incoming, FaultKind> {
     if code >= REFUSED {
         return Ok(Incoming::ConnAck(Err(FaultKind::ConnackReason(code))));
     }
+    // There is no session of ours to be present (MQTT-3.2.2-4).
+    if present == 1 {
+        return Err(FaultKind::UnexpectedPacket);
+    }
     let unbound = Bounds::default();
     let short = |id| properties.number(id).and_then(|n| u16::try_from(n).ok());
     Ok(Incoming::ConnAck(Ok(Bounds {

@@ -116,6 +116,8 @@ fn what_breaks_a_rule_is_named_by_it() {
         (b"\x20\x03\0\x01\0", malformed),
         (b"\x20\x04\0\0\0\0", malformed),
         (b"\x21\x03\0\0\0", malformed),
+        // A session that we asked to be without.
+        (b"\x20\x03\x01\0\0", unexpected),
         // PUBACK: id 0, an unknown success, Session Expiry Interval.
         (b"\x40\x02\0\0", malformed),
         (b"\x40\x03\0\x01\x01", malformed),
