@@ -9,6 +9,7 @@ mod docs;
 mod end_to_end;
 mod floors;
 mod hostile_server;
+mod mqtt5;
 mod peers_against_target;
 mod secured;
 mod shutdown;
