@@ -84,7 +84,7 @@ async fn an_answer_that_is_no_tls_has_its_own_word() {
         (vec![0; 1_000], protocol),
         // A record longer than any may be, and one as long as it may.
         (
-            [&[22, 3, 3, 0xff, 0xff][..], &[0x5a; 65_535]].concat(),
+            [vec![22, 3, 3, 0xff, 0xff], vec![0x5a; 65_535]].concat(),
             protocol,
         ),
         (record(&[0x5a; 16_384]), protocol),
@@ -267,7 +267,9 @@ async fn no_text_shows_a_key() {
     // A key as a list of numbers, in decimal or in hexadecimal.
     let tail = &device.key().secret_der()[20..40];
     let decimal = format!("{tail:?}");
-    let hexadecimal: String = tail.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hexadecimal = tail
+        .iter()
+        .fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
     let shown = shown.to_lowercase();
     assert!(!shown.contains(decimal.trim_matches(['[', ']'])), "{shown}");
     assert!(!shown.contains(&hexadecimal), "{shown}");
