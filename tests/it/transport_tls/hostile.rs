@@ -6,11 +6,13 @@ use std::time::Duration;
 use fleetcall::model::{FaultKind, Phase, TransportKind};
 use fleetcall::pki::{KeyKind, Validity};
 use fleetcall::transport::{Dial, Tls, TlsError, Trust};
-use rustls::ServerConnection;
 use rustls::pki_types::CertificateDer;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ServerConfig, ServerConnection};
 use secrecy::ExposeSecret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 
 use super::{House, dial_with, open_as, refusal};
 use crate::transport_hostile::{reset, serve, serve_once, stay_silent};
@@ -200,6 +202,37 @@ async fn any_damage_to_the_servers_flight_is_a_fault_and_never_a_session() {
                         | FaultKind::ConnectionClosed
                 ),
                 "{kind:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_the_key_of_its_certificate_is_believed_by_nobody() {
+    let (house, thief) = (House::new("house"), House::new("thief"));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let key = provider
+        .key_provider
+        .load_private_key(thief.server.key().clone_key());
+    let shown = CertifiedKey::new(house.server.chain().to_vec(), key.unwrap());
+    for versions in super::EACH_VERSION {
+        let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(versions)
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(shown.clone())));
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let addr = serve(move |tcp| {
+            let acceptor = acceptor.clone();
+            async move { drop(acceptor.accept(tcp).await) }
+        })
+        .await;
+        for trust in [house.trust(), Trust::Insecure] {
+            let tls = Tls::new(trust, "127.0.0.1", false).unwrap();
+            let dial = dial_with(TransportKind::Mqtts, addr, tls);
+            assert_eq!(
+                refusal(&dial, None).await,
+                (HANDSHAKE, FaultKind::TlsServerUntrusted)
             );
         }
     }
