@@ -173,6 +173,7 @@ impl Connection {
 
 #[cfg(test)]
 mod tests {
+    use super::super::secured::Secured;
     use super::*;
 
     #[test]
@@ -182,8 +183,10 @@ mod tests {
             size_of::<http::Client>(),
             size_of::<coap::Endpoint>(),
         );
-        println!("session {mqtt} B, client {http} B, endpoint {coap} B");
+        let secured = size_of::<Secured>();
+        println!("session {mqtt} B, client {http} B, endpoint {coap} B, TLS {secured} B");
         assert!(size_of::<Connection>() <= 16);
+        assert!(secured <= 1536, "{secured}");
         assert!(mqtt <= 256 && coap <= 256, "{mqtt} {coap}");
         // An engine holds one of these futures for each idle device.
         let mut connection = None::<Connection>;

@@ -8,21 +8,24 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{ResolvesClientCert, Resumption, WebPkiServerVerifier};
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, SignatureScheme};
 use thiserror::Error;
 
+use crate::model::FaultKind;
 use crate::pki::Identity;
 
+use super::fault::tls_kind;
 use super::tickets::Tickets;
-use super::verifier::Credulous;
+use super::verifier::{Believer, Credulous};
 
 /// By what a server's certificate is judged.
 #[derive(Clone, Debug)]
 pub enum Trust {
-    /// It must lead to one of these.
+    /// It must lead to one of these, or be one of them.
     Roots(Vec<CertificateDer<'static>>),
     /// It must lead to a root of the operating system.
     System,
@@ -46,6 +49,7 @@ pub enum TlsError {
 #[derive(Clone)]
 pub struct Tls {
     base: Arc<ClientConfig>,
+    verifier: Arc<dyn ServerCertVerifier>,
     pub(super) name: ServerName<'static>,
     pub(super) trust: Trust,
     /// What each device, by its ordinal, needs to resume its session; `None` without resumption.
@@ -77,24 +81,32 @@ impl Tls {
             ServerName::try_from(host.to_owned()).map_err(|_| TlsError::Name(host.to_owned()))?;
         let roots_error = |e: &dyn fmt::Display| TlsError::Roots(e.to_string());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let algorithms = provider.signature_verification_algorithms;
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .map_err(|e| roots_error(&e))?;
-        let builder = match roots(&trust)? {
-            Some(roots) => builder.with_webpki_verifier(
-                WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
-                    .build()
-                    .map_err(|e| roots_error(&e))?,
-            ),
-            None => builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(Credulous(algorithms))),
+        let verifier: Arc<dyn ServerCertVerifier> = match roots(&trust)? {
+            Some(roots) => {
+                let builder = WebPkiServerVerifier::builder_with_provider(
+                    Arc::new(roots),
+                    Arc::clone(&provider),
+                );
+                Arc::new(Believer {
+                    chains: builder.build().map_err(|e| roots_error(&e))?,
+                    given: match &trust {
+                        Trust::Roots(given) => given.clone(),
+                        Trust::System | Trust::Insecure => Vec::new(),
+                    },
+                })
+            }
+            None => Arc::new(Credulous(provider.signature_verification_algorithms)),
         };
-        let mut base = builder.with_no_client_auth();
+        let mut base = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|e| roots_error(&e))?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(&verifier))
+            .with_no_client_auth();
         base.resumption = Resumption::disabled();
         Ok(Self {
             base: Arc::new(base),
+            verifier,
             name,
             trust,
             kept: resumption.then(Arc::default),
@@ -109,6 +121,16 @@ impl Tls {
     /// The name that the server's certificate must have.
     pub fn server_name(&self) -> &ServerName<'static> {
         &self.name
+    }
+
+    /// Judges a server by the certificates that it showed, leaf first, as a TLS handshake does. It
+    /// has yet to prove that it has the leaf's key. For DTLS, which rustls does not speak.
+    pub fn judge(&self, shown: &[CertificateDer<'_>]) -> Result<(), FaultKind> {
+        let (leaf, above) = shown.split_first().ok_or(FaultKind::TlsProtocol)?;
+        self.verifier
+            .verify_server_cert(leaf, above, &self.name, &[], UnixTime::now())
+            .map(drop)
+            .map_err(|e| tls_kind(&e))
     }
 
     /// What the device with this ordinal needs for its handshakes.
