@@ -10,6 +10,7 @@
 mod answer;
 mod attributes;
 mod backend;
+mod bugs;
 mod coap;
 mod config;
 mod counts;

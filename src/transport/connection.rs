@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::model::{Login, Phase, Protocol, Reply, Request, Status};
+use crate::model::{FaultKind, Login, Phase, Protocol, Reply, Request, Status};
 use crate::pki::Identity;
 
 use super::dial::{Dial, tcp, udp};
@@ -96,15 +96,21 @@ impl Connection {
         let (stream, tcp) = tcp(dial.addr, source, dial.connect_timeout)
             .await
             .map_err(at_socket)?;
-        let terms = dial.tls.as_ref().map(|tls| tls.terms(identity, ordinal));
+        let in_handshake = |kind| OpenFault {
+            phase: Phase::TlsHandshake,
+            kind,
+            tcp: Some(tcp),
+            tls: None,
+        };
+        let terms = match (&dial.tls, dial.kind.is_secure()) {
+            (Some(tls), true) => Some(tls.terms(identity, ordinal)),
+            (_, false) => None,
+            // Secrets must not go out in the clear because a dial was put together wrongly.
+            (None, true) => return Err(in_handshake(FaultKind::TlsProtocol)),
+        };
         let (wire, tls) = Wire::over(stream, terms.clone(), dial.connect_timeout)
             .await
-            .map_err(|kind| OpenFault {
-                phase: Phase::TlsHandshake,
-                kind,
-                tcp: Some(tcp),
-                tls: None,
-            })?;
+            .map_err(in_handshake)?;
         let (connection, mqtt) = if dial.kind.protocol() == Protocol::Http {
             let client = http::Client::new(wire, dial, source, terms).await;
             (Self::Http(Box::new(client)), None)

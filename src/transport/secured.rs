@@ -361,7 +361,7 @@ mod tests {
             let (tcp, _) = listener.accept().await.unwrap();
             let acceptor = TlsAcceptor::from(Arc::new(config));
             let mut stream = acceptor.accept(tcp).await.unwrap();
-            let mut bytes = [0; 40_000];
+            let mut bytes = vec![0; 40_000];
             loop {
                 stream.read_exact(&mut bytes).await.unwrap();
                 stream.write_all(&bytes).await.unwrap();
@@ -374,8 +374,9 @@ mod tests {
         let shaken = Secured::handshake(tcp, tls.terms(None, 0), within).await;
         let (mut secured, _) = shaken.unwrap();
         assert_eq!(held(&secured), 0);
+        let bytes = vec![7; 40_000];
         for _ in 0..2 {
-            let (mut unsent, mut received) = (BytesMut::from(&[7; 40_000][..]), BytesMut::new());
+            let (mut unsent, mut received) = (BytesMut::from(&bytes[..]), BytesMut::new());
             while received.len() < 40_000 {
                 let (_, written) = secured.write_from(&mut unsent);
                 written.unwrap();
@@ -383,7 +384,7 @@ mod tests {
                 assert!(ready.is_readable());
                 secured.read_into(&mut received).unwrap();
             }
-            assert_eq!(received, [7; 40_000][..]);
+            assert_eq!(received, bytes);
             assert_eq!(held(&secured), 0);
         }
     }

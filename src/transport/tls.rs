@@ -270,3 +270,62 @@ impl fmt::Debug for Shown {
         f.debug_struct("Shown").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::{Authority, KeyKind, Validity, self_signed};
+
+    #[test]
+    fn a_chain_is_judged_as_a_handshake_judges_it() {
+        let days = Validity::days(1);
+        let root = Authority::root("root", KeyKind::P256, days).unwrap();
+        let below = root.intermediate("below", KeyKind::P384, days).unwrap();
+        let server = below.issue_server(&["iot.example"], KeyKind::Ed25519, days);
+        let server = server.unwrap();
+        let given = root.identity().chain()[0].clone();
+        let trusting = |root| Tls::new(Trust::Roots(vec![root]), "iot.example", false).unwrap();
+        let tls = trusting(given.clone());
+        let untrusted = Err(FaultKind::TlsServerUntrusted);
+        assert_eq!(tls.judge(server.chain()), Ok(()));
+        assert_eq!(
+            tls.judge(&server.chain()[..1]),
+            untrusted,
+            "a link is missing"
+        );
+        assert_eq!(tls.judge(&[]), Err(FaultKind::TlsProtocol));
+        let own = self_signed("iot.example", KeyKind::P256, days).unwrap();
+        assert_eq!(tls.judge(own.chain()), untrusted);
+        assert_eq!(trusting(own.chain()[0].clone()).judge(own.chain()), Ok(()));
+        let over = self_signed("iot.example", KeyKind::P256, Validity::expired()).unwrap();
+        assert_eq!(
+            trusting(over.chain()[0].clone()).judge(over.chain()),
+            untrusted
+        );
+        let other = Tls::new(Trust::Roots(vec![given]), "iot.test", false).unwrap();
+        assert_eq!(other.judge(server.chain()), untrusted);
+        let anybody = Tls::new(Trust::Insecure, "iot.test", false).unwrap();
+        assert_eq!(anybody.judge(over.chain()), Ok(()));
+    }
+
+    #[test]
+    fn devices_share_what_they_can() {
+        let root = Authority::root("root", KeyKind::P256, Validity::days(1)).unwrap();
+        let device = root.issue("d", KeyKind::P256, Validity::days(1)).unwrap();
+        let trust = || Trust::Roots(vec![root.identity().chain()[0].clone()]);
+        let same = |a: &Terms, b: &Terms| Arc::ptr_eq(&a.config, &b.config);
+        let plain = Tls::new(trust(), "a.b", false).unwrap();
+        assert!(same(&plain.terms(None, 1), &plain.terms(None, 2)));
+        let resuming = Tls::new(trust(), "a.b", true).unwrap();
+        let first = resuming.terms(Some(&device), 1);
+        assert!(same(&first, &resuming.clone().terms(Some(&device), 1)));
+        assert!(
+            !same(&first, &resuming.terms(Some(&device), 2)),
+            "another device"
+        );
+        assert!(
+            !same(&first, &resuming.terms(None, 1)),
+            "another certificate"
+        );
+    }
+}

@@ -10,6 +10,7 @@ use super::outbox::Later;
 use super::reason::Reason;
 use super::session::{Flow, Session, packet_id};
 use super::topic::{Meaning, Reply, meaning};
+use crate::model::Release;
 use crate::target::attributes::Asked;
 use crate::target::backend::Backend;
 use crate::target::registry::Device;
@@ -118,7 +119,8 @@ impl Session {
         };
         let topic = format!("{}{}", reply.prefix, reply.id);
         let qos = self.subscriptions.qos(reply.filter);
-        if method == "getSessionLimits" && publish.topic.starts_with("v1/") {
+        let knows_limits = self.backend.config.release >= Release::V3_8;
+        if knows_limits && method == "getSessionLimits" && publish.topic.starts_with("v1/") {
             self.out.puback(packet_id(publish), Reason::Success);
             self.out.publish(&topic, qos, SESSION_LIMITS.into());
             return Flow::Stay;

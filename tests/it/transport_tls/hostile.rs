@@ -115,7 +115,7 @@ async fn an_answer_that_is_no_tls_has_its_own_word() {
             stay_silent(stream).await;
         })
         .await;
-        let dial = quick(&house, addr);
+        let dial = house.dial(TransportKind::Mqtts, addr);
         assert_eq!(refusal(&dial, None).await, (HANDSHAKE, kind), "{shown}");
     }
 }
@@ -250,6 +250,21 @@ async fn https_has_the_same_words_for_a_failed_handshake() {
     let dial = house.dial(TransportKind::Https, addr);
     let refused = refusal(&dial, None).await;
     assert_eq!(refused, (HANDSHAKE, FaultKind::TlsProtocol));
+}
+
+#[tokio::test]
+async fn nothing_is_said_in_the_clear_where_tls_is_missing() {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let addr = serve_once(async move |mut stream| {
+        let mut heard = Vec::new();
+        stream.read_to_end(&mut heard).await.unwrap();
+        tell.send(heard).unwrap();
+    })
+    .await;
+    let dial = crate::transport_hostile::dial(TransportKind::Mqtts, addr);
+    let refused = refusal(&dial, None).await;
+    assert_eq!(refused, (HANDSHAKE, FaultKind::TlsProtocol));
+    assert_eq!(told.await.unwrap(), b"");
 }
 
 #[test]
