@@ -13,7 +13,7 @@ use super::recorder::{PhaseTally, Recorder, Tally};
 use super::setting::{Ending, Setting};
 use super::snapshot::{CohortRow, ErrorRow, PhaseRow, Snapshot};
 use super::summary::Summary;
-use crate::model::{Outcome, Phase};
+use crate::model::{Cause, Expectation, FaultKind, Outcome, Phase};
 
 /// Adds up what workers recorded and draws figures from it.
 #[derive(Debug)]
@@ -129,6 +129,7 @@ impl Aggregate {
                 cause: cause.to_string(),
                 hint: cause_hint(&cause),
                 count,
+                expected: self.is_expected(&cause),
             })
             .collect();
         if self.sum.errors.other > 0 {
@@ -136,10 +137,27 @@ impl Aggregate {
                 cause: OTHER_CAUSES.to_owned(),
                 hint: word_hint(OTHER_CAUSES),
                 count: self.sum.errors.other,
+                expected: false,
             });
         }
         rows.sort_by_key(|row| Reverse(row.count));
         rows
+    }
+
+    /// Whether a cause is how a server refuses or rejects, some cohort is to be treated so, and no
+    /// other cohort can have been struck by it.
+    fn is_expected(&self, cause: &Cause) -> bool {
+        let Some((phase, expected)) = judgement(cause) else {
+            return false;
+        };
+        let struck = |tally: &Tally| match expected {
+            Expectation::Rejected => tally.phases[phase as usize].errors,
+            _ => tally.outcomes[Outcome::Refused as usize],
+        };
+        let mut cohorts = self.setting.cohorts.iter().zip(&self.sum.cohorts);
+        let settings = &self.setting.cohorts;
+        settings.iter().any(|c| c.expectation() == expected)
+            && cohorts.all(|(c, tally)| c.expectation() == expected || struck(tally) == 0)
     }
 
     fn cohort_rows(&self) -> Vec<CohortRow> {
@@ -157,6 +175,24 @@ impl Aggregate {
                     .map_or_else(LatencyFigures::default, |l| LatencyFigures::of(&l.response)),
             })
             .collect()
+    }
+}
+
+/// Where, and as what, a cause is the server's judgement on a device.
+fn judgement(cause: &Cause) -> Option<(Phase, Expectation)> {
+    match cause {
+        Cause::At(Phase::Provision, FaultKind::Failure | FaultKind::NotFound) => {
+            Some((Phase::Provision, Expectation::Refused))
+        }
+        Cause::At(
+            phase,
+            FaultKind::Connack(_)
+            | FaultKind::ConnackReason(_)
+            | FaultKind::TlsAlert(_)
+            | FaultKind::HttpStatus(401)
+            | FaultKind::CoapCode(0x81),
+        ) => Some((*phase, Expectation::Rejected)),
+        _ => None,
     }
 }
 

@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 use std::path::Path;
 
-use super::rows;
 use super::style::{Style, bar, fit};
+use super::{expectations, rows};
 use crate::metrics::{GeneratorVerdict, RunResult, Summary, word_hint};
 use crate::model::{Outcome, printable, units};
 
@@ -18,6 +18,8 @@ pub fn text(summary: &Summary, style: Style) -> String {
     errors(summary, style, &mut out);
     telemetry(summary, style, &mut out);
     thresholds(summary, style, &mut out);
+    expectations::expectations(summary, style, &mut out);
+    expectations::findings(summary, style, &mut out);
     generator(summary, style, &mut out);
     out.join("\n") + "\n"
 }
@@ -45,12 +47,7 @@ fn verdict(summary: &Summary, style: Style, out: &mut Vec<String>) {
     };
     let name = fit(&printable(&summary.scenario), room);
     out.push(format!("{word}  {}", style.bold(&name)));
-    let why = match summary.result {
-        RunResult::Passed => "every threshold held",
-        RunResult::Failed => "a threshold was crossed, see below",
-        RunResult::Invalid => "the generator was the limit",
-        RunResult::Interrupted => "ended before its plan",
-    };
+    let why = why(summary);
     let lines = [
         format!(
             "{} of {} devices provisioned in {}; {why}",
@@ -69,6 +66,21 @@ fn verdict(summary: &Summary, style: Style, out: &mut Vec<String>) {
     ];
     for line in lines {
         out.push(format!("  {}", fit(&line, style.columns() - 2)));
+    }
+    expectations::notes(summary, style, out);
+}
+
+/// The result in words, short enough for the line of the counts.
+fn why(summary: &Summary) -> &'static str {
+    let crossed = summary.thresholds.iter().any(|judged| !judged.passed);
+    match summary.result {
+        RunResult::Passed if summary.expectations.is_empty() => "every threshold held",
+        RunResult::Passed => "all as expected",
+        RunResult::Failed if crossed => "a threshold was crossed, see below",
+        RunResult::Failed if !summary.expectations_met() => "not as expected, see below",
+        RunResult::Failed => "a fault was found, see below",
+        RunResult::Invalid => "the generator was the limit",
+        RunResult::Interrupted => "ended before its plan",
     }
 }
 
@@ -90,10 +102,12 @@ fn devices(summary: &Summary, style: Style, out: &mut Vec<String>) {
         );
         let room = style.columns().saturating_sub(line.chars().count());
         let bar = bar(n, devices.listed, room);
-        let bar = if outcome == Outcome::Provisioned {
+        let bar = if summary.alarming(outcome) > 0 {
+            style.bad(&bar)
+        } else if outcome == Outcome::Provisioned {
             style.good(&bar)
         } else {
-            style.bad(&bar)
+            bar
         };
         out.push(format!("{line}{bar}").trim_end().to_owned());
     }
