@@ -88,7 +88,7 @@ impl Aggregate {
                 .into_iter()
                 .zip(&self.overall.phases)
                 .filter(|(_, tally)| !tally.is_empty())
-                .map(|(phase, tally)| phase_row(phase, tally))
+                .map(|(phase, tally)| phase_row(phase, tally, self.alarming(phase)))
                 .collect(),
             errors: self.error_rows(),
             cohorts: self.cohort_rows(),
@@ -118,6 +118,19 @@ impl Aggregate {
     pub(super) fn lag(&self) -> LagFigures {
         let lag = self.sum.lag.as_ref();
         lag.map_or_else(LagFigures::default, |lag| LagFigures::of(lag))
+    }
+
+    /// The phase's errors in cohorts whose devices are not expected to fail there.
+    fn alarming(&self, phase: Phase) -> u64 {
+        let cohorts = self.setting.cohorts.iter().zip(&self.sum.cohorts);
+        let unexpected = cohorts.filter(|(cohort, _)| match cohort.expectation() {
+            Expectation::Provisioned => true,
+            Expectation::Refused => phase != Phase::Provision,
+            Expectation::Rejected => false,
+        });
+        unexpected
+            .map(|(_, tally)| tally.phases[phase as usize].errors)
+            .sum()
     }
 
     fn error_rows(&self) -> Vec<ErrorRow> {
@@ -196,12 +209,13 @@ fn judgement(cause: &Cause) -> Option<(Phase, Expectation)> {
     }
 }
 
-fn phase_row(phase: Phase, tally: &PhaseTally) -> PhaseRow {
+fn phase_row(phase: Phase, tally: &PhaseTally, alarming: u64) -> PhaseRow {
     let latency = tally.latency.as_ref();
     PhaseRow {
         phase,
         count: tally.count(),
         errors: tally.errors,
+        alarming,
         response: latency.map_or_else(LatencyFigures::default, |l| LatencyFigures::of(&l.response)),
         service: latency.map_or_else(LatencyFigures::default, |l| LatencyFigures::of(&l.service)),
         bars: latency.map_or_else(Bars::default, |l| Bars::of(&l.response)),

@@ -424,6 +424,17 @@ mod tests {
         let plain = Cause::At(Phase::TimeToFirstTelemetry, FaultKind::Failure);
         recorder.error(plain);
         recorder.add(&only_codes(0, 2_000));
+        for code in 0..=u8::MAX {
+            for kind in [
+                FaultKind::TlsAlert(code),
+                FaultKind::ConnackReason(code),
+                FaultKind::PubackReason(code),
+                FaultKind::DisconnectReason(code),
+            ] {
+                recorder.error(Cause::At(Phase::TcpConnect, kind));
+            }
+        }
+        assert_eq!(recorder.errors.iter().count(), DISTINCT_CAUSES_MAX);
         recorder.error(plain);
         assert!(
             recorder

@@ -91,25 +91,27 @@ pub(super) fn alarms(
     (expected, misbehaviour): (Expectation, Option<Misbehaviour>),
     outcome: Outcome,
 ) -> bool {
+    // These have their rightful credentials when they offend: a refusal came too early.
+    let is_second = matches!(
+        misbehaviour,
+        Some(
+            Misbehaviour::DuplicateName
+                | Misbehaviour::SecondProvisioning
+                | Misbehaviour::TakenCredentials
+        )
+    );
     let calm = match (outcome, expected) {
-        (Outcome::Provisioned, Expectation::Provisioned)
-        | (Outcome::Refused, Expectation::Refused) => true,
-        // Some have their rightful credentials when they offend.
-        (Outcome::Provisioned, Expectation::Refused) => matches!(
-            misbehaviour,
-            Some(
-                Misbehaviour::DuplicateName
-                    | Misbehaviour::SecondProvisioning
-                    | Misbehaviour::ConcurrentRequests
-                    | Misbehaviour::TakenCredentials
-            )
-        ),
-        // Who is kept out at once has failed; who is kept out with its credentials was provisioned.
-        (Outcome::Provisioned | Outcome::Failed, Expectation::Rejected) => true,
+        (Outcome::Provisioned, Expectation::Provisioned) => true,
+        (Outcome::Provisioned, Expectation::Refused) => {
+            is_second || misbehaviour == Some(Misbehaviour::ConcurrentRequests)
+        }
+        (Outcome::Refused, Expectation::Refused) => !is_second,
         // Its first answer is lost on purpose.
         (Outcome::Unknown, Expectation::Refused) => {
             misbehaviour == Some(Misbehaviour::ReplayAfterLoss)
         }
+        // Who is kept out at once has failed; who is kept out with its credentials was provisioned.
+        (Outcome::Provisioned | Outcome::Failed, Expectation::Rejected) => true,
         _ => false,
     };
     !calm

@@ -81,6 +81,8 @@ pub struct PhaseRow {
     pub count: u64,
     /// Steps not completed.
     pub errors: u64,
+    /// Of these, the ones in cohorts whose devices are not expected to fail in this step.
+    pub alarming: u64,
     /// From the intended start.
     pub response: LatencyFigures,
     /// From the actual send.

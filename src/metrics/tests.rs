@@ -88,6 +88,11 @@ fn phases_go_by_their_documented_names_and_only_when_they_occurred() {
     let json = serde_json::to_value(fixture::summary()).expect("plain words");
     let all = Phase::ALL.map(Phase::as_str);
     assert_eq!(keys(&json["phases"]), all);
+    for phase in all {
+        let row = format!("\n| `{phase}` | ");
+        let doc = include_str!("../../docs/metrics.md");
+        assert!(doc.contains(&row), "docs/metrics.md lacks {phase}");
+    }
     let coap = &json["cohorts"]["valves"]["phases"];
     assert!(
         coap.get("mqtt_connect").is_none(),

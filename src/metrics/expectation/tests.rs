@@ -272,8 +272,8 @@ fn outcomes_that_are_as_expected_want_no_attention() {
     let snapshot = fixture::negative().0.tick(std::time::Duration::ZERO);
     for (outcome, alarming) in [
         (Outcome::Provisioned, 0),
-        // 50 of the wrong secrets, and one of `twice` that was barred: seen only at the end.
-        (Outcome::Refused, 0),
+        // Not the 50 wrong secrets, but the one of `twice` that was barred.
+        (Outcome::Refused, 1),
         (Outcome::Failed, 0),
         (Outcome::Unknown, 0),
     ] {
