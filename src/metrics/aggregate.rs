@@ -142,7 +142,7 @@ impl Aggregate {
                 cause: cause.to_string(),
                 hint: cause_hint(&cause),
                 count,
-                expected: self.is_expected(&cause),
+                expected: self.is_expected(cause),
             })
             .collect();
         if self.sum.errors.other > 0 {
@@ -159,7 +159,7 @@ impl Aggregate {
 
     /// Whether a cause is how a server refuses or rejects, some cohort is to be treated so, and no
     /// other cohort can have been struck by it.
-    fn is_expected(&self, cause: &Cause) -> bool {
+    fn is_expected(&self, cause: Cause) -> bool {
         let Some((phase, expected)) = judgement(cause) else {
             return false;
         };
@@ -192,7 +192,7 @@ impl Aggregate {
 }
 
 /// Where, and as what, a cause is the server's judgement on a device.
-fn judgement(cause: &Cause) -> Option<(Phase, Expectation)> {
+fn judgement(cause: Cause) -> Option<(Phase, Expectation)> {
     match cause {
         Cause::At(Phase::Provision, FaultKind::Failure | FaultKind::NotFound) => {
             Some((Phase::Provision, Expectation::Refused))
@@ -204,7 +204,7 @@ fn judgement(cause: &Cause) -> Option<(Phase, Expectation)> {
             | FaultKind::TlsAlert(_)
             | FaultKind::HttpStatus(401)
             | FaultKind::CoapCode(0x81),
-        ) => Some((*phase, Expectation::Rejected)),
+        ) => Some((phase, Expectation::Rejected)),
         _ => None,
     }
 }

@@ -435,6 +435,8 @@ mod tests {
             }
         }
         assert_eq!(recorder.errors.iter().count(), DISTINCT_CAUSES_MAX);
+        let plain_causes = super::super::cause::plain_words().count();
+        assert!(plain_causes < DISTINCT_CAUSES_MAX, "{plain_causes}");
         recorder.error(plain);
         assert!(
             recorder

@@ -78,15 +78,14 @@ impl CohortSetting {
         self.expect.is_some() || self.misbehaviour.is_some()
     }
 
-    /// Whether a device that ended so wants attention; see [`alarms`].
+    /// Whether a device that ended so wants attention. For colours alone: outcomes say less than
+    /// what is observed at the end, so what may be as expected is taken to be so.
     pub fn alarms(&self, outcome: Outcome) -> bool {
         alarms((self.expectation(), self.misbehaviour), outcome)
     }
 }
 
-/// Whether an outcome wants attention where that is expected of devices that do that wrong. For
-/// colours alone: outcomes say less than what is observed at the end, so what may be as expected
-/// is taken to be so.
+/// Whether an outcome wants attention where that is expected of devices that do that wrong.
 pub(super) fn alarms(
     (expected, misbehaviour): (Expectation, Option<Misbehaviour>),
     outcome: Outcome,
@@ -101,7 +100,6 @@ pub(super) fn alarms(
         )
     );
     let calm = match (outcome, expected) {
-        (Outcome::Provisioned, Expectation::Provisioned) => true,
         (Outcome::Provisioned, Expectation::Refused) => {
             is_second || misbehaviour == Some(Misbehaviour::ConcurrentRequests)
         }
@@ -110,8 +108,9 @@ pub(super) fn alarms(
         (Outcome::Unknown, Expectation::Refused) => {
             misbehaviour == Some(Misbehaviour::ReplayAfterLoss)
         }
-        // Who is kept out at once has failed; who is kept out with its credentials was provisioned.
-        (Outcome::Provisioned | Outcome::Failed, Expectation::Rejected) => true,
+        (Outcome::Provisioned, Expectation::Provisioned)
+        // Kept out at once, a device has failed; kept out with its credentials, it got them.
+        | (Outcome::Provisioned | Outcome::Failed, Expectation::Rejected) => true,
         _ => false,
     };
     !calm

@@ -103,10 +103,24 @@ fn phases_go_by_their_documented_names_and_only_when_they_occurred() {
 
 #[test]
 fn a_summary_survives_json() {
-    let summary = fixture::summary();
-    let text = serde_json::to_string(&summary).expect("plain words");
-    let again: Summary = serde_json::from_str(&text).expect("own form");
-    assert_eq!(again, summary);
+    for summary in [fixture::summary(), fixture::negative_summary()] {
+        let text = serde_json::to_string(&summary).expect("plain words");
+        let again: Summary = serde_json::from_str(&text).expect("own form");
+        assert_eq!(again, summary);
+    }
+}
+
+#[test]
+fn a_judged_summary_has_its_keys_beside_the_others() {
+    let plain = serde_json::to_value(fixture::summary()).expect("plain words");
+    let judged = serde_json::to_value(fixture::negative_summary()).expect("plain words");
+    let (plain, judged): (BTreeSet<_>, BTreeSet<_>) = (
+        keys(&plain).into_iter().collect(),
+        keys(&judged).into_iter().collect(),
+    );
+    assert!(judged.is_superset(&plain));
+    let added: Vec<_> = judged.difference(&plain).copied().collect();
+    assert_eq!(added, ["expectations", "findings", "notes"]);
 }
 
 #[test]

@@ -170,9 +170,9 @@ const NAME: usize = 20;
 
 #[cfg(test)]
 mod tests {
+    use super::super::text::text;
     use super::*;
     use crate::metrics::fixture;
-    use crate::report::text;
 
     const PLAIN: Style = Style {
         color: false,

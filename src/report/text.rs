@@ -306,7 +306,7 @@ mod tests {
 
     #[test]
     fn no_line_is_wider_than_the_terminal_or_acts_on_it() {
-        for summary in [fixture::summary(), hostile()] {
+        for summary in [fixture::summary(), fixture::negative_summary(), hostile()] {
             for width in [80, 100, 200] {
                 let text = text(&summary, Style { width, ..PLAIN });
                 for line in text.lines() {
@@ -331,13 +331,28 @@ mod tests {
             painted.contains("\x1b[1;38;5;208mFAILED\x1b[0m"),
             "{painted}"
         );
+        assert_eq!(bare(&painted), text(&fixture::summary(), PLAIN));
+        let judged = fixture::negative_summary();
+        let painted = text(
+            &judged,
+            Style {
+                color: true,
+                ..PLAIN
+            },
+        );
+        assert!(painted.contains("\x1b[1;38;5;208m! TLS: "), "{painted}");
+        assert_eq!(bare(&painted), text(&judged, PLAIN));
+    }
+
+    /// Without its SGR sequences.
+    fn bare(painted: &str) -> String {
         let mut bare = String::new();
-        let mut rest = painted.as_str();
+        let mut rest = painted;
         while let Some((before, code)) = rest.split_once('\x1b') {
             bare += before;
             rest = code.split_once('m').expect("an SGR sequence").1;
         }
-        assert_eq!(bare + rest, text(&fixture::summary(), PLAIN));
+        bare + rest
     }
 
     #[test]
