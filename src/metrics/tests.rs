@@ -285,6 +285,18 @@ fn beyond_its_time_a_run_is_forecast_from_its_pace() {
 }
 
 #[test]
+fn no_error_is_expected_where_everybody_is_to_get_in() {
+    let mut aggregate = Aggregate::new(setting(1));
+    let mut worker = Recorder::new(1);
+    worker.error(Cause::At(Phase::Reconnect, FaultKind::Connack(5)));
+    worker.error(Cause::At(Phase::Provision, FaultKind::Failure));
+    aggregate.add(&worker);
+    let snapshot = aggregate.tick(Duration::ZERO);
+    assert_eq!(snapshot.errors.len(), 2);
+    assert!(snapshot.errors.iter().all(|row| !row.expected));
+}
+
+#[test]
 fn errors_are_sorted_with_the_most_frequent_first() {
     let snapshot = fixture::half_way();
     let causes: Vec<&str> = snapshot
