@@ -224,6 +224,8 @@ impl Run {
                 transport: cohort.transport,
                 credentials: cohort.credentials.as_str().to_owned(),
                 listed: u64::from(listed),
+                expect: None,
+                misbehaviour: None,
             })
             .collect();
         Setting {
@@ -237,6 +239,7 @@ impl Run {
             target: self.house.describe(),
             thresholds: plan.thresholds.clone(),
             started_at: format!("{:.3}", self.started),
+            notes: Vec::new(),
         }
     }
 
