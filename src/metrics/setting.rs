@@ -68,9 +68,7 @@ impl CohortSetting {
     /// What must happen to each device: as stated, else what its misbehaviour deserves, else to be
     /// provisioned.
     pub fn expectation(&self) -> Expectation {
-        self.expect
-            .or(self.misbehaviour.map(Misbehaviour::expected))
-            .unwrap_or_default()
+        Expectation::of(self.expect, self.misbehaviour)
     }
 
     /// Whether the scenario says, by one of the two, what must happen.
