@@ -10,6 +10,7 @@
 mod answer;
 mod attributes;
 mod backend;
+mod client_certificate;
 mod coap;
 mod config;
 mod counts;
@@ -25,6 +26,7 @@ mod request;
 mod rules;
 mod server;
 mod telemetry;
+mod tls;
 
 pub use config::{Chain, Limits, Listed, Profile, Repeat, TargetConfig, TargetError};
 pub use counts::Counts;

@@ -40,7 +40,9 @@ fn each_device_gets_in_its_own_way_and_sends_telemetry() {
     // A handshake is a step of its own, for each connection over TLS or DTLS.
     let secured = ["mqtts", "https", "coaps"].map(|transport| {
         let rows = ran.rows("devices.csv");
-        rows.iter().filter(|row| row["transport"] == transport).count() as u64
+        rows.iter()
+            .filter(|row| row["transport"] == transport)
+            .count() as u64
     });
     assert_eq!(
         ran.number("phases.tls_handshake.count"),
@@ -67,7 +69,13 @@ fn a_devices_key_is_kept_beside_its_credentials() {
         let key = std::fs::metadata(&row["key_file"]).unwrap();
         assert_eq!(key.permissions().mode() & 0o777, 0o600, "{row:?}");
         let checked = std::process::Command::new("openssl")
-            .args(["x509", "-noout", "-subject", "-in", &row["certificate_file"]])
+            .args([
+                "x509",
+                "-noout",
+                "-subject",
+                "-in",
+                &row["certificate_file"],
+            ])
             .output()
             .unwrap();
         let subject = String::from_utf8(checked.stdout).unwrap();
@@ -95,7 +103,11 @@ fn the_negative_suite_finds_nothing_wrong_with_a_sound_server() {
 #[test]
 fn each_fault_of_judgement_is_found_and_named() {
     for (bug, cohort, sentence) in [
-        ("accept_wrong_secret", "wrong-secret", "wrong provision secret"),
+        (
+            "accept_wrong_secret",
+            "wrong-secret",
+            "wrong provision secret",
+        ),
         ("accept_race", "racers", "concurrent"),
         ("foreign_token", "", "same credentials"),
     ] {
