@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::answer::Answer;
 use super::attributes::Asked;
+use super::chain::Chains;
 use super::config::{TargetConfig, TargetError};
 use super::counts::{Tally, add, bump};
 use super::credentials::Stored;
@@ -24,6 +25,7 @@ pub(super) struct Backend {
     pub(super) config: TargetConfig,
     pub(super) registry: Registry,
     pub(super) tally: Tally,
+    pub(super) chains: Chains,
     dice: Dice,
     serial: AtomicU64,
 }
@@ -46,6 +48,7 @@ impl Backend {
         if !Dice::fair(&config.faults) {
             return Err(TargetError::FaultShares);
         }
+        let chains = Chains::prepare(&mut config.profiles)?;
         let registry = Registry::new();
         for listed in std::mem::take(&mut config.devices) {
             let credentials = match &listed.credentials {
@@ -53,7 +56,8 @@ impl Backend {
                     .map_err(|_| TargetError::Credentials(listed.name.clone()))?,
                 None => drawn_token(config.seed, &listed.name),
             };
-            let device = Device::new(&listed.name, credentials, false, false);
+            let profile = u16::try_from(listed.profile).unwrap_or(u16::MAX);
+            let device = Device::new(&listed.name, credentials, false, profile, false);
             registry.create(device).map_err(|taken| match taken {
                 Taken::Name => TargetError::DuplicateName(listed.name.clone()),
                 Taken::Credentials => TargetError::DuplicateToken(listed.name.clone()),
@@ -63,6 +67,7 @@ impl Backend {
             dice: Dice::new(config.faults, config.seed),
             registry,
             tally: Tally::default(),
+            chains,
             serial: AtomicU64::new(0),
             config,
         }))

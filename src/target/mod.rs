@@ -10,6 +10,7 @@
 mod answer;
 mod attributes;
 mod backend;
+mod chain;
 mod client_certificate;
 mod coap;
 mod config;

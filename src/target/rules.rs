@@ -64,7 +64,7 @@ impl Rules<'_> {
         let Ok(credentials) = credentials else {
             return Answer::Failure;
         };
-        let device = Device::new(name, credentials.clone(), request.gateway, true);
+        let device = Device::new(name, credentials.clone(), request.gateway, 0, true);
         match self.registry.create(device) {
             Ok(_) => Answer::Success(credentials),
             Err(_) => Answer::Failure,
@@ -76,7 +76,7 @@ impl Rules<'_> {
             return Answer::Failure;
         };
         if device.mark_provisioned() || self.repeat == Repeat::Success {
-            Answer::Success(device.credentials.clone())
+            Answer::Success(device.live().credentials.clone())
         } else {
             Answer::Failure
         }
@@ -90,7 +90,7 @@ pub(super) fn drawn_token(seed: u64, name: &str) -> Stored {
 
 /// Names that the platform's validation refuses: too long (UTF-16 units, as Java counts), NUL,
 /// or text that its check against cross-site scripting takes for markup.
-fn unacceptable(name: &str) -> bool {
+pub(super) fn unacceptable(name: &str) -> bool {
     let markup = name.match_indices('<').any(|(at, _)| {
         let next = name[at + 1..].chars().next();
         next.is_some_and(|c| c.is_ascii_alphabetic() || matches!(c, '/' | '!' | '?'))
@@ -117,7 +117,7 @@ mod tests {
 
     fn ask(strategy: Strategy, repeat: Repeat, requests: &[Request]) -> Vec<&'static str> {
         let registry = Registry::new();
-        let listed = Device::new("listed", drawn_token(1, "listed"), false, false);
+        let listed = Device::new("listed", drawn_token(1, "listed"), false, 0, false);
         registry.create(listed).ok().unwrap();
         let profile = Profile {
             strategy,

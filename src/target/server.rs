@@ -159,14 +159,14 @@ impl Target {
     /// A device by its name, byte for byte; `None` if there is none.
     pub fn device(&self, name: &str) -> Option<DeviceView> {
         let device = self.backend.registry.by_name(name)?;
-        let connected = device.live().session.is_some();
+        let live = device.live();
         Some(DeviceView {
-            token: device.credentials.token().map(Into::into),
-            credentials_type: device.credentials.type_name(),
+            token: live.credentials.token().map(Into::into),
+            credentials_type: live.credentials.type_name(),
             provisioned: device.provisioned.load(Relaxed),
             gateway: device.gateway,
             telemetry_messages: device.telemetry_messages.load(Relaxed),
-            connected,
+            connected: live.session.is_some(),
         })
     }
 

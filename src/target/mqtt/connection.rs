@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::session::{Flow, Session};
 use super::wire;
 use crate::target::backend::Backend;
+use crate::target::chain;
 use crate::target::counts::Present;
 use crate::target::pending::Pending;
 use crate::target::tls;
@@ -42,6 +43,8 @@ pub(super) async fn run(
     let Some(mut stream) = Box::pin(tls::accept(stream, terms, &backend.tally)).await else {
         return;
     };
+    let certificates = stream.get_ref().1.peer_certificates();
+    session.0.presented = certificates.and_then(|shown| chain::present(&backend, shown));
     let _ = exchange(&mut stream, &mut session.0).await;
 }
 
