@@ -15,6 +15,7 @@ mod secured;
 mod shutdown;
 mod slow_ledger;
 mod support;
+mod target_config;
 mod target_tls;
 mod target_wire;
 mod terminal;
