@@ -38,15 +38,15 @@ pub(super) fn publish(topic: &str, qos: u8, id: u16, payload: &[u8]) -> Vec<u8> 
 }
 
 /// The response PUBLISH, as the target sends it.
-fn response(qos: u8, id: u16, payload: impl AsRef<[u8]>) -> Vec<u8> {
+pub(super) fn response(qos: u8, id: u16, payload: impl AsRef<[u8]>) -> Vec<u8> {
     publish("/provision/response", qos, id, payload.as_ref())
 }
 
-fn ask(qos: u8, id: u16, payload: impl AsRef<[u8]>) -> Vec<u8> {
+pub(super) fn ask(qos: u8, id: u16, payload: impl AsRef<[u8]>) -> Vec<u8> {
     publish("/provision/request", qos, id, payload.as_ref())
 }
 
-async fn session(target: &Target) -> Wire {
+pub(super) async fn session(target: &Target) -> Wire {
     let mut wire = Wire::open(target.mqtt()).await;
     wire.send(hex("mqtt-connect")).await;
     wire.expect(hex("mqtt-connack")).await;

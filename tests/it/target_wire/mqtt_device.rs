@@ -10,7 +10,12 @@ use super::{TOKEN, Wire, alive, config, listed, request, start, until};
 use crate::support::golden::hex;
 
 /// A CONNECT with client id, user name and password as given.
-fn connect(clean: bool, client: &str, user: Option<&str>, password: Option<&str>) -> Vec<u8> {
+pub(super) fn connect(
+    clean: bool,
+    client: &str,
+    user: Option<&str>,
+    password: Option<&str>,
+) -> Vec<u8> {
     let flags =
         u8::from(clean) << 1 | u8::from(user.is_some()) << 7 | u8::from(password.is_some()) << 6;
     let fields = [Some(client), user, password];
