@@ -6,8 +6,10 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use rtc_dtls::config::HandshakeConfig;
+use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{ResolvesClientCert, Resumption, WebPkiServerVerifier};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::sign::CertifiedKey;
@@ -48,6 +50,10 @@ pub struct Tls {
     base: Arc<ClientConfig>,
     pub(super) name: ServerName<'static>,
     pub(super) trust: Trust,
+    /// Who judges the server by that trust.
+    pub(super) verifier: Arc<dyn ServerCertVerifier>,
+    /// What all devices without a certificate share under DTLS, once one of them asked.
+    pub(super) datagrams: Arc<OnceLock<Arc<HandshakeConfig>>>,
     /// What each device, by its ordinal, needs to resume its session; `None` without resumption.
     kept: Option<Arc<Mutex<HashMap<u32, Kept>>>>,
 }
@@ -81,22 +87,23 @@ impl Tls {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|e| roots_error(&e))?;
-        let builder = match roots(&trust)? {
-            Some(roots) => builder.with_webpki_verifier(
-                WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
-                    .build()
-                    .map_err(|e| roots_error(&e))?,
-            ),
-            None => builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(Credulous(algorithms))),
+        let verifier: Arc<dyn ServerCertVerifier> = match roots(&trust)? {
+            Some(roots) => WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+                .build()
+                .map_err(|e| roots_error(&e))?,
+            None => Arc::new(Credulous(algorithms)),
         };
-        let mut base = builder.with_no_client_auth();
+        let mut base = builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(&verifier))
+            .with_no_client_auth();
         base.resumption = Resumption::disabled();
         Ok(Self {
             base: Arc::new(base),
             name,
             trust,
+            verifier,
+            datagrams: Arc::default(),
             kept: resumption.then(Arc::default),
         })
     }
