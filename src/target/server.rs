@@ -14,6 +14,7 @@ use super::backend::Backend;
 use super::config::{TargetConfig, TargetError};
 use super::counts::Counts;
 use super::{coap, http, mqtt};
+use crate::pki::{Authority, Identity, KeyKind, PkiError, Validity};
 
 /// A running target. Its tasks end when it is stopped or dropped.
 pub struct Target {
@@ -22,6 +23,8 @@ pub struct Target {
     mqtt: Option<SocketAddr>,
     http: Option<SocketAddr>,
     coap: Option<SocketAddr>,
+    coaps: Option<SocketAddr>,
+    ca_pem: Option<String>,
 }
 
 /// What the target knows of one device.
@@ -45,6 +48,14 @@ impl Target {
     /// Binds every configured listener, then serves on the current tokio runtime.
     pub async fn start(config: TargetConfig) -> Result<Self, TargetError> {
         let (mqtt_addr, http_addr, coap_addr) = (config.mqtt, config.http, config.coap);
+        let dtls_addr = config.coaps;
+        let (terms, ca_pem) = match dtls_addr {
+            Some(_) => {
+                let (identity, ca_pem) = own_identity(config.identity.as_ref())?;
+                (Some(coap::terms(&identity)?), ca_pem)
+            }
+            None => (None, None),
+        };
         let backend = Backend::new(config)?;
         let mut target = Self {
             backend: Arc::clone(&backend),
@@ -52,11 +63,14 @@ impl Target {
             mqtt: None,
             http: None,
             coap: None,
+            coaps: None,
+            ca_pem,
         };
         // All are bound before any is served: a failure leaves nothing half open.
         let mqtt_listener = bind("mqtt", mqtt_addr, listen).await?;
         let http_listener = bind("http", http_addr, listen).await?;
         let coap_socket = bind("coap", coap_addr, coap::bind).await?;
+        let dtls_socket = bind("coaps", dtls_addr, coap::bind).await?;
         if let Some(listener) = mqtt_listener {
             target.mqtt = listener.local_addr().ok();
             target
@@ -71,7 +85,15 @@ impl Target {
         }
         if let Some(socket) = coap_socket {
             target.coap = socket.local_addr().ok();
-            target.listeners.spawn(coap::serve(socket, backend));
+            target
+                .listeners
+                .spawn(coap::serve(socket, Arc::clone(&backend)));
+        }
+        if let (Some(socket), Some(terms)) = (dtls_socket, terms) {
+            target.coaps = socket.local_addr().ok();
+            target
+                .listeners
+                .spawn(coap::serve_secured(socket, terms, backend));
         }
         Ok(target)
     }
@@ -93,12 +115,12 @@ impl Target {
 
     /// Where CoAP over DTLS listens.
     pub fn coaps(&self) -> Option<SocketAddr> {
-        None
+        self.coaps
     }
 
     /// The authority that its own certificate leads to, PEM; `None` without a secured listener.
     pub fn ca_pem(&self) -> Option<&str> {
-        None
+        self.ca_pem.as_deref()
     }
 
     /// Where HTTP listens.
@@ -134,6 +156,21 @@ impl Target {
     pub async fn stop(mut self) {
         self.listeners.shutdown().await;
     }
+}
+
+/// The server's identity, with the authority that vouches for it if it is made here.
+fn own_identity(given: Option<&Identity>) -> Result<(Identity, Option<String>), TargetError> {
+    if let Some(given) = given {
+        return Ok((given.clone(), None));
+    }
+    let make = || {
+        let year = Validity::days(365);
+        let authority = Authority::root("fleetcall target", KeyKind::P256, year)?;
+        let names = ["localhost", "127.0.0.1", "::1"];
+        let identity = authority.issue_server(&names, KeyKind::P256, year)?;
+        Ok((identity, Some(authority.identity().certificates_pem())))
+    };
+    make().map_err(|e: PkiError| TargetError::Certificates(e.to_string()))
 }
 
 async fn listen(addr: SocketAddr) -> std::io::Result<TcpListener> {
