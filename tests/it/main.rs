@@ -5,6 +5,7 @@
 mod cli;
 mod device_wire;
 mod docs;
+mod dtls;
 mod end_to_end;
 mod floors;
 mod hostile_server;
