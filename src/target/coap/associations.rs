@@ -8,22 +8,25 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use rtc_dtls::config::HandshakeConfig;
+use rtc_dtls::crypto_provider::providers::RingProvider;
 use rtc_dtls::endpoint::{Endpoint as Machine, EndpointEvent as Event};
+use rtc_dtls::state::State;
 use rtc_shared::TransportProtocol;
 use rtc_shared::error::Error;
 use tokio::time::Instant;
 
+use super::hello::{Random, hello, is_verify};
 use crate::target::config::Limits;
 
 /// All peers of one socket.
 pub(super) struct Associations {
     machine: Machine,
+    terms: Arc<HandshakeConfig>,
     limits: Limits,
     peers: HashMap<SocketAddr, Peer>,
     /// When something is to be done about whom; one entry for each peer.
@@ -52,7 +55,7 @@ struct Peer {
 
 enum Stage {
     Shaking(Box<Shaking>),
-    Open { heard: Instant },
+    Open { heard: Instant, settled: bool },
 }
 
 /// A handshake under way.
@@ -64,12 +67,11 @@ struct Shaking {
     flight: Vec<BytesMut>,
 }
 
-type Random = [u8; 32];
-
 impl Associations {
     pub(super) fn new(local: SocketAddr, terms: Arc<HandshakeConfig>, limits: Limits) -> Self {
         Self {
-            machine: Machine::new(local, TransportProtocol::UDP, Some(terms)),
+            machine: Machine::new(local, TransportProtocol::UDP, Some(Arc::clone(&terms))),
+            terms,
             limits,
             peers: HashMap::new(),
             due: BTreeSet::new(),
@@ -146,7 +148,7 @@ impl Associations {
         while let Some((_, peer)) = self.due.first().copied().filter(|(due, _)| *due <= now) {
             let known = self.peers.get_mut(&peer).expect("who is due is known");
             match &mut known.stage {
-                Stage::Open { heard } => {
+                Stage::Open { heard, .. } => {
                     let until = *heard + self.limits.dtls_idle;
                     if until > now {
                         self.put_off(peer, until);
@@ -213,13 +215,14 @@ impl Associations {
                 Event::HandshakeComplete => {
                     self.half_open -= 1;
                     self.put_off(peer, now + self.limits.dtls_idle);
-                    self.set_open(peer, now);
+                    self.set_open(peer, now, false);
                     let state = self.machine.get_connection_state(peer);
                     let shown = state.map(|state| state.peer_certificates.clone());
                     heard.push(Heard::Opened(shown.unwrap_or_default()));
                 }
                 Event::ApplicationData(message) => {
-                    self.set_open(peer, now);
+                    self.settle(peer, now);
+                    self.set_open(peer, now, true);
                     heard.push(Heard::Message(message));
                 }
                 Event::PeerClosed => {
@@ -231,9 +234,33 @@ impl Associations {
         }
     }
 
-    fn set_open(&mut self, peer: SocketAddr, heard: Instant) {
+    fn set_open(&mut self, peer: SocketAddr, heard: Instant, settled: bool) {
         if let Some(known) = self.peers.get_mut(&peer) {
-            known.stage = Stage::Open { heard };
+            known.stage = Stage::Open { heard, settled };
+        }
+    }
+
+    /// Forgets what only the handshake needed, which is most of it, once a message shows that the
+    /// client has our last flight.
+    fn settle(&mut self, peer: SocketAddr, now: Instant) {
+        let stage = self.peers.get(&peer).map(|known| &known.stage);
+        let Some(Stage::Open { settled: false, .. }) = stage else {
+            return;
+        };
+        let Some(kept) = self.machine.get_connection_state(peer) else {
+            return;
+        };
+        let mut state = State::new(Arc::new(RingProvider::new()), false);
+        let restored = kept
+            .marshal_binary()
+            .and_then(|bytes| state.unmarshal_binary(&bytes));
+        if restored.is_ok() {
+            state.peer_certificates = Vec::new();
+            self.drop_silently(peer);
+            let terms = Arc::clone(&self.terms);
+            let _ = self
+                .machine
+                .connect(now.into_std(), peer, terms, Some(state));
         }
     }
 
@@ -278,9 +305,7 @@ impl Associations {
 
     /// Drops a peer without a word; true if its handshake was done.
     fn forget(&mut self, peer: SocketAddr) -> bool {
-        self.machine.stop(Instant::now().into_std(), peer);
-        // Its farewell, which nobody is to hear: the port may have a new owner.
-        while self.machine.poll_transmit().is_some() {}
+        self.drop_silently(peer);
         let Some(known) = self.peers.remove(&peer) else {
             return false;
         };
@@ -289,24 +314,12 @@ impl Associations {
         self.half_open -= usize::from(!open);
         open
     }
-}
 
-/// The random of the ClientHello that a datagram begins with, if it does (RFC 6347, section 4.2.2).
-fn hello(datagram: &[u8]) -> Option<Random> {
-    let first = kind(datagram)? == CLIENT_HELLO && *datagram.get(FRAGMENT_OFFSET)? == [0; 3];
-    let random = datagram.get(RANDOM)?;
-    first.then(|| random.try_into().expect("is 32 bytes long"))
-}
-
-fn is_verify(datagram: &[u8]) -> bool {
-    kind(datagram) == Some(HELLO_VERIFY_REQUEST)
-}
-
-/// The type of the handshake message in the open that a datagram begins with.
-fn kind(datagram: &[u8]) -> Option<u8> {
-    let header = datagram.get(..RECORD_HEADER)?;
-    let open = header[0] == HANDSHAKE_RECORD && header[3..5] == [0, 0];
-    open.then(|| datagram.get(RECORD_HEADER).copied()).flatten()
+    fn drop_silently(&mut self, peer: SocketAddr) {
+        self.machine.stop(Instant::now().into_std(), peer);
+        // Its farewell, which nobody is to hear: the port may have a new owner.
+        while self.machine.poll_transmit().is_some() {}
+    }
 }
 
 /// How long a flight waits for its answer before it is sent again; twice as long each time (RFC
@@ -319,18 +332,9 @@ const HANDSHAKE: Duration = Duration::from_secs(30);
 /// Datagrams that a client may send for one handshake; a long chain in small pieces needs 40.
 const HANDSHAKE_DATAGRAMS: u32 = 256;
 
-// RFC 6347, sections 4.1 and 4.2.2.
-const RECORD_HEADER: usize = 13;
-const HANDSHAKE_RECORD: u8 = 22;
-const CLIENT_HELLO: u8 = 1;
-const HELLO_VERIFY_REQUEST: u8 = 3;
-const FRAGMENT_OFFSET: Range<usize> = RECORD_HEADER + 6..RECORD_HEADER + 9;
-const RANDOM: Range<usize> = RECORD_HEADER + 14..RECORD_HEADER + 46;
-
 #[cfg(test)]
 mod tests {
     use rtc_dtls::config::ConfigBuilder;
-    use rtc_dtls::crypto_provider::providers::RingProvider;
 
     use super::super::terms::terms;
     use super::*;

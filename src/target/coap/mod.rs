@@ -8,6 +8,7 @@
 mod associations;
 mod blockwise;
 mod exchange;
+mod hello;
 mod message;
 mod resource;
 mod secured;
