@@ -17,3 +17,4 @@ mod target_wire;
 mod terminal;
 mod transport_hostile;
 mod transport_peers;
+mod transport_tls;

@@ -8,7 +8,7 @@
 
 mod coap;
 mod http;
-mod mqtt;
+pub(crate) mod mqtt;
 mod mqtt_session;
 
 use std::net::SocketAddr;

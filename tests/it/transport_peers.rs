@@ -19,13 +19,13 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use crate::support::{PATIENCE, Process, python, root};
 
 /// A script of `tests/peers` that prints its port once it listens.
-struct Script {
-    addr: SocketAddr,
+pub(crate) struct Script {
+    pub(crate) addr: SocketAddr,
     _process: Process,
 }
 
 impl Script {
-    fn start(name: &str, args: &[&str]) -> Self {
+    pub(crate) fn start(name: &str, args: &[&str]) -> Self {
         let mut process = Process::start(
             python()
                 .arg(root().join("tests/peers").join(name))
@@ -42,11 +42,11 @@ impl Script {
 }
 
 /// What a peer prints, line by line.
-struct Lines(Receiver<String>);
+pub(crate) struct Lines(Receiver<String>);
 
 impl Lines {
     /// Reads on a thread of its own, which ends with the peer.
-    fn of(process: &mut Process) -> Self {
+    pub(crate) fn of(process: &mut Process) -> Self {
         let stdout = process.0.stdout.take().expect("was asked for");
         let (tell, told) = sync_channel(64);
         std::thread::spawn(move || {
@@ -60,7 +60,7 @@ impl Lines {
     }
 
     /// The next line that begins like this, which must come.
-    fn next(&self, beginning: &str) -> String {
+    pub(crate) fn next(&self, beginning: &str) -> String {
         loop {
             let line = self.0.recv_timeout(PATIENCE).expect(beginning);
             if line.starts_with(beginning) {

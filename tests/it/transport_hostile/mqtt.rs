@@ -5,8 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fleetcall::model::{FaultKind, Phase, Qos, Request, Status, TransportKind};
 use fleetcall::transport::Dial;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
 use super::{
@@ -18,7 +17,7 @@ use crate::support::PATIENCE;
 pub(super) const ANSWER: &[u8] = br#"{"status":"SUCCESS"}"#;
 
 /// Reads one packet: its first byte and what follows the fixed header.
-pub(super) async fn packet(stream: &mut TcpStream) -> (u8, Vec<u8>) {
+pub(crate) async fn packet(stream: &mut (impl AsyncRead + Unpin)) -> (u8, Vec<u8>) {
     let first = stream.read_u8().await.unwrap();
     let (mut length, mut shift) = (0, 0);
     loop {
@@ -35,7 +34,7 @@ pub(super) async fn packet(stream: &mut TcpStream) -> (u8, Vec<u8>) {
 }
 
 /// A PUBLISH with QoS 1 and this packet id, or QoS 0 without.
-pub(super) fn publish(topic: &str, pkid: Option<u16>, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn publish(topic: &str, pkid: Option<u16>, payload: &[u8]) -> Vec<u8> {
     let id = pkid.map(u16::to_be_bytes);
     let mut length = 2 + topic.len() + payload.len() + id.map_or(0, |id| id.len());
     let mut bytes = vec![if id.is_some() { 0x32 } else { 0x30 }];
@@ -55,13 +54,13 @@ pub(super) fn publish(topic: &str, pkid: Option<u16>, payload: &[u8]) -> Vec<u8>
 }
 
 /// Accepts the session.
-pub(super) async fn greet(stream: &mut TcpStream) {
+pub(crate) async fn greet(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
     assert_eq!(packet(stream).await.0, 0x10, "CONNECT");
     stream.write_all(&[0x20, 2, 0, 0]).await.unwrap();
 }
 
 /// Accepts the session and grants the subscription.
-async fn greet_and_grant(stream: &mut TcpStream) {
+async fn greet_and_grant(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
     greet(stream).await;
     let (first, rest) = packet(stream).await;
     assert_eq!(first, 0x82, "SUBSCRIBE");
@@ -72,12 +71,12 @@ async fn greet_and_grant(stream: &mut TcpStream) {
 }
 
 /// Accepts everything up to a PUBLISH and returns its packet id.
-pub(super) async fn up_to_request(stream: &mut TcpStream) -> [u8; 2] {
+pub(crate) async fn up_to_request(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> [u8; 2] {
     greet_and_grant(stream).await;
     request_id(stream).await
 }
 
-pub(super) async fn request_id(stream: &mut TcpStream) -> [u8; 2] {
+pub(crate) async fn request_id(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> [u8; 2] {
     let (first, rest) = packet(stream).await;
     assert_eq!(first, 0x32, "PUBLISH, QoS 1");
     let topic = usize::from(u16::from_be_bytes([rest[0], rest[1]]));
