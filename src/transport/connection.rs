@@ -85,15 +85,18 @@ impl Connection {
         };
         if dial.kind.protocol() == Protocol::Coap {
             let socket = udp(dial.addr, source).map_err(at_socket)?;
-            let (endpoint, tls) = match &dial.tls {
-                None => (coap::Endpoint::new(socket, dial, ordinal), None),
-                Some(tls) => coap::Endpoint::secured(socket, tls, dial, identity, ordinal)
+            let in_handshake = |kind| OpenFault {
+                phase: Phase::TlsHandshake,
+                ..at_socket(kind)
+            };
+            let (endpoint, tls) = match (&dial.tls, dial.kind.is_secure()) {
+                (Some(tls), true) => coap::Endpoint::secured(socket, tls, dial, identity, ordinal)
                     .await
                     .map(|(endpoint, span)| (endpoint, Some(span)))
-                    .map_err(|kind| OpenFault {
-                        phase: Phase::TlsHandshake,
-                        ..at_socket(kind)
-                    })?,
+                    .map_err(in_handshake)?,
+                (_, false) => (coap::Endpoint::new(socket, dial, ordinal), None),
+                // As below.
+                (None, true) => return Err(in_handshake(FaultKind::TlsProtocol)),
             };
             return Ok(Opened {
                 connection: Self::Coap(Box::new(endpoint)),

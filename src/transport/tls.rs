@@ -52,8 +52,6 @@ pub struct Tls {
     base: Arc<ClientConfig>,
     pub(super) name: ServerName<'static>,
     pub(super) trust: Trust,
-    /// Who judges the server by that trust.
-    pub(super) verifier: Arc<dyn ServerCertVerifier>,
     /// What all devices without a certificate share under DTLS, once one of them asked.
     pub(super) datagrams: Arc<OnceLock<Arc<HandshakeConfig>>>,
     /// What each device, by its ordinal, needs to resume its session; `None` without resumption.
@@ -112,7 +110,6 @@ impl Tls {
             base: Arc::new(base),
             name,
             trust,
-            verifier,
             datagrams: Arc::default(),
             kept: resumption.then(Arc::default),
         })
@@ -131,11 +128,21 @@ impl Tls {
     /// Judges a server by the certificates that it showed, leaf first, as a TLS handshake does. It
     /// has yet to prove that it has the leaf's key. For DTLS, which rustls does not speak.
     pub fn judge(&self, shown: &[CertificateDer<'_>]) -> Result<(), FaultKind> {
-        let (leaf, above) = shown.split_first().ok_or(FaultKind::TlsProtocol)?;
-        self.verifier
-            .verify_server_cert(leaf, above, &self.name, &[], UnixTime::now())
-            .map(drop)
-            .map_err(|e| tls_kind(&e))
+        self.judging()(shown)
+    }
+
+    /// The judge apart from everything else.
+    pub(super) fn judging(
+        &self,
+    ) -> impl Fn(&[CertificateDer<'_>]) -> Result<(), FaultKind> + Send + Sync + use<> {
+        let (verifier, name) = (Arc::clone(&self.verifier), self.name.clone());
+        move |shown| {
+            let (leaf, above) = shown.split_first().ok_or(FaultKind::TlsProtocol)?;
+            verifier
+                .verify_server_cert(leaf, above, &name, &[], UnixTime::now())
+                .map(drop)
+                .map_err(|e| tls_kind(&e))
+        }
     }
 
     /// What the device with this ordinal needs for its handshakes.

@@ -243,8 +243,8 @@ impl Associations {
     /// Forgets what only the handshake needed, which is most of it, once a message shows that the
     /// client has our last flight.
     fn settle(&mut self, peer: SocketAddr, now: Instant) {
-        let stage = self.peers.get(&peer).map(|known| &known.stage);
-        let Some(Stage::Open { settled: false, .. }) = stage else {
+        let known = self.peers.get(&peer).map(|known| &known.stage);
+        let Some(Stage::Open { settled: false, .. }) = known else {
             return;
         };
         let Some(kept) = self.machine.get_connection_state(peer) else {

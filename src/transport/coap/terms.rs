@@ -6,7 +6,7 @@ use rtc_dtls::cipher_suite::CipherSuiteId;
 use rtc_dtls::config::{ConfigBuilder, HandshakeConfig, VerifyPeerCertificateFn};
 use rtc_dtls::crypto_provider::providers::RingProvider;
 use rtc_shared::error::Error;
-use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::pki_types::CertificateDer;
 
 use crate::model::FaultKind;
 use crate::pki::Identity;
@@ -57,18 +57,16 @@ fn builder(tls: &Tls) -> ConfigBuilder {
 /// Judges the server's chain, leaf first, as TLS does. Whether the server has the leaf's key is
 /// verified by the handshake itself.
 fn judge(tls: &Tls) -> VerifyPeerCertificateFn {
-    let (verifier, name) = (Arc::clone(&tls.verifier), tls.name.clone());
+    let judging = tls.judging();
     Arc::new(move |chain, _| {
         let chain: Vec<_> = chain
             .iter()
             .map(|der| CertificateDer::from(der.as_slice()))
             .collect();
-        let untrusted = || Error::Other(UNTRUSTED.to_owned());
-        let (leaf, above) = chain.split_first().ok_or_else(untrusted)?;
-        verifier
-            .verify_server_cert(leaf, above, &name, &[], UnixTime::now())
-            .map(drop)
-            .map_err(|_| untrusted())
+        judging(&chain).map_err(|kind| match kind {
+            FaultKind::TlsServerUntrusted => Error::Other(UNTRUSTED.to_owned()),
+            _ => Error::ErrInvalidCertificate,
+        })
     })
 }
 
