@@ -87,7 +87,7 @@ pub fn make_all<N: AsRef<str> + Sync>(
                 .join()
                 .unwrap_or_else(|cause| panic::resume_unwind(cause))
             {
-                Ok(made) => all.extend(made),
+                Ok(identities) => all.extend(identities),
                 Err(error) => {
                     first_error.get_or_insert(error);
                 }

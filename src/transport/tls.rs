@@ -52,6 +52,8 @@ pub struct Tls {
     base: Arc<ClientConfig>,
     pub(super) name: ServerName<'static>,
     pub(super) trust: Trust,
+    /// Who judges the server by that trust.
+    verifier: Arc<dyn ServerCertVerifier>,
     /// What all devices without a certificate share under DTLS, once one of them asked.
     pub(super) datagrams: Arc<OnceLock<Arc<HandshakeConfig>>>,
     /// What each device, by its ordinal, needs to resume its session; `None` without resumption.
@@ -110,6 +112,7 @@ impl Tls {
             base: Arc::new(base),
             name,
             trust,
+            verifier,
             datagrams: Arc::default(),
             kept: resumption.then(Arc::default),
         })
