@@ -52,16 +52,16 @@ impl Target {
     /// Binds every configured listener, then serves on the current tokio runtime.
     pub async fn start(config: TargetConfig) -> Result<Self, TargetError> {
         let (mqtt_addr, http_addr, coap_addr) = (config.mqtt, config.http, config.coap);
-        let (mqtts_addr, https_addr) = (config.mqtts, config.https);
+        let secured = (config.mqtts, config.https);
         let shown = Shown::of(&config)?;
         let asking = shown.as_ref().map(Shown::asking).transpose()?;
         let silent = shown.as_ref().map(Shown::silent).transpose()?;
         let backend = Backend::new(config)?;
         // All are bound before any is served: a failure leaves nothing half open.
         let mqtt = bind("mqtt", mqtt_addr, listen).await?;
-        let mqtts = bind("mqtts", mqtts_addr, listen).await?;
+        let mqtts = bind("mqtts", secured.0, listen).await?;
         let http = bind("http", http_addr, listen).await?;
-        let https = bind("https", https_addr, listen).await?;
+        let https = bind("https", secured.1, listen).await?;
         let coap = bind("coap", coap_addr, coap::bind).await?;
         let mut target = Self {
             backend: Arc::clone(&backend),
