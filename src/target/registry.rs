@@ -211,10 +211,6 @@ impl Registry {
     }
 }
 
-fn shard<T>(shards: &[Mutex<T>], hash: u64) -> MutexGuard<'_, T> {
-    lock(&shards[shard_of(hash)])
-}
-
 struct ByName(Arc<Device>);
 
 impl Borrow<str> for ByName {
@@ -239,6 +235,10 @@ impl Eq for ByName {}
 
 fn find<'a>(ids: &'a HashTable<Arc<Device>>, hash: u64, id: &str) -> Option<&'a Arc<Device>> {
     ids.find(hash, |device| device.live().credentials.id() == id)
+}
+
+fn shard<T>(shards: &[Mutex<T>], hash: u64) -> MutexGuard<'_, T> {
+    lock(&shards[shard_of(hash)])
 }
 
 fn lock<T>(shard: &Mutex<T>) -> MutexGuard<'_, T> {

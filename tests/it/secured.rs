@@ -1,15 +1,26 @@
 //! Every way in, and every way that must stay shut, as a user runs them.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use fleetcall::model::Misbehaviour;
 use serde_json::Value;
 
 use crate::support::{Ran, Run};
 
+/// At a rate that an unoptimised build keeps beside other tests, one such run at a time: what is
+/// asked here is who gets in, not how fast.
+fn finish(run: Run) -> Ran {
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    run.arg("--set")
+        .arg("arrival.stages=[{ duration = \"16s\", rate = 63 }, { duration = \"3s\", rate = 0 }]")
+        .finish()
+}
+
 #[test]
 fn each_device_gets_in_its_own_way_and_sends_telemetry() {
-    let ran = Run::shipped("scenarios/every-way-in.toml").finish();
+    let ran = finish(Run::shipped("scenarios/every-way-in.toml"));
     assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
     let mut asked: BTreeMap<(String, String), u32> = BTreeMap::new();
     for row in ran.rows("devices.csv") {
@@ -85,7 +96,7 @@ fn a_devices_key_is_kept_beside_its_credentials() {
 
 #[test]
 fn the_negative_suite_finds_nothing_wrong_with_a_sound_server() {
-    let ran = Run::shipped("scenarios/negative.toml").finish();
+    let ran = finish(Run::shipped("scenarios/negative.toml"));
     assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
     let rows = rows(&ran);
     for (word, _) in Misbehaviour::WORDS {
@@ -111,10 +122,8 @@ fn each_fault_of_judgement_is_found_and_named() {
         ("accept_race", "racers", "concurrent"),
         ("foreign_token", "", "same credentials"),
     ] {
-        let ran = Run::shipped("scenarios/negative.toml")
-            .arg("--set")
-            .arg(&format!("target.bugs=[\"{bug}\"]"))
-            .finish();
+        let run = Run::shipped("scenarios/negative.toml").arg("--set");
+        let ran = finish(run.arg(&format!("target.bugs=[\"{bug}\"]")));
         assert_eq!(ran.code, 3, "{bug}: {}{}", ran.stdout, ran.stderr);
         assert_eq!(ran.summary()["result"], "failed");
         assert!(ran.stdout.contains(sentence), "{bug}: {}", ran.stdout);

@@ -49,7 +49,7 @@ def take(step):
     loop = threading.Thread(target=follow, args=(peer,), daemon=True)
     loop.start()
     told.wait(20)
-    if not closed.is_set():
+    if seen["connack"] == 0 and not closed.is_set():
         seen["acked"] = 0
         for n in range(step.get("messages", 0)):
             sent = peer.publish("v1/devices/me/telemetry", json.dumps({"n": n}), qos=1)

@@ -2,10 +2,17 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 
 use fleetcall::model::Credentials;
 use fleetcall::pki::self_signed;
 use fleetcall::target::Listed;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, HandshakeKind, RootCertStore, SupportedProtocolVersion, version};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_rustls::TlsConnector;
 
 use super::*;
 use crate::support::{PATIENCE, eventually, succeed};
@@ -172,4 +179,57 @@ async fn one_device_has_one_session_over_both_ports() {
     assert_eq!(seen[0], json!({"connack": 0, "acked": 1, "closed": true}));
     assert_eq!(house.target.counts().taken_over, 2);
     assert!(house.target.device("d1").unwrap().connected);
+}
+
+/// A client that resumes where it can, and the CONNACK code it gets.
+async fn resuming(house: &House, terms: &Arc<ClientConfig>) -> (HandshakeKind, u8) {
+    let tcp = tokio::net::TcpStream::connect(house.target.mqtts().unwrap())
+        .await
+        .unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut tls = TlsConnector::from(Arc::clone(terms))
+        .connect(name, tcp)
+        .await
+        .unwrap();
+    tls.write_all(b"\x10\x0d\0\x04MQTT\x04\x02\0\x3c\0\x01c")
+        .await
+        .unwrap();
+    let mut connack = [0; 4];
+    // Tickets come before it.
+    tls.read_exact(&mut connack).await.unwrap();
+    (tls.get_ref().1.handshake_kind().unwrap(), connack[3])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resumed_session_is_still_its_certificates() {
+    let identity = self_signed("d1", KeyKind::P256, Validity::days(2)).unwrap();
+    let unknown = self_signed("d1", KeyKind::P256, Validity::days(2)).unwrap();
+    let certificate = identity.certificates_pem();
+    let house = House::start(TargetConfig {
+        devices: vec![listed("d1", Credentials::X509 { certificate })],
+        ..TargetConfig::default()
+    })
+    .await;
+    let versions: [&'static SupportedProtocolVersion; 2] = [&version::TLS12, &version::TLS13];
+    for (version, identity, code) in versions
+        .iter()
+        .flat_map(|v| [(v, &identity, 0), (v, &unknown, 5)])
+    {
+        let mut roots = RootCertStore::empty();
+        let ca = fs::read(house.path("ca.pem")).unwrap();
+        roots
+            .add(CertificateDer::from_pem_slice(&ca).unwrap())
+            .unwrap();
+        let terms = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_protocol_versions(&[*version])
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_client_auth_cert(identity.chain().to_vec(), identity.key().clone_key())
+            .unwrap();
+        let terms = Arc::new(terms);
+        for kind in [HandshakeKind::Full, HandshakeKind::Resumed] {
+            assert_eq!(resuming(&house, &terms).await, (kind, code));
+        }
+    }
+    assert_eq!(house.target.counts().sessions, 4);
 }
