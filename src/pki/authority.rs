@@ -1,6 +1,7 @@
 //! Authorities that issue certificates, and certificates that devices make themselves.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
@@ -8,10 +9,10 @@ use rcgen::{
     KeyUsagePurpose,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::identity::file_error;
+use super::signer::Signer;
 use super::{Identity, PkiError};
 
 /// Which kind of key is made.
@@ -75,38 +76,30 @@ impl Validity {
 pub struct Authority {
     /// Its own certificate first, then those above it, the root included.
     identity: Identity,
-    issuer: Issuer<'static, KeyPair>,
+    issuer: Issuer<'static, Signer>,
 }
 
 impl Authority {
     /// Reads an authority: a PEM file with its certificate first, then perhaps those above it, and
-    /// a PEM file with its private key (PKCS #8).
+    /// a PEM file with its private key, which may be an RSA key.
     pub fn load(certificates: &Path, key: &Path) -> Result<Self, PkiError> {
         let identity = Identity::from_files(certificates, key)?;
         let own = &identity.chain()[0];
-        let is_authority = X509Certificate::from_der(own).is_ok_and(|(_, parsed)| {
-            parsed
-                .basic_constraints()
-                .ok()
-                .flatten()
-                .is_some_and(|c| c.value.ca)
-        });
-        if !is_authority {
-            let what = "its first certificate is no authority's (basic constraints say CA:FALSE \
-                or nothing)\nhelp: put the certificate that signs devices first";
-            return Err(file_error(certificates, what));
-        }
-        let pair = KeyPair::try_from(identity.key()).map_err(|error| {
-            file_error(
-                key,
-                format!(
-                    "cannot sign with this key: {error}\nhelp: convert it with `openssl pkcs8 \
-                     -topk8 -nodes`"
-                ),
-            )
+        may_sign(own).map_err(|what| {
+            let way_out = "help: put the certificate that signs devices first";
+            file_error(certificates, format!("{what}\n{way_out}"))
         })?;
-        let issuer = Issuer::from_ca_cert_der(own, pair).map_err(crypto)?;
-        Ok(Self { identity, issuer })
+        let signer = Signer::new(Arc::clone(&identity.certified().key))
+            .ok_or_else(|| file_error(key, "keys of this kind sign no certificates here"))?;
+        let issuer = has_plain_name(own)
+            .then(|| Issuer::from_ca_cert_der(own, signer).ok())
+            .flatten()
+            .ok_or_else(|| file_error(certificates, FOREIGN_NAME))?;
+        let authority = Self { identity, issuer };
+        if !authority.is_named_as_itself()? {
+            return Err(file_error(certificates, FOREIGN_NAME));
+        }
+        Ok(authority)
     }
 
     /// A new root.
@@ -114,7 +107,7 @@ impl Authority {
         let key = kind.generate()?;
         let params = authority_params(name, validity)?;
         let certificate = params.self_signed(&key).map_err(crypto)?;
-        Self::assemble(vec![certificate.der().clone()], params, key)
+        Self::assemble(vec![certificate.der().clone()], params, &key)
     }
 
     /// A new authority below this one.
@@ -125,11 +118,12 @@ impl Authority {
         validity: Validity,
     ) -> Result<Self, PkiError> {
         let key = kind.generate()?;
-        let params = authority_params(name, validity)?;
+        let mut params = authority_params(name, validity)?;
+        params.use_authority_key_identifier_extension = true;
         let certificate = params.signed_by(&key, &self.issuer).map_err(crypto)?;
         let mut chain = vec![certificate.der().clone()];
         chain.extend_from_slice(self.identity.chain());
-        Self::assemble(chain, params, key)
+        Self::assemble(chain, params, &key)
     }
 
     /// A device's certificate: new key, signed by this authority, followed by this authority's own
@@ -145,7 +139,8 @@ impl Authority {
         self.sign(params, kind)
     }
 
-    /// A server's certificate for host names and IP addresses.
+    /// A server's certificate for host names and IP addresses, of which the first that is short
+    /// enough is its common name, too.
     pub fn issue_server(
         &self,
         names: &[&str],
@@ -153,7 +148,9 @@ impl Authority {
         validity: Validity,
     ) -> Result<Identity, PkiError> {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-        let mut params = leaf_params(names.first().map_or("localhost", String::as_str), validity)?;
+        let short = |name: &&String| name.chars().count() <= COMMON_NAME;
+        let common_name = names.iter().find(short).map_or("server", String::as_str);
+        let mut params = leaf_params(common_name, validity)?;
         params.subject_alt_names = CertificateParams::new(names)
             .map_err(crypto)?
             .subject_alt_names;
@@ -166,7 +163,9 @@ impl Authority {
         &self.identity
     }
 
-    fn sign(&self, params: CertificateParams, kind: KeyKind) -> Result<Identity, PkiError> {
+    fn sign(&self, mut params: CertificateParams, kind: KeyKind) -> Result<Identity, PkiError> {
+        // By the name alone, whoever trusts two authorities of one name may try the wrong one.
+        params.use_authority_key_identifier_extension = true;
         let key = kind.generate()?;
         let certificate = params.signed_by(&key, &self.issuer).map_err(crypto)?;
         let mut chain = vec![certificate.der().clone()];
@@ -177,11 +176,26 @@ impl Authority {
     fn assemble(
         chain: Vec<CertificateDer<'static>>,
         params: CertificateParams,
-        key: KeyPair,
+        key: &KeyPair,
     ) -> Result<Self, PkiError> {
+        let identity = Identity::new(chain, private(key))?;
+        let signer = Signer::new(Arc::clone(&identity.certified().key))
+            .expect("every kind that is made signs");
         Ok(Self {
-            identity: Identity::new(chain, private(&key))?,
-            issuer: Issuer::new(params, key),
+            identity,
+            issuer: Issuer::new(params, signer),
+        })
+    }
+
+    /// Whether certificates that it issues name their issuer as its own certificate does: to the
+    /// byte, or else nobody finds the way from one to the other.
+    fn is_named_as_itself(&self) -> Result<bool, PkiError> {
+        let issued = self.issue("trial", KeyKind::P256, Validity::days(1))?;
+        let issued = &issued.chain()[0];
+        let own = &self.identity.chain()[0];
+        Ok(match (parse(issued), parse(own)) {
+            (Some(issued), Some(own)) => issued.issuer().as_raw() == own.subject().as_raw(),
+            _ => false,
         })
     }
 }
@@ -210,12 +224,43 @@ pub fn self_signed(
 /// A root is for the other side to have; alone, it is all there is to show.
 fn without_root<'c>(chain: &'c [CertificateDer<'static>]) -> &'c [CertificateDer<'static>] {
     let is_root = |last: &CertificateDer<'_>| {
-        X509Certificate::from_der(last).is_ok_and(|(_, parsed)| parsed.issuer() == parsed.subject())
+        parse(last).is_some_and(|last| last.issuer().as_raw() == last.subject().as_raw())
     };
     match chain {
         [below @ .., last] if !below.is_empty() && is_root(last) => below,
         all => all,
     }
+}
+
+/// Why a certificate is no authority's.
+fn may_sign(certificate: &CertificateDer<'_>) -> Result<(), &'static str> {
+    let certificate = parse(certificate).ok_or("its first certificate cannot be read")?;
+    let constraints = certificate.basic_constraints().ok().flatten();
+    if !constraints.is_some_and(|found| found.value.ca) {
+        return Err(
+            "its first certificate is no authority's (its basic constraints do not say CA)",
+        );
+    }
+    match certificate.key_usage() {
+        Ok(Some(usage)) if !usage.value.key_cert_sign() => {
+            Err("its first certificate may not sign others (so its key usage says)")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether each part of the subject's name holds one attribute, as all in use do.
+fn has_plain_name(certificate: &CertificateDer<'_>) -> bool {
+    parse(certificate).is_some_and(|found| {
+        let mut parts = found.subject().iter_rdn();
+        parts.all(|part| part.iter().count() == 1)
+    })
+}
+
+fn parse<'c>(certificate: &'c CertificateDer<'_>) -> Option<X509Certificate<'c>> {
+    X509Certificate::from_der(certificate)
+        .ok()
+        .map(|(_, parsed)| parsed)
 }
 
 fn leaf_params(common_name: &str, validity: Validity) -> Result<CertificateParams, PkiError> {
@@ -242,13 +287,30 @@ fn authority_params(name: &str, validity: Validity) -> Result<CertificateParams,
     Ok(params)
 }
 
+/// PKCS #8 of version 1. ring writes Ed25519 keys in version 2, with the public key behind the
+/// private one, which OpenSSL 3.0 cannot read.
 fn private(key: &KeyPair) -> PrivateKeyDer<'static> {
-    PrivateKeyDer::Pkcs8(key.serialize_der().into())
+    let der = key.serialize_der();
+    let private = match der.get(ED25519.len()..ED25519.len() + 32) {
+        Some(private) if key.is_compatible(&rcgen::PKCS_ED25519) => [&ED25519, private].concat(),
+        _ => der,
+    };
+    PrivateKeyDer::Pkcs8(private.into())
 }
 
 fn crypto(error: rcgen::Error) -> PkiError {
     PkiError::Crypto(error.to_string())
 }
+
+/// What stands before the 32 bytes of an Ed25519 key (RFC 8410, section 7); version 2 begins with
+/// as many bytes.
+const ED25519: [u8; 16] = [
+    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
+];
+
+const FOREIGN_NAME: &str = "its subject names one attribute twice, or in a way that cannot be \
+    repeated under the devices' certificates\nhelp: sign with an authority below it, whose subject \
+    is a common name alone";
 
 /// X.520's upper bound, which servers and clients check.
 const COMMON_NAME: usize = 64;
