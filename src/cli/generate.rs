@@ -5,19 +5,26 @@ use std::io::{self, BufWriter, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::Failure;
+use super::certs::{self, CertsArgs};
 use crate::inventory::{GenerateError, GenerateSpec, NameKind, Oui, names, token};
 
 /// The arguments of `fleetcall generate`.
 #[derive(Args, Debug)]
-#[command(
-    after_help = "Example:\n  fleetcall generate --count 1000 --oui AA:BB:CC --tokens -o devices.csv"
-)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct GenerateArgs {
+    #[command(subcommand)]
+    what: Option<What>,
     /// How many devices
-    #[arg(long, value_name = "N")]
+    #[arg(
+        long,
+        value_name = "N",
+        required = true,
+        default_value_t = 0,
+        hide_default_value = true
+    )]
     count: u32,
     /// What kind of names
     #[arg(long, value_enum, default_value_t)]
@@ -54,9 +61,19 @@ enum Kind {
     Serial,
 }
 
-/// Writes the list.
-pub(super) fn run(args: &GenerateArgs) -> Result<(), Failure> {
-    let spec = spec(args)
+/// What is generated besides lists.
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Make a key and a certificate for each device of a list
+    Certs(CertsArgs),
+}
+
+/// Writes the list, or what the subcommand says.
+pub(super) fn run(args: GenerateArgs) -> Result<(), Failure> {
+    if let Some(What::Certs(args)) = args.what {
+        return certs::run(&args);
+    }
+    let spec = spec(&args)
         .map_err(|e| Failure::usage(format!("{e}\nhelp: see fleetcall generate --help")))?;
     let tokens = args.tokens.then_some(args.seed);
     let Some(path) = &args.output else {
@@ -131,6 +148,11 @@ fn io_error(error: csv::Error) -> io::Error {
     }
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  fleetcall generate --count 1000 --oui AA:BB:CC --tokens -o devices.csv
+  fleetcall generate certs --devices devices.csv --out certs";
+
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -147,7 +169,7 @@ mod tests {
 
     fn generate(args: &[&str]) -> Result<(), Failure> {
         let args = ["generate"].iter().chain(args);
-        run(&Cli::try_parse_from(args).map_err(Failure::usage)?.args)
+        run(Cli::try_parse_from(args).map_err(Failure::usage)?.args)
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The face: command line, wiring and exit codes. The only place that knows all the others.
 
+mod certs;
 mod exit;
 mod generate;
 mod handover;
@@ -32,7 +33,7 @@ enum Command {
     Run(run::RunArgs),
     /// Serve as a ThingsBoard-compatible target until interrupted
     Target(target::TargetArgs),
-    /// Write a device list
+    /// Write a device list, or keys and certificates for one
     Generate(generate::GenerateArgs),
     /// Write a commented scenario to start from
     Init(init::InitArgs),
@@ -66,7 +67,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Run(args) => run::run(args),
         Command::Target(args) => target::run(args).map(|()| Exit::Passed),
-        Command::Generate(args) => generate::run(&args).map(|()| Exit::Passed),
+        Command::Generate(args) => generate::run(args).map(|()| Exit::Passed),
         Command::Init(args) => init::run(&args).map(|()| Exit::Passed),
         Command::Schema(args) => schema::run(&args).map(|()| Exit::Passed),
         Command::Completions { shell } => {
@@ -94,6 +95,7 @@ Examples:
   fleetcall run line.toml --devices lot-17.csv --out out  your scenario with another list
   fleetcall target --mqtt 127.0.0.1:1883                  a server to try devices against
   fleetcall generate --count 1000 --oui AA:BB:CC > macs.csv
+  fleetcall generate certs --devices macs.csv --out certs keys and certificates for a list
 
 Exit codes:
   0 passed   1 bug or unforeseen   2 usage, scenario or list invalid   3 threshold crossed

@@ -43,6 +43,17 @@ pub fn load_csv(path: &Path, options: &ListOptions<'_>) -> Result<Inventory, Lis
     Ok(inventory)
 }
 
+/// The headers of a list, left to right; none where its first row cannot be read, of which
+/// [`load_csv`] tells more.
+pub fn headers(path: &Path) -> Result<Vec<String>, ListError> {
+    let unreadable = |e| ListError::Unreadable(path.to_owned(), e);
+    let mut rows = Rows::new(BufReader::new(File::open(path).map_err(unreadable)?));
+    Ok(match rows.next().map_err(unreadable)? {
+        Some(Ok(row)) => row.cells().map(str::to_owned).collect(),
+        Some(Err(_)) | None => Vec::new(),
+    })
+}
+
 /// What one pass over a list remembers, besides the list.
 struct Load {
     faults: ListFaults,

@@ -287,26 +287,25 @@ fn authority_params(name: &str, validity: Validity) -> Result<CertificateParams,
     Ok(params)
 }
 
-/// PKCS #8 of version 1. ring writes Ed25519 keys in version 2, with the public key behind the
-/// private one, which OpenSSL 3.0 cannot read.
 fn private(key: &KeyPair) -> PrivateKeyDer<'static> {
     let der = key.serialize_der();
-    let private = match der.get(ED25519.len()..ED25519.len() + 32) {
-        Some(private) if key.is_compatible(&rcgen::PKCS_ED25519) => [&ED25519, private].concat(),
+    // ring writes Ed25519 keys as RFC 5958 has them, with the public key behind; OpenSSL 3.0 and
+    // many others read the form of RFC 5208 only, which ends with the private one.
+    let der = match der.strip_prefix(ED25519_V2) {
+        Some(rest) if rest.len() > ED25519_SEED => [ED25519_V1, &rest[..ED25519_SEED]].concat(),
         _ => der,
     };
-    PrivateKeyDer::Pkcs8(private.into())
+    PrivateKeyDer::Pkcs8(der.into())
 }
 
 fn crypto(error: rcgen::Error) -> PkiError {
     PkiError::Crypto(error.to_string())
 }
 
-/// What stands before the 32 bytes of an Ed25519 key (RFC 8410, section 7); version 2 begins with
-/// as many bytes.
-const ED25519: [u8; 16] = [
-    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
-];
+/// What stands before the seed of an Ed25519 key: SEQUENCE, version, algorithm, OCTET STRINGs.
+const ED25519_V2: &[u8] = b"\x30\x51\x02\x01\x01\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
+const ED25519_V1: &[u8] = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
+const ED25519_SEED: usize = 32;
 
 const FOREIGN_NAME: &str = "its subject names one attribute twice, or in a way that cannot be \
     repeated under the devices' certificates\nhelp: sign with an authority below it, whose subject \

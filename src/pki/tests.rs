@@ -71,6 +71,9 @@ fn an_authority_is_loaded_and_signs_as_before() {
     let loaded = Authority::load(&certificate, &key).unwrap();
     let leaf = loaded.issue("d", KeyKind::P256, Validity::days(1)).unwrap();
     assert_eq!(leaf.chain().len(), 2);
+    let edwards = Authority::root("edwards", KeyKind::Ed25519, Validity::days(1)).unwrap();
+    let (file, edwards_key) = edwards.identity().write(dir.path(), "edwards").unwrap();
+    assert!(Authority::load(&file, &edwards_key).is_ok());
     let (leaf_file, leaf_key) = leaf.write(dir.path(), "leaf").unwrap();
     let none = Authority::load(&leaf_file, &leaf_key)
         .unwrap_err()

@@ -2,14 +2,18 @@
 //! returns at once; how long an answer is held back is part of the answer, and waiting is the
 //! transport's business.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 
 use super::answer::Answer;
 use super::attributes::Asked;
+use super::bugs::Bugs;
 use super::config::{TargetConfig, TargetError};
 use super::counts::{Tally, add, bump};
 use super::credentials::Stored;
@@ -25,6 +29,7 @@ pub(super) struct Backend {
     pub(super) registry: Registry,
     pub(super) tally: Tally,
     dice: Dice,
+    bugs: Bugs,
     serial: AtomicU64,
 }
 
@@ -46,6 +51,13 @@ impl Backend {
         if !Dice::fair(&config.faults) {
             return Err(TargetError::FaultShares);
         }
+        config.limits = config.limits_of_release();
+        let mut keys = HashSet::new();
+        for profile in &config.profiles {
+            if !keys.insert(profile.key.expose_secret()) {
+                return Err(TargetError::DuplicateKey(profile.name.clone()));
+            }
+        }
         let registry = Registry::new();
         for listed in std::mem::take(&mut config.devices) {
             let credentials = match &listed.credentials {
@@ -53,7 +65,13 @@ impl Backend {
                     .map_err(|_| TargetError::Credentials(listed.name.clone()))?,
                 None => drawn_token(config.seed, &listed.name),
             };
-            let device = Device::new(&listed.name, credentials, false, false);
+            let profile = u16::try_from(listed.profile)
+                .ok()
+                .filter(|position| usize::from(*position) < config.profiles.len());
+            let Some(profile) = profile else {
+                return Err(TargetError::NoProfile(listed.name));
+            };
+            let device = Device::new(&listed.name, credentials, false, profile, false);
             registry.create(device).map_err(|taken| match taken {
                 Taken::Name => TargetError::DuplicateName(listed.name.clone()),
                 Taken::Credentials => TargetError::DuplicateToken(listed.name.clone()),
@@ -61,6 +79,7 @@ impl Backend {
         }
         Ok(Arc::new(Self {
             dice: Dice::new(config.faults, config.seed),
+            bugs: Bugs::new(&config.bugs),
             registry,
             tally: Tally::default(),
             serial: AtomicU64::new(0),
@@ -71,7 +90,7 @@ impl Backend {
     /// Decides on a provision request, and carries it out.
     pub(super) fn provision(&self, request: &Request) -> Decision {
         bump(&self.tally.provision_requests);
-        let delay = self.config.faults.delay;
+        let delay = self.config.faults.delay.max(self.bugs.at_least());
         let fate = self.dice.fate(&request.name);
         match fate {
             Fate::Disconnected => {
@@ -87,13 +106,14 @@ impl Backend {
             Fate::Served => {}
         }
         let rules = Rules {
-            profile: &self.config.profiles[0],
-            repeat: self.config.repeats(),
+            config: &self.config,
             registry: &self.registry,
-            seed: self.config.seed,
+            racing: self.bugs.racing(&request.name, Instant::now()),
             serial: self.serial.fetch_add(1, Relaxed),
         };
-        let answer = rules.decide(request);
+        let answer = rules
+            .decide(request)
+            .map(|answer| self.bugs.answered(answer));
         match &answer {
             Some(answer) if answer.is_success() => bump(&self.tally.provisioned),
             Some(_) => bump(&self.tally.refused),

@@ -107,6 +107,30 @@ impl TargetConfig {
         *slot = Some(addr);
     }
 
+    /// Whether it has this fault of judgement.
+    pub(super) fn has(&self, bug: Bug) -> bool {
+        self.bugs.contains(&bug)
+    }
+
+    /// The limits, as far as the release has others: 3.5 closed silent sessions sooner, and before
+    /// 3.8 HTTP bodies had no limit, which here is one that protects the target's own memory.
+    pub(super) fn limits_of_release(&self) -> Limits {
+        let mut limits = self.limits;
+        if self.release == Release::V3_5 {
+            limits.inactivity = limits.inactivity.min(Duration::from_mins(5));
+        }
+        if self.release < Release::V3_8 {
+            (limits.http_body, limits.http_rpc_body) = (OWN_BODY_LIMIT, OWN_BODY_LIMIT);
+        }
+        limits
+    }
+
+    /// Whether a CoAP success of telemetry and its like is a message of its own, without an
+    /// acknowledgement of the request before it: from release 3.6.2 on.
+    pub(super) fn answers_apart(&self) -> bool {
+        self.release >= Release::V3_6
+    }
+
     /// What a second provisioning gives: as configured, else as the release does.
     pub(super) fn repeats(&self) -> Repeat {
         self.repeat_provisioning
@@ -245,6 +269,9 @@ impl Default for Limits {
     }
 }
 
+/// The longest body where the release has no limit, bytes.
+const OWN_BODY_LIMIT: u64 = 268_435_456;
+
 /// Why a target did not start.
 #[derive(Debug, Error)]
 pub enum TargetError {
@@ -258,6 +285,12 @@ pub enum TargetError {
         /// The system's word.
         source: io::Error,
     },
+    /// A listed device belongs to a profile that is not there.
+    #[error("target: device {0:?} belongs to a profile that is not there")]
+    NoProfile(String),
+    /// Two profiles have one provision key. The key itself is secret.
+    #[error("target: profile {0:?} has the provision key of another profile")]
+    DuplicateKey(String),
     /// Two listed devices have one name.
     #[error("target: device {0:?} is listed twice")]
     DuplicateName(String),

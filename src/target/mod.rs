@@ -1,5 +1,5 @@
 //! The embedded server: what a ThingsBoard-compatible platform does on the wire, on one's own
-//! machine, for MQTT 3.1 and 3.1.1, HTTP/1.1 and CoAP.
+//! machine, for MQTT 3.1, 3.1.1 and 5, HTTP/1.1 and CoAP.
 //!
 //! It is an independent witness: it shares no line with `dialect` or `transport`, so that a
 //! mistake on one side cannot cancel out on the other. Both are held to `fixtures/wire/`, and the
@@ -10,6 +10,7 @@
 mod answer;
 mod attributes;
 mod backend;
+mod bugs;
 mod coap;
 mod config;
 mod counts;

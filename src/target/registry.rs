@@ -17,6 +17,8 @@ pub(super) struct Device {
     pub(super) name: Box<str>,
     pub(super) credentials: Stored,
     pub(super) gateway: bool,
+    /// The position of its profile.
+    pub(super) profile: u16,
     /// The server attribute `provisionState`: whether it is `provisioned`.
     pub(super) provisioned: AtomicBool,
     pub(super) telemetry_messages: AtomicU64,
@@ -33,11 +35,18 @@ pub(super) struct Live {
 }
 
 impl Device {
-    pub(super) fn new(name: &str, credentials: Stored, gateway: bool, provisioned: bool) -> Self {
+    pub(super) fn new(
+        name: &str,
+        credentials: Stored,
+        gateway: bool,
+        profile: u16,
+        provisioned: bool,
+    ) -> Self {
         Self {
             name: name.into(),
             credentials,
             gateway,
+            profile,
             provisioned: AtomicBool::new(provisioned),
             telemetry_messages: AtomicU64::new(0),
             live: Mutex::default(),
@@ -180,7 +189,7 @@ mod tests {
 
     fn device(name: &str, kind: Kind, wanted: &Wanted) -> Device {
         let credentials = Stored::settle(kind, wanted).unwrap();
-        Device::new(name, credentials, false, true)
+        Device::new(name, credentials, false, 0, true)
     }
 
     fn token(name: &str, token: &str) -> Device {

@@ -4,19 +4,19 @@
 use secrecy::ExposeSecret;
 
 use super::answer::Answer;
-use super::config::{Profile, Repeat};
+use super::config::{Profile, Repeat, TargetConfig};
 use super::credentials::Stored;
 use super::faults::twenty_characters;
-use super::registry::{Device, Registry};
+use super::registry::{Device, Registry, Taken};
 use super::request::Request;
-use crate::model::Strategy;
+use crate::model::{Bug, Release, Strategy};
 
 /// What the rules need besides the request.
 pub(super) struct Rules<'a> {
-    pub(super) profile: &'a Profile,
-    pub(super) repeat: Repeat,
+    pub(super) config: &'a TargetConfig,
     pub(super) registry: &'a Registry,
-    pub(super) seed: u64,
+    /// A bug on purpose: another request for the name is under way, and both are to succeed.
+    pub(super) racing: bool,
     /// A number that no other request has.
     pub(super) serial: u64,
 }
@@ -28,27 +28,29 @@ impl Rules<'_> {
         if name.is_empty() && !request.name.is_empty() {
             return Some(Answer::Failure);
         }
-        let profile = self.profile;
-        if request.key.is_empty()
-            || request.secret.is_empty()
-            || request.key != profile.key.expose_secret()
-        {
+        if request.key.is_empty() || request.secret.is_empty() {
             return Some(Answer::NotFound);
         }
-        let secret_differs = request.secret != profile.secret.expose_secret();
+        let named = |(_, profile): &(u16, &Profile)| request.key == profile.key.expose_secret();
+        let Some((position, profile)) = (0..).zip(&self.config.profiles).find(named) else {
+            return Some(Answer::NotFound);
+        };
+        let secret_differs = request.secret != profile.secret.expose_secret()
+            && !self.config.has(Bug::AcceptWrongSecret);
         Some(match profile.strategy {
             Strategy::Disabled => Answer::NotFound,
             Strategy::X509Chain => return None,
             Strategy::Allow | Strategy::Check if secret_differs => Answer::NotFound,
-            Strategy::Allow => self.create(name, request),
-            Strategy::Check => self.check(name),
+            Strategy::Allow => self.create(name, request, position),
+            Strategy::Check => self.check(name, position),
         })
     }
 
-    fn create(&self, name: &str, request: &Request) -> Answer {
+    fn create(&self, name: &str, request: &Request, profile: u16) -> Answer {
+        let seed = self.config.seed;
         let drawn;
         let name = if name.is_empty() {
-            drawn = twenty_characters(self.seed, "name", &self.serial.to_string());
+            drawn = twenty_characters(seed, "name", &self.serial.to_string());
             &drawn
         } else {
             name
@@ -57,25 +59,34 @@ impl Rules<'_> {
             return Answer::Failure;
         }
         let credentials = if request.wanted.is_empty() {
-            Ok(drawn_token(self.seed, name))
+            Ok(drawn_token(seed, name))
         } else {
             Stored::settle(request.kind, &request.wanted)
         };
         let Ok(credentials) = credentials else {
             return Answer::Failure;
         };
-        let device = Device::new(name, credentials.clone(), request.gateway, true);
+        let gateway = request.gateway && self.config.release >= Release::V3_8;
+        let device = Device::new(name, credentials.clone(), gateway, profile, true);
         match self.registry.create(device) {
             Ok(_) => Answer::Success(credentials),
+            Err(Taken::Name) if self.racing => self
+                .registry
+                .by_name(name)
+                .map_or(Answer::Failure, |first| {
+                    Answer::Success(first.credentials.clone())
+                }),
             Err(_) => Answer::Failure,
         }
     }
 
-    fn check(&self, name: &str) -> Answer {
-        let Some(device) = self.registry.by_name(name) else {
+    fn check(&self, name: &str, profile: u16) -> Answer {
+        let found = self.registry.by_name(name);
+        let Some(device) = found.filter(|device| device.profile == profile) else {
             return Answer::Failure;
         };
-        if device.mark_provisioned() || self.repeat == Repeat::Success {
+        let again = self.racing || self.config.repeats() == Repeat::Success;
+        if device.mark_provisioned() || again {
             Answer::Success(device.credentials.clone())
         } else {
             Answer::Failure
@@ -115,24 +126,40 @@ mod tests {
         }
     }
 
-    fn ask(strategy: Strategy, repeat: Repeat, requests: &[Request]) -> Vec<&'static str> {
-        let registry = Registry::new();
-        let listed = Device::new("listed", drawn_token(1, "listed"), false, false);
-        registry.create(listed).ok().unwrap();
-        let profile = Profile {
+    fn profile(strategy: Strategy, key: &str) -> Profile {
+        Profile {
             strategy,
-            key: "K".into(),
+            key: key.into(),
             secret: "S".into(),
             ..Profile::default()
+        }
+    }
+
+    fn ask(strategy: Strategy, repeat: Repeat, requests: &[Request]) -> Vec<&'static str> {
+        let config = TargetConfig {
+            profiles: vec![
+                profile(strategy, "K"),
+                profile(Strategy::Allow, "A"),
+                profile(Strategy::Check, "C"),
+            ],
+            repeat_provisioning: Some(repeat),
+            seed: 1,
+            ..TargetConfig::default()
         };
+        judged(&config, false, requests)
+    }
+
+    fn judged(config: &TargetConfig, racing: bool, requests: &[Request]) -> Vec<&'static str> {
+        let registry = Registry::new();
+        let listed = Device::new("listed", drawn_token(1, "listed"), false, 0, false);
+        registry.create(listed).ok().unwrap();
         (0..)
             .zip(requests)
             .map(|(serial, request)| {
                 let rules = Rules {
-                    profile: &profile,
-                    repeat,
+                    config,
                     registry: &registry,
-                    seed: 1,
+                    racing,
                     serial,
                 };
                 match rules.decide(request) {
@@ -190,6 +217,59 @@ mod tests {
             ask(Strategy::Check, Repeat::Success, &twice),
             ["SUCCESS", "SUCCESS"]
         );
+    }
+
+    #[test]
+    fn a_key_finds_its_profile_and_a_device_belongs_to_one() {
+        let requests = [
+            // The name exists, whatever its profile.
+            request("listed", "A", "S"),
+            request("listed", "C", "S"),
+            request("new", "A", "S"),
+            request("new", "C", "S"),
+            request("new", "K", "S"),
+            request("listed", "K", "S"),
+            request("listed", "C", "wrong"),
+        ];
+        assert_eq!(
+            ask(Strategy::Check, Repeat::Failure, &requests).join(" "),
+            "FAILURE FAILURE SUCCESS FAILURE FAILURE SUCCESS NOT_FOUND"
+        );
+    }
+
+    #[test]
+    fn bugs_let_in_whom_they_are_about_and_nobody_else() {
+        let requests = [
+            request("listed", "K", "wrong"),
+            request("listed", "K", "S"),
+            request("new", "A", "S"),
+            request("new", "A", "S"),
+            request("unlisted", "K", "S"),
+        ];
+        let with = |bugs: &[Bug]| TargetConfig {
+            profiles: vec![profile(Strategy::Check, "K"), profile(Strategy::Allow, "A")],
+            bugs: bugs.to_vec(),
+            ..TargetConfig::default()
+        };
+        for (config, racing, answers) in [
+            (
+                with(&[]),
+                false,
+                "NOT_FOUND SUCCESS SUCCESS FAILURE FAILURE",
+            ),
+            (
+                with(&[Bug::AcceptWrongSecret]),
+                false,
+                "SUCCESS FAILURE SUCCESS FAILURE FAILURE",
+            ),
+            (
+                with(&[Bug::AcceptRace]),
+                true,
+                "NOT_FOUND SUCCESS SUCCESS SUCCESS FAILURE",
+            ),
+        ] {
+            assert_eq!(judged(&config, racing, &requests).join(" "), answers);
+        }
     }
 
     #[test]

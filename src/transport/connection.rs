@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::model::{Login, Phase, Protocol, Reply, Request, Status};
+use crate::model::{FaultKind, Login, Phase, Protocol, Reply, Request, Status};
 use crate::pki::Identity;
 
 use super::dial::{Dial, tcp, udp};
@@ -96,15 +96,21 @@ impl Connection {
         let (stream, tcp) = tcp(dial.addr, source, dial.connect_timeout)
             .await
             .map_err(at_socket)?;
-        let terms = dial.tls.as_ref().map(|tls| tls.terms(identity, ordinal));
+        let in_handshake = |kind| OpenFault {
+            phase: Phase::TlsHandshake,
+            kind,
+            tcp: Some(tcp),
+            tls: None,
+        };
+        let terms = match (&dial.tls, dial.kind.is_secure()) {
+            (Some(tls), true) => Some(tls.terms(identity, ordinal)),
+            (_, false) => None,
+            // Secrets must not go out in the clear because a dial was put together wrongly.
+            (None, true) => return Err(in_handshake(FaultKind::TlsProtocol)),
+        };
         let (wire, tls) = Wire::over(stream, terms.clone(), dial.connect_timeout)
             .await
-            .map_err(|kind| OpenFault {
-                phase: Phase::TlsHandshake,
-                kind,
-                tcp: Some(tcp),
-                tls: None,
-            })?;
+            .map_err(in_handshake)?;
         let (connection, mqtt) = if dial.kind.protocol() == Protocol::Http {
             let client = http::Client::new(wire, dial, source, terms).await;
             (Self::Http(Box::new(client)), None)
@@ -173,6 +179,7 @@ impl Connection {
 
 #[cfg(test)]
 mod tests {
+    use super::super::secured::Secured;
     use super::*;
 
     #[test]
@@ -182,8 +189,10 @@ mod tests {
             size_of::<http::Client>(),
             size_of::<coap::Endpoint>(),
         );
-        println!("session {mqtt} B, client {http} B, endpoint {coap} B");
+        let secured = size_of::<Secured>();
+        println!("session {mqtt} B, client {http} B, endpoint {coap} B, TLS {secured} B");
         assert!(size_of::<Connection>() <= 16);
+        assert!(secured <= 1536, "{secured}");
         assert!(mqtt <= 256 && coap <= 256, "{mqtt} {coap}");
         // An engine holds one of these futures for each idle device.
         let mut connection = None::<Connection>;

@@ -113,4 +113,33 @@ mod tests {
             assert_eq!(io_kind(&io::Error::from_raw_os_error(errno as i32)), kind);
         }
     }
+
+    #[test]
+    fn what_rustls_finds_wrong_has_its_word() {
+        use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
+        let untrusted = FaultKind::TlsServerUntrusted;
+        let cases = [
+            (
+                Error::AlertReceived(AlertDescription::UnknownCA),
+                FaultKind::TlsAlert(48),
+            ),
+            (
+                Error::AlertReceived(AlertDescription::CloseNotify),
+                FaultKind::ConnectionClosed,
+            ),
+            (CertificateError::UnknownIssuer.into(), untrusted),
+            (CertificateError::Expired.into(), untrusted),
+            (CertificateError::NotValidForName.into(), untrusted),
+            (
+                Error::InvalidMessage(InvalidMessage::InvalidContentType),
+                FaultKind::TlsProtocol,
+            ),
+            (Error::DecryptError, FaultKind::TlsProtocol),
+            (Error::PeerSentOversizedRecord, FaultKind::TlsProtocol),
+        ];
+        for (error, kind) in cases {
+            assert_eq!(tls_kind(&error), kind, "{error:?}");
+            assert_eq!(io_kind(&as_io(kind)), kind, "on its way through hyper");
+        }
+    }
 }

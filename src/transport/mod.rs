@@ -1,5 +1,5 @@
-//! How a device's bytes travel: MQTT 3.1.1, HTTP/1.1 and CoAP, plain or secured, from the device's
-//! side.
+//! How a device's bytes travel: MQTT 3.1.1 and 5, HTTP/1.1 and CoAP, plain or secured, from the
+//! device's side.
 //!
 //! A [`Connection`] is opened with a [`Dial`], carries one [`Request`](crate::model::Request) at a
 //! time and gives back its [`Reply`](crate::model::Reply) with the two moments that latencies are

@@ -324,3 +324,68 @@ const INBOUND_LIMIT: usize = 160 * 1024;
 
 /// What is still read of a peer that can no longer be written to.
 const LAST_WORDS: usize = 256 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rustls::ServerConfig;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+    use crate::pki::{Authority, KeyKind, Validity};
+    use crate::transport::{Tls, Trust};
+
+    /// What is held beside keys, in bytes.
+    fn held(secured: &Secured) -> usize {
+        secured.inbound.capacity() + secured.plain.capacity() + secured.outbound.capacity()
+    }
+
+    #[tokio::test]
+    async fn a_connection_in_rest_holds_no_buffer() {
+        let authority = Authority::root("a", KeyKind::P256, Validity::days(1)).unwrap();
+        let server = authority.issue_server(&["127.0.0.1"], KeyKind::P256, Validity::days(1));
+        let server = server.unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(server.chain().to_vec(), server.key().clone_key())
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (tcp, _) = listener.accept().await.unwrap();
+            let acceptor = TlsAcceptor::from(Arc::new(config));
+            let mut stream = acceptor.accept(tcp).await.unwrap();
+            let mut bytes = vec![0; 40_000];
+            loop {
+                stream.read_exact(&mut bytes).await.unwrap();
+                stream.write_all(&bytes).await.unwrap();
+            }
+        });
+        let root = authority.identity().chain()[0].clone();
+        let tls = Tls::new(Trust::Roots(vec![root]), "127.0.0.1", false).unwrap();
+        let tcp = TcpStream::connect(addr).await.unwrap();
+        let within = Duration::from_secs(30);
+        let shaken = Secured::handshake(tcp, tls.terms(None, 0), within).await;
+        let (mut secured, _) = shaken.unwrap();
+        assert_eq!(held(&secured), 0);
+        let bytes = vec![7; 40_000];
+        for _ in 0..2 {
+            let (mut unsent, mut received) = (BytesMut::from(&bytes[..]), BytesMut::new());
+            while received.len() < 40_000 {
+                let (_, written) = secured.write_from(&mut unsent);
+                written.unwrap();
+                let ready = secured.ready(Interest::READABLE).await.unwrap();
+                assert!(ready.is_readable());
+                secured.read_into(&mut received).unwrap();
+            }
+            assert_eq!(received, bytes);
+            assert_eq!(held(&secured), 0);
+        }
+    }
+}

@@ -8,21 +8,24 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{ResolvesClientCert, Resumption, WebPkiServerVerifier};
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, SignatureScheme};
 use thiserror::Error;
 
+use crate::model::FaultKind;
 use crate::pki::Identity;
 
+use super::fault::tls_kind;
 use super::tickets::Tickets;
-use super::verifier::Credulous;
+use super::verifier::{Believer, Credulous};
 
 /// By what a server's certificate is judged.
 #[derive(Clone, Debug)]
 pub enum Trust {
-    /// It must lead to one of these.
+    /// It must lead to one of these, or be one of them.
     Roots(Vec<CertificateDer<'static>>),
     /// It must lead to a root of the operating system.
     System,
@@ -46,6 +49,7 @@ pub enum TlsError {
 #[derive(Clone)]
 pub struct Tls {
     base: Arc<ClientConfig>,
+    verifier: Arc<dyn ServerCertVerifier>,
     pub(super) name: ServerName<'static>,
     pub(super) trust: Trust,
     /// What each device, by its ordinal, needs to resume its session; `None` without resumption.
@@ -77,24 +81,32 @@ impl Tls {
             ServerName::try_from(host.to_owned()).map_err(|_| TlsError::Name(host.to_owned()))?;
         let roots_error = |e: &dyn fmt::Display| TlsError::Roots(e.to_string());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let algorithms = provider.signature_verification_algorithms;
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .map_err(|e| roots_error(&e))?;
-        let builder = match roots(&trust)? {
-            Some(roots) => builder.with_webpki_verifier(
-                WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
-                    .build()
-                    .map_err(|e| roots_error(&e))?,
-            ),
-            None => builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(Credulous(algorithms))),
+        let verifier: Arc<dyn ServerCertVerifier> = match roots(&trust)? {
+            Some(roots) => {
+                let builder = WebPkiServerVerifier::builder_with_provider(
+                    Arc::new(roots),
+                    Arc::clone(&provider),
+                );
+                Arc::new(Believer {
+                    chains: builder.build().map_err(|e| roots_error(&e))?,
+                    given: match &trust {
+                        Trust::Roots(given) => given.clone(),
+                        Trust::System | Trust::Insecure => Vec::new(),
+                    },
+                })
+            }
+            None => Arc::new(Credulous(provider.signature_verification_algorithms)),
         };
-        let mut base = builder.with_no_client_auth();
+        let mut base = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|e| roots_error(&e))?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(&verifier))
+            .with_no_client_auth();
         base.resumption = Resumption::disabled();
         Ok(Self {
             base: Arc::new(base),
+            verifier,
             name,
             trust,
             kept: resumption.then(Arc::default),
@@ -109,6 +121,16 @@ impl Tls {
     /// The name that the server's certificate must have.
     pub fn server_name(&self) -> &ServerName<'static> {
         &self.name
+    }
+
+    /// Judges a server by the certificates that it showed, leaf first, as a TLS handshake does. It
+    /// has yet to prove that it has the leaf's key. For DTLS, which rustls does not speak.
+    pub fn judge(&self, shown: &[CertificateDer<'_>]) -> Result<(), FaultKind> {
+        let (leaf, above) = shown.split_first().ok_or(FaultKind::TlsProtocol)?;
+        self.verifier
+            .verify_server_cert(leaf, above, &self.name, &[], UnixTime::now())
+            .map(drop)
+            .map_err(|e| tls_kind(&e))
     }
 
     /// What the device with this ordinal needs for its handshakes.
@@ -246,5 +268,64 @@ impl fmt::Debug for Terms {
 impl fmt::Debug for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shown").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::{Authority, KeyKind, Validity, self_signed};
+
+    #[test]
+    fn a_chain_is_judged_as_a_handshake_judges_it() {
+        let days = Validity::days(1);
+        let root = Authority::root("root", KeyKind::P256, days).unwrap();
+        let below = root.intermediate("below", KeyKind::P384, days).unwrap();
+        let server = below.issue_server(&["iot.example"], KeyKind::Ed25519, days);
+        let server = server.unwrap();
+        let given = root.identity().chain()[0].clone();
+        let trusting = |root| Tls::new(Trust::Roots(vec![root]), "iot.example", false).unwrap();
+        let tls = trusting(given.clone());
+        let untrusted = Err(FaultKind::TlsServerUntrusted);
+        assert_eq!(tls.judge(server.chain()), Ok(()));
+        assert_eq!(
+            tls.judge(&server.chain()[..1]),
+            untrusted,
+            "a link is missing"
+        );
+        assert_eq!(tls.judge(&[]), Err(FaultKind::TlsProtocol));
+        let own = self_signed("iot.example", KeyKind::P256, days).unwrap();
+        assert_eq!(tls.judge(own.chain()), untrusted);
+        assert_eq!(trusting(own.chain()[0].clone()).judge(own.chain()), Ok(()));
+        let over = self_signed("iot.example", KeyKind::P256, Validity::expired()).unwrap();
+        assert_eq!(
+            trusting(over.chain()[0].clone()).judge(over.chain()),
+            untrusted
+        );
+        let other = Tls::new(Trust::Roots(vec![given]), "iot.test", false).unwrap();
+        assert_eq!(other.judge(server.chain()), untrusted);
+        let anybody = Tls::new(Trust::Insecure, "iot.test", false).unwrap();
+        assert_eq!(anybody.judge(over.chain()), Ok(()));
+    }
+
+    #[test]
+    fn devices_share_what_they_can() {
+        let root = Authority::root("root", KeyKind::P256, Validity::days(1)).unwrap();
+        let device = root.issue("d", KeyKind::P256, Validity::days(1)).unwrap();
+        let trust = || Trust::Roots(vec![root.identity().chain()[0].clone()]);
+        let same = |a: &Terms, b: &Terms| Arc::ptr_eq(&a.config, &b.config);
+        let plain = Tls::new(trust(), "a.b", false).unwrap();
+        assert!(same(&plain.terms(None, 1), &plain.terms(None, 2)));
+        let resuming = Tls::new(trust(), "a.b", true).unwrap();
+        let first = resuming.terms(Some(&device), 1);
+        assert!(same(&first, &resuming.clone().terms(Some(&device), 1)));
+        assert!(
+            !same(&first, &resuming.terms(Some(&device), 2)),
+            "another device"
+        );
+        assert!(
+            !same(&first, &resuming.terms(None, 1)),
+            "another certificate"
+        );
     }
 }

@@ -3,12 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod authorities;
+mod certs;
 mod cli;
 mod device_wire;
 mod docs;
 mod end_to_end;
 mod floors;
 mod hostile_server;
+mod mqtt5;
 mod peers_against_target;
 mod secured;
 mod shutdown;

@@ -21,10 +21,10 @@ use crate::support::PATIENCE;
 use crate::support::golden::hex;
 
 /// The token of D1 in the golden messages.
-const TOKEN: &str = "ABCDEFGHIJKLMNOPQRST";
+pub(crate) const TOKEN: &str = "ABCDEFGHIJKLMNOPQRST";
 
 /// All three listeners, key K, secret S, and D1 pre-provisioned if the strategy is `Check`.
-fn config(strategy: Strategy) -> TargetConfig {
+pub(crate) fn config(strategy: Strategy) -> TargetConfig {
     let anywhere: SocketAddr = "127.0.0.1:0".parse().unwrap();
     TargetConfig {
         mqtt: Some(anywhere),
@@ -52,7 +52,7 @@ fn listed(name: &str, token: &str) -> Listed {
     }
 }
 
-async fn start(strategy: Strategy) -> Target {
+pub(crate) async fn start(strategy: Strategy) -> Target {
     Target::start(config(strategy)).await.unwrap()
 }
 
@@ -62,19 +62,19 @@ fn request(fields: &str) -> String {
 }
 
 /// A bare TCP connection.
-struct Wire(TcpStream);
+pub(crate) struct Wire(TcpStream);
 
 impl Wire {
-    async fn open(addr: Option<SocketAddr>) -> Self {
+    pub(crate) async fn open(addr: Option<SocketAddr>) -> Self {
         Self(TcpStream::connect(addr.unwrap()).await.unwrap())
     }
 
-    async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+    pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.0.write_all(bytes.as_ref()).await.unwrap();
     }
 
     /// The next bytes must be these.
-    async fn expect(&mut self, wanted: impl AsRef<[u8]>) {
+    pub(crate) async fn expect(&mut self, wanted: impl AsRef<[u8]>) {
         let wanted = wanted.as_ref();
         let mut seen = vec![0; wanted.len()];
         let read = timeout(PATIENCE, self.0.read_exact(&mut seen)).await;
@@ -89,7 +89,7 @@ impl Wire {
     }
 
     /// The connection must end without another byte.
-    async fn expect_end(&mut self) {
+    pub(crate) async fn expect_end(&mut self) {
         let mut rest = Vec::new();
         let read = timeout(PATIENCE, self.0.read_to_end(&mut rest)).await;
         // A reset is an end as well.
@@ -98,7 +98,7 @@ impl Wire {
     }
 
     /// Everything up to the end.
-    async fn rest(&mut self) -> Vec<u8> {
+    pub(crate) async fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         let read = timeout(PATIENCE, self.0.read_to_end(&mut rest)).await;
         read.expect("the connection stays open").unwrap();
@@ -107,13 +107,13 @@ impl Wire {
 }
 
 /// The session goes on: a ping is answered, and nothing came before the answer.
-async fn alive(wire: &mut Wire) {
+pub(crate) async fn alive(wire: &mut Wire) {
     wire.send(hex("mqtt-pingreq")).await;
     wire.expect(hex("mqtt-pingresp")).await;
 }
 
 /// Waits until something holds that other tasks bring about.
-async fn until(mut holds: impl FnMut() -> bool) {
+pub(crate) async fn until(mut holds: impl FnMut() -> bool) {
     let waiting = async {
         while !holds() {
             tokio::time::sleep(Duration::from_millis(1)).await;

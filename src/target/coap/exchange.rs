@@ -193,7 +193,8 @@ impl Exchanges {
         let acknowledged = known.as_ref().is_some_and(|known| known.acknowledged);
         let (carriage, id) = if !request.confirmable {
             (Carriage::NonConfirmable, request.id ^ OURS)
-        } else if answer.separate || acknowledged {
+        } else if (answer.separate && self.resources.backend.config.answers_apart()) || acknowledged
+        {
             (Carriage::Confirmable, request.id ^ OURS)
         } else {
             (Carriage::Acknowledgement, request.id)

@@ -56,11 +56,12 @@ async fn exchange(stream: &mut TcpStream, session: &mut Session) -> io::Result<(
             () = &mut alarm => {
                 let now = Instant::now();
                 if now >= last_packet + limits.inactivity {
-                    return Ok(());
+                    session.silent_for_too_long()
+                } else {
+                    session.tick(now)
                 }
-                session.tick(now)
             }
-            () = closing.notified() => return Ok(()),
+            () = closing.notified() => session.taken_over(),
         };
         if !session.out.bytes.is_empty() {
             let bytes = std::mem::take(&mut session.out.bytes);
@@ -100,7 +101,7 @@ fn read(stream: &TcpStream, unread: &mut BytesMut) -> io::Result<bool> {
 fn take_all(unread: &mut BytesMut, session: &mut Session, now: Instant) -> Flow {
     let largest = session.backend.config.limits.mqtt_packet;
     loop {
-        match wire::next(unread, largest) {
+        match wire::next(unread, largest, session.out.version) {
             Ok(Some(frame)) => {
                 if session.take(frame, now) == Flow::Close {
                     return Flow::Close;
@@ -111,7 +112,7 @@ fn take_all(unread: &mut BytesMut, session: &mut Session, now: Instant) -> Flow 
                 *unread = BytesMut::from(&unread[..]);
                 return Flow::Stay;
             }
-            Err(wire::Broken) => return Flow::Close,
+            Err(wire::Broken) => return session.broken(),
         }
     }
 }

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use rumqttc::mqttbytes::v4::{Packet, Publish, Subscribe, SubscribeReasonCode};
+use rumqttc::mqttbytes::v4::{Packet, Publish, Subscribe};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::outbox::Later;
+use super::reason::Reason;
 use super::session::{Flow, Session, packet_id};
 use super::topic::{Meaning, Reply, meaning};
+use crate::model::Release;
 use crate::target::attributes::Asked;
 use crate::target::backend::Backend;
 use crate::target::registry::Device;
@@ -18,6 +20,8 @@ use crate::target::telemetry::{Bad, Reading, object, rpc_method};
 enum Verdict {
     /// PUBACK, and the session goes on.
     Acknowledged,
+    /// PUBACK that says no where it can, and the session goes on.
+    BadTopic,
     /// Nothing at all, and the session goes on.
     Ignored,
 }
@@ -33,30 +37,23 @@ impl Session {
             Packet::Publish(publish) => return self.device_publish(device, &publish, now),
             Packet::Subscribe(subscribe) => self.device_subscribe(&subscribe),
             Packet::Unsubscribe(unsubscribe) => {
-                for filter in &unsubscribe.topics {
-                    self.subscriptions.remove(filter);
-                }
-                self.out.unsuback(unsubscribe.pkid);
+                let topics = unsubscribe.topics.iter();
+                let known: Vec<bool> = topics.map(|t| self.subscriptions.remove(t)).collect();
+                self.out.unsuback(unsubscribe.pkid, &known);
             }
             Packet::PingReq => self.out.pingresp(),
-            Packet::Disconnect => return Flow::Close,
+            Packet::Disconnect => return self.leave(Reason::Success),
             _ => {}
         }
         Flow::Stay
     }
 
     fn device_subscribe(&mut self, subscribe: &Subscribe) {
-        let codes = subscribe
-            .filters
-            .iter()
-            .map(
-                |filter| match self.subscriptions.add(&filter.path, filter.qos) {
-                    Some(granted) => SubscribeReasonCode::Success(granted),
-                    None => SubscribeReasonCode::Failure,
-                },
-            )
+        let filters = subscribe.filters.iter();
+        let granted: Vec<_> = filters
+            .map(|filter| self.subscriptions.add(&filter.path, filter.qos))
             .collect();
-        self.out.suback(subscribe.pkid, codes);
+        self.out.suback(subscribe.pkid, &granted);
     }
 
     fn device_publish(&mut self, device: &Arc<Device>, publish: &Publish, now: Instant) -> Flow {
@@ -85,28 +82,29 @@ impl Session {
                     self.subscriptions.qos(errors),
                     b"NOT_FOUND".to_vec(),
                 );
-                return Flow::Close;
+                return self.leave(Reason::Implementation);
             }
             Meaning::Gateway => Ok(Verdict::Ignored),
-            Meaning::Protobuf => acknowledged(backend.judged::<()>(Err(Bad::WrongKind))),
-            Meaning::Unknown => Ok(Verdict::Acknowledged),
+            Meaning::Protobuf => acknowledged(backend.judged::<()>(Err(no_schema()))),
+            Meaning::Unknown => Ok(Verdict::BadTopic),
         };
         match verdict {
-            Ok(Verdict::Acknowledged) => self.out.puback(id),
+            Ok(Verdict::Acknowledged) => self.out.puback(id, Reason::Success),
+            Ok(Verdict::BadTopic) => self.out.puback(id, Reason::BadTopic),
             Ok(Verdict::Ignored) => {}
-            // MQTT 3 has no way to say why.
-            Err(_) => return Flow::Close,
+            Err(bad) => return self.bad_payload(&bad, id),
         }
         Flow::Stay
     }
 
     fn attribute_request(&mut self, device: &Device, reply: &Reply<'_>, publish: &Publish) -> Flow {
         let asked = number(reply.id).and_then(|()| asked(&publish.payload));
-        let Ok(asked) = self.backend.judged(asked) else {
-            return Flow::Close;
+        let asked = match self.backend.judged(asked) {
+            Ok(asked) => asked,
+            Err(bad) => return self.bad_payload(&bad, packet_id(publish)),
         };
         let answer = Value::Object(Backend::asked(device, &asked)).to_string();
-        self.out.puback(packet_id(publish));
+        self.out.puback(packet_id(publish), Reason::Success);
         let topic = format!("{}{}", reply.prefix, reply.id);
         self.out
             .publish(&topic, self.subscriptions.qos(reply.filter), answer.into());
@@ -115,24 +113,34 @@ impl Session {
 
     fn rpc(&mut self, reply: &Reply<'_>, publish: &Publish, now: Instant) -> Flow {
         let method = number(reply.id).and_then(|()| rpc_method(&publish.payload));
-        let Ok(method) = self.backend.judged(method) else {
-            return Flow::Close;
+        let method = match self.backend.judged(method) {
+            Ok(method) => method,
+            Err(bad) => return self.bad_payload(&bad, packet_id(publish)),
         };
         let topic = format!("{}{}", reply.prefix, reply.id);
         let qos = self.subscriptions.qos(reply.filter);
-        if method == "getSessionLimits" && publish.topic.starts_with("v1/") {
-            self.out.puback(packet_id(publish));
+        let knows_limits = self.backend.config.release >= Release::V3_8;
+        if knows_limits && method == "getSessionLimits" && publish.topic.starts_with("v1/") {
+            self.out.puback(packet_id(publish), Reason::Success);
             self.out.publish(&topic, qos, SESSION_LIMITS.into());
             return Flow::Stay;
         }
         if self.out.put_off() >= RPCS {
-            return Flow::Close;
+            return self.leave(Reason::QuotaExceeded);
         }
-        self.out.puback(packet_id(publish));
+        self.out.puback(packet_id(publish), Reason::Success);
         // No rule answers it.
         let due = now + self.backend.config.limits.client_rpc;
         self.out.later(due, Later::Publish(topic, qos, TIMEOUT));
         Flow::Stay
+    }
+
+    /// MQTT 3 has no way to say why.
+    fn bad_payload(&mut self, bad: &Bad, id: Option<u16>) -> Flow {
+        match bad {
+            Bad::Undecodable(_) => self.undecodable(id),
+            Bad::WrongKind => self.leave(Reason::Exception),
+        }
     }
 }
 
@@ -142,7 +150,12 @@ fn acknowledged<T>(judgement: Result<T, Bad>) -> Result<Verdict, Bad> {
 
 /// Ids in topics are whole numbers.
 fn number(id: &str) -> Result<(), Bad> {
-    id.parse::<i32>().map(|_| ()).map_err(|_| Bad::WrongKind)
+    let not_one = |_| Bad::Undecodable("the id is no number".to_owned());
+    id.parse::<i32>().map(|_| ()).map_err(not_one)
+}
+
+fn no_schema() -> Bad {
+    Bad::Undecodable("the profile has no protobuf schema".to_owned())
 }
 
 fn asked(payload: &[u8]) -> Result<Asked, Bad> {

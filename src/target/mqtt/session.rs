@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rumqttc::mqttbytes::QoS;
-use rumqttc::mqttbytes::v4::{ConnectReturnCode, Packet, Publish, Subscribe, SubscribeReasonCode};
+use rumqttc::mqttbytes::v4::{Packet, Publish, Subscribe};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::outbox::{Later, Outbox};
+use super::reason::{Reason, Refusal};
 use super::topic::Subscriptions;
 use super::wire::{Connect, Frame};
+use crate::model::{MqttVersion, Release};
 use crate::target::answer::Answer;
 use crate::target::backend::{Backend, Decision};
 use crate::target::counts::bump;
@@ -73,7 +75,48 @@ impl Session {
         match frame {
             Frame::Connect(connect) => self.connect(&connect, now),
             Frame::Packet(packet) => self.packet(packet, now),
+            Frame::Ignored => Flow::Stay,
         }
+    }
+
+    /// What came is no MQTT, or more of it than the platform takes.
+    pub(super) fn broken(&mut self) -> Flow {
+        self.leave(Reason::Malformed)
+    }
+
+    /// The device opened another session.
+    pub(super) fn taken_over(&mut self) -> Flow {
+        self.leave(Reason::TakenOver)
+    }
+
+    /// Nothing came for as long as the platform waits. Only devices are told so.
+    pub(super) fn silent_for_too_long(&mut self) -> Flow {
+        match self.role {
+            Role::Device(_) => self.leave(Reason::Implementation),
+            Role::Waiting(_) | Role::Provisioning => Flow::Close,
+        }
+    }
+
+    /// Closes: in MQTT 5, and from release 3.7 on, with a word why.
+    pub(super) fn leave(&mut self, reason: Reason) -> Flow {
+        if self.tells() {
+            self.out.disconnect(reason);
+        }
+        Flow::Close
+    }
+
+    /// A payload that cannot be decoded: only MQTT 5 can say so and go on.
+    pub(super) fn undecodable(&mut self, id: Option<u16>) -> Flow {
+        if self.out.version == MqttVersion::V5 && id.is_some() {
+            self.out.puback(id, Reason::BadPayload);
+            return Flow::Stay;
+        }
+        self.leave(Reason::BadPayload)
+    }
+
+    /// Whether this release says why it closes; older ones just close.
+    fn tells(&self) -> bool {
+        self.backend.config.release >= Release::V3_7
     }
 
     /// Does what is due by now.
@@ -85,8 +128,7 @@ impl Session {
                     self.out.publish(&topic, qos, payload.into());
                 }
                 Later::Error { id, .. } => {
-                    self.out.puback(id);
-                    return Flow::Close;
+                    return self.failed(id);
                 }
                 Later::Close => return Flow::Close,
             }
@@ -109,6 +151,7 @@ impl Session {
     }
 
     fn connect(&mut self, connect: &Connect, now: Instant) -> Flow {
+        self.out.version = connect.version;
         // The platform always answers so, with or without a session to resume.
         let present = !connect.clean;
         let user = connect.username.as_deref();
@@ -116,23 +159,28 @@ impl Session {
             self.end();
             self.role = Role::Provisioning;
             bump(&self.backend.tally.mqtt_connects);
-            self.out.connack(ConnectReturnCode::Success, present);
+            self.out.accept(present);
             return Flow::Stay;
         }
         let password = connect.password.as_deref();
         let registry = &self.backend.registry;
         let Some(device) = registry.login(&connect.client_id, user.unwrap_or(""), password) else {
             bump(&self.backend.tally.bad_logins);
-            self.out.connack(refusal(connect), present);
-            return Flow::Close;
+            return self.refuse(Refusal::of(connect), present);
         };
         bump(&self.backend.tally.mqtt_connects);
-        self.out.connack(ConnectReturnCode::Success, present);
+        self.out.accept(present);
         if matches!(self.role, Role::Provisioning) {
             // Once a provisioning session, always one.
             return Flow::Stay;
         }
         self.enter(device, now)
+    }
+
+    fn refuse(&mut self, refusal: Refusal, present: bool) -> Flow {
+        let release = self.backend.config.release;
+        self.out.refuse(refusal, release, present);
+        self.leave(refusal.reason())
     }
 
     /// Becomes the device's session; an older one has to go.
@@ -158,7 +206,7 @@ impl Session {
         match &mut self.role {
             Role::Waiting(early) => {
                 if early.len() >= self.backend.config.limits.early_packets {
-                    return Flow::Close;
+                    return self.leave(Reason::QuotaExceeded);
                 }
                 early.push(packet);
                 Flow::Stay
@@ -178,13 +226,14 @@ impl Session {
                 self.subscribe(&subscribe);
             }
             Packet::Unsubscribe(unsubscribe) if self.backend.config.subacks() => {
-                if unsubscribe.topics.iter().any(|topic| topic == RESPONSE) {
-                    self.response = None;
-                }
-                self.out.unsuback(unsubscribe.pkid);
+                let topics = unsubscribe.topics.iter();
+                let known: Vec<bool> = topics
+                    .map(|topic| topic == RESPONSE && self.response.take().is_some())
+                    .collect();
+                self.out.unsuback(unsubscribe.pkid, &known);
             }
             Packet::PingReq => self.out.pingresp(),
-            Packet::Disconnect => return Flow::Close,
+            Packet::Disconnect => return self.leave(Reason::Success),
             _ => {}
         }
         Flow::Stay
@@ -193,36 +242,31 @@ impl Session {
     fn subscribe(&mut self, subscribe: &Subscribe) {
         let mut codes = Vec::with_capacity(subscribe.filters.len());
         for filter in &subscribe.filters {
-            codes.push(if filter.path == RESPONSE {
-                let granted = granted(filter.qos);
-                self.response = Some(granted);
-                SubscribeReasonCode::Success(granted)
-            } else {
-                SubscribeReasonCode::Failure
-            });
+            let granted = (filter.path == RESPONSE).then(|| granted(filter.qos));
+            self.response = granted.or(self.response);
+            codes.push(granted);
         }
-        self.out.suback(subscribe.pkid, codes);
+        self.out.suback(subscribe.pkid, &codes);
     }
 
     fn request(&mut self, publish: &Publish, now: Instant) -> Flow {
         let id = packet_id(publish);
         if publish.topic != REQUEST {
-            self.out.puback(id);
-            return Flow::Close;
+            return self.turn_down(id, Reason::BadTopic);
         }
         let request = match self.understand(&publish.payload) {
             Ok(request) => request,
             Err(malformed) => {
                 bump(&self.backend.tally.malformed);
-                if matches!(malformed, Malformed::Runtime(_)) {
-                    self.out.puback(id);
-                }
-                return Flow::Close;
+                return match malformed {
+                    Malformed::Runtime(_) => self.turn_down(id, Reason::Implementation),
+                    _ if !self.tells() => Flow::Close,
+                    _ => self.undecodable(id),
+                };
             }
         };
         let Some(ticket) = self.pending.ticket() else {
-            self.out.puback(id);
-            return Flow::Close;
+            return self.failed(id);
         };
         match self.backend.provision(&request) {
             Decision::Answer(answer, delay) if delay.is_zero() => {
@@ -248,6 +292,20 @@ impl Session {
         Flow::Stay
     }
 
+    /// Acknowledges a publish that has no place here, and closes; older releases only close.
+    fn turn_down(&mut self, id: Option<u16>, reason: Reason) -> Flow {
+        if self.tells() {
+            self.out.puback(id, reason);
+        }
+        self.leave(reason)
+    }
+
+    /// Acknowledges a request that the core does not answer, and closes.
+    fn failed(&mut self, id: Option<u16>) -> Flow {
+        self.out.puback(id, Reason::Implementation);
+        self.leave(Reason::Implementation)
+    }
+
     /// JSON, and protobuf if it is no JSON.
     fn understand(&mut self, payload: &Bytes) -> Result<Request, Malformed> {
         Request::from_json(payload).or_else(|malformed| {
@@ -261,7 +319,7 @@ impl Session {
     }
 
     fn answer(&mut self, answer: &Answer, id: Option<u16>, now: Instant) {
-        self.out.puback(id);
+        self.out.puback(id, Reason::Success);
         let qos = self.response.unwrap_or(QoS::AtLeastOnce);
         self.out.publish(RESPONSE, qos, answer.bytes(self.protobuf));
         if !self.answered {
@@ -285,15 +343,38 @@ pub(super) fn granted(wanted: QoS) -> QoS {
     }
 }
 
-fn refusal(connect: &Connect) -> ConnectReturnCode {
-    let anonymous = connect.username.is_none() && connect.password.is_none();
-    if anonymous && !connect.client_id.trim().is_empty() {
-        ConnectReturnCode::BadClientId
-    } else {
-        ConnectReturnCode::NotAuthorized
-    }
-}
-
 const PROVISION: &str = "provision";
 const REQUEST: &str = "/provision/request";
 const RESPONSE: &str = "/provision/response";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::TargetConfig;
+
+    fn session(release: Release) -> Session {
+        let config = TargetConfig {
+            release,
+            ..TargetConfig::default()
+        };
+        let backend = Backend::new(config).expect("the default is sound");
+        Session::new(backend, Pending::new(1))
+    }
+
+    /// CONNACK comes at once, so no client ever sees this on the wire in MQTT 5.
+    #[test]
+    fn the_101st_early_packet_ends_a_session_that_still_waits() {
+        for (version, release, good_bye) in [
+            (MqttVersion::V5, Release::V4_3, &b"\xe0\x02\x97\0"[..]),
+            (MqttVersion::V5, Release::V3_6, b""),
+            (MqttVersion::V3, Release::V4_3, b""),
+        ] {
+            let mut session = session(release);
+            session.out.version = version;
+            let mut ping = || session.take(Frame::Packet(Packet::PingReq), Instant::now());
+            assert!((0..100).all(|_| ping() == Flow::Stay));
+            assert_eq!(ping(), Flow::Close);
+            assert_eq!(session.out.bytes, good_bye);
+        }
+    }
+}

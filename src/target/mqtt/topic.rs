@@ -106,11 +106,13 @@ impl Subscriptions {
         Some(granted)
     }
 
-    /// Unsubscribes.
-    pub(super) fn remove(&mut self, filter: &str) {
-        if let Some(at) = FILTERS.iter().position(|known| *known == filter) {
-            self.known &= !(1 << at);
-        }
+    /// Unsubscribes; false if there was no such subscription.
+    pub(super) fn remove(&mut self, filter: &str) -> bool {
+        let at = FILTERS.iter().position(|known| *known == filter);
+        let bit = at.map_or(0, |at| 1 << at);
+        let held = self.known & bit != 0;
+        self.known &= !bit;
+        held
     }
 
     /// The QoS of a publish under a filter: as granted, 1 if not subscribed.
@@ -225,7 +227,8 @@ mod tests {
             None
         );
         held.add("v2/a", QoS::AtMostOnce);
-        held.remove("v2/a");
+        assert!(held.remove("v2/a"));
+        assert!(!held.remove("v2/a") && !held.remove("#"));
         assert_eq!(held.qos("v2/a"), QoS::AtLeastOnce);
     }
 }

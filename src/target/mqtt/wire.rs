@@ -1,19 +1,26 @@
-//! Bytes to packets and back. The codec is rumqttc's; CONNECT is read here, since the codec knows
-//! no MQTT 3.1, takes passwords for text and does not tell an empty user name from none. Whatever
-//! the platform's decoder refuses is refused here too: the connection closes without an answer.
+//! Bytes to packets. The codec is rumqttc's for MQTT 3, ours for MQTT 5 (`v5`); CONNECT is read
+//! here, since the codec knows no MQTT 3.1, takes passwords for text and does not tell an empty
+//! user name from none. Whatever the platform's decoder refuses is refused here too.
 
 use bytes::{Buf, Bytes, BytesMut};
 use rumqttc::mqttbytes::v4::Packet;
 use rumqttc::mqttbytes::{Error, check, has_wildcards};
 
+use super::v5;
+use crate::model::MqttVersion;
+
 /// What a client sent.
 pub(super) enum Frame {
     Connect(Connect),
     Packet(Packet),
+    /// A sound packet that nothing is done about.
+    Ignored,
 }
 
-/// A CONNECT of MQTT 3.1 or 3.1.1. Will and keep-alive are read over: nothing acts on them.
+/// A CONNECT. Will, keep-alive and properties are read over: nothing acts on them.
 pub(super) struct Connect {
+    /// MQTT 3.1 counts as 3.1.1 from here on.
+    pub(super) version: MqttVersion,
     pub(super) clean: bool,
     pub(super) client_id: String,
     pub(super) username: Option<String>,
@@ -24,27 +31,30 @@ pub(super) struct Connect {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Broken;
 
-/// Takes the next whole frame off the front, if there is one.
-pub(super) fn next(bytes: &mut BytesMut, largest: usize) -> Result<Option<Frame>, Broken> {
+/// Takes the next whole frame off the front, if there is one. Until a CONNECT says otherwise, the
+/// version is 3.
+pub(super) fn next(
+    bytes: &mut BytesMut,
+    largest: usize,
+    version: MqttVersion,
+) -> Result<Option<Frame>, Broken> {
     let header = match check(bytes.iter(), largest) {
         Ok(header) => header,
         Err(Error::InsufficientBytes(_)) => return Ok(None),
         Err(_) => return Err(Broken),
     };
     let (kind, flags) = (bytes[0] >> 4, bytes[0] & 0x0f);
-    match kind {
-        CONNECT => {
-            let mut frame = bytes.split_to(header.frame_length()).freeze();
-            let first = frame
-                .iter()
-                .skip(1)
-                .position(|byte| byte & 0x80 == 0)
-                .ok_or(Broken)?;
-            frame.advance(1 + first + 1);
-            return connect(frame).map(|connect| Some(Frame::Connect(connect)));
-        }
-        PUBREL | SUBSCRIBE | UNSUBSCRIBE if flags != 0b0010 => return Err(Broken),
-        _ => {}
+    if kind == CONNECT || version == MqttVersion::V5 {
+        let first = bytes[0];
+        let body = body(bytes, header.frame_length())?;
+        let frame = match kind {
+            CONNECT => Frame::Connect(connect(body)?),
+            _ => v5::frame(first, body)?,
+        };
+        return Ok(Some(frame));
+    }
+    if matches!(kind, PUBREL | SUBSCRIBE | UNSUBSCRIBE) && flags != 0b0010 {
+        return Err(Broken);
     }
     let packet = Packet::read(bytes, largest).map_err(|_| Broken)?;
     match &packet {
@@ -59,24 +69,40 @@ pub(super) fn next(bytes: &mut BytesMut, largest: usize) -> Result<Option<Frame>
     }
 }
 
+/// Takes a frame off the front and the fixed header off the frame.
+fn body(bytes: &mut BytesMut, length: usize) -> Result<Bytes, Broken> {
+    let mut frame = bytes.split_to(length).freeze();
+    let mut length = frame.iter().skip(1);
+    let last = length.position(|byte| byte & 0x80 == 0).ok_or(Broken)?;
+    frame.advance(1 + last + 1);
+    Ok(frame)
+}
+
 fn connect(mut body: Bytes) -> Result<Connect, Broken> {
     let name = binary(&mut body)?;
     let level = byte(&mut body)?;
     let flags = byte(&mut body)?;
     let _keep_alive = number(&mut body)?;
-    let old = match (&*name, level) {
-        (b"MQIsdp", 3) => true,
-        (b"MQTT", 4) => false,
+    let (old, version) = match (&*name, level) {
+        (b"MQIsdp", 3) => (true, MqttVersion::V3),
+        (b"MQTT", 4) => (false, MqttVersion::V3),
+        (b"MQTT", 5) => (false, MqttVersion::V5),
         _ => return Err(Broken),
     };
     if !old && flags & RESERVED != 0 {
         return Err(Broken);
+    }
+    if version == MqttVersion::V5 {
+        v5::properties(&mut body, v5::OF_CONNECT)?;
     }
     let client_id = text(&mut body)?;
     if old && !(1..=23).contains(&client_id.len()) {
         return Err(Broken);
     }
     if flags & WILL != 0 {
+        if version == MqttVersion::V5 {
+            v5::properties(&mut body, v5::OF_WILL)?;
+        }
         let _topic = binary(&mut body)?;
         let _message = binary(&mut body)?;
     }
@@ -90,6 +116,7 @@ fn connect(mut body: Bytes) -> Result<Connect, Broken> {
         return Err(Broken);
     }
     Ok(Connect {
+        version,
         clean: flags & CLEAN != 0,
         client_id,
         username,
@@ -97,15 +124,15 @@ fn connect(mut body: Bytes) -> Result<Connect, Broken> {
     })
 }
 
-fn byte(body: &mut Bytes) -> Result<u8, Broken> {
+pub(super) fn byte(body: &mut Bytes) -> Result<u8, Broken> {
     body.try_get_u8().map_err(|_| Broken)
 }
 
-fn number(body: &mut Bytes) -> Result<u16, Broken> {
+pub(super) fn number(body: &mut Bytes) -> Result<u16, Broken> {
     body.try_get_u16().map_err(|_| Broken)
 }
 
-fn binary(body: &mut Bytes) -> Result<Bytes, Broken> {
+pub(super) fn binary(body: &mut Bytes) -> Result<Bytes, Broken> {
     let length = usize::from(number(body)?);
     if length > body.len() {
         return Err(Broken);
@@ -113,7 +140,7 @@ fn binary(body: &mut Bytes) -> Result<Bytes, Broken> {
     Ok(body.split_to(length))
 }
 
-fn text(body: &mut Bytes) -> Result<String, Broken> {
+pub(super) fn text(body: &mut Bytes) -> Result<String, Broken> {
     String::from_utf8(binary(body)?.to_vec()).map_err(|_| Broken)
 }
 
@@ -135,7 +162,7 @@ mod tests {
     use super::*;
 
     fn read(bytes: &[u8]) -> Result<Option<Frame>, Broken> {
-        next(&mut BytesMut::from(bytes), 65_536)
+        next(&mut BytesMut::from(bytes), 65_536, MqttVersion::V3)
     }
 
     fn is_broken(bytes: &[u8]) -> bool {
@@ -163,14 +190,32 @@ mod tests {
     }
 
     #[test]
+    fn reads_connect_of_mqtt_5_with_a_will_over_all_properties() {
+        let Ok(Some(Frame::Connect(connect))) = read(
+            b"\x10\x2b\x00\x04MQTT\x05\xc6\x00\x3c\x08\x11\x00\x00\x00\x05\x21\x00\x09\
+              \x00\x02c1\x07\x18\x00\x00\x00\x01\x01\x01\x00\x01t\x00\x01m\x00\x01u\x00\x01p",
+        ) else {
+            panic!("no CONNECT");
+        };
+        assert_eq!(connect.version, MqttVersion::V5);
+        assert_eq!((&*connect.client_id, connect.clean), ("c1", true));
+        assert_eq!(connect.username.as_deref(), Some("u"));
+        assert_eq!(connect.password.as_deref(), Some(&b"p"[..]));
+    }
+
+    #[test]
     fn refuses_what_the_platform_refuses() {
         for bytes in [
-            // MQTT 5, an unknown name, a wrong level, the reserved flag, a tail.
-            &b"\x10\x10\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x03abc"[..],
-            b"\x10\x0c\x00\x04MQTX\x04\x02\x00\x3c\x00\x00",
+            // An unknown name, unknown levels, the reserved flag, a tail.
+            &b"\x10\x0c\x00\x04MQTX\x04\x02\x00\x3c\x00\x00"[..],
+            b"\x10\x0d\x00\x04MQTT\x06\x02\x00\x3c\x00\x00\x00",
             b"\x10\x0c\x00\x04MQTT\x03\x02\x00\x3c\x00\x00",
             b"\x10\x0c\x00\x04MQTT\x04\x03\x00\x3c\x00\x00",
             b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x00x",
+            // MQTT 5 without properties, with one of another packet, with one that is cut.
+            b"\x10\x0c\x00\x04MQTT\x05\x02\x00\x3c\x00\x00",
+            b"\x10\x10\x00\x04MQTT\x05\x02\x00\x3c\x03\x23\x00\x01\x00\x00",
+            b"\x10\x0f\x00\x04MQTT\x05\x02\x00\x3c\x03\x21\x00\x01\x00",
             // MQTT 3.1 without client id.
             b"\x10\x0e\x00\x06MQIsdp\x03\x02\x00\x3c\x00\x00",
             // A wildcard in a topic, packet id 0, QoS 3.
@@ -208,7 +253,9 @@ mod tests {
         #[test]
         fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let mut buffer = BytesMut::from(&bytes[..]);
-            while let Ok(Some(_)) = next(&mut buffer, 100) {}
+            while let Ok(Some(_)) = next(&mut buffer, 100, MqttVersion::V3) {}
+            let mut buffer = BytesMut::from(&bytes[..]);
+            while let Ok(Some(_)) = next(&mut buffer, 100, MqttVersion::V5) {}
         }
 
         #[test]

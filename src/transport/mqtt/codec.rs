@@ -1,150 +1,88 @@
-//! Packets to bytes and back, on rumqttc's codec.
-//!
-//! The fixed header is judged here before the codec sees a packet: a client knows which packets
-//! a server may send and how long the short ones are, so nothing is waited for or allocated on
-//! the word of a wrong header.
+//! Packets to bytes and back, in the version that the device speaks.
 
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use rumqttc::mqttbytes::v4::{Connect, Login as ConnectLogin, Packet, PubAck, Publish, Subscribe};
-use rumqttc::mqttbytes::{Error, QoS};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
-use crate::model::{FaultKind, Login, Qos};
+use crate::model::{FaultKind, Login, MqttVersion, Qos};
 
-/// The longest packet accepted, as its Remaining Length in bytes.
-pub(super) const PACKET_LIMIT: usize = 256 * 1024;
-
-/// A packet that a server may send.
-#[derive(Debug)]
-pub(super) enum Incoming {
-    /// CONNACK with its return code.
-    ConnAck(u8),
-    /// PUBLISH.
-    Publish(Publish),
-    /// PUBACK with its packet id.
-    PubAck(u16),
-    /// SUBACK with its packet id. What it grants changes nothing: the server answers regardless.
-    SubAck(u16),
-    /// PINGRESP.
-    PingResp,
-}
+use super::packet::Incoming;
+use super::{v3, v5};
 
 /// Takes the next whole packet off the front; `None` needs more bytes.
-pub(super) fn decode(received: &mut BytesMut) -> Result<Option<Incoming>, FaultKind> {
-    admit(received)?;
-    match Packet::read(received, PACKET_LIMIT) {
-        Ok(Packet::ConnAck(ack)) => Ok(Some(Incoming::ConnAck(ack.code as u8))),
-        Ok(Packet::Publish(publish)) => Ok(Some(Incoming::Publish(publish))),
-        Ok(Packet::PubAck(ack)) => Ok(Some(Incoming::PubAck(ack.pkid))),
-        Ok(Packet::SubAck(ack)) => Ok(Some(Incoming::SubAck(ack.pkid))),
-        Ok(Packet::PingResp) => Ok(Some(Incoming::PingResp)),
-        Ok(_) => Err(FaultKind::UnexpectedPacket),
-        Err(Error::InsufficientBytes(_)) => Ok(None),
-        Err(Error::InvalidConnectReturnCode(code)) => Ok(Some(Incoming::ConnAck(code))),
-        Err(Error::PayloadSizeLimitExceeded(_)) => Err(FaultKind::PacketTooLarge),
-        Err(_) => Err(FaultKind::MalformedPacket),
+pub(super) fn decode(
+    version: MqttVersion,
+    received: &mut BytesMut,
+) -> Result<Option<Incoming>, FaultKind> {
+    match version {
+        MqttVersion::V3 => v3::decode(received),
+        MqttVersion::V5 => v5::decode(received),
     }
 }
 
 /// A CONNECT with clean session. A text over 65,535 bytes does not fit into one.
 pub(super) fn connect(
+    version: MqttVersion,
     login: &Login,
     keep_alive: Duration,
     out: &mut BytesMut,
 ) -> Result<(), FaultKind> {
-    let text = |secret: &Option<secrecy::SecretString>| {
+    let text = |secret: &Option<SecretString>| {
         secret
             .as_ref()
             .map_or_else(String::new, |s| s.expose_secret().to_owned())
     };
-    let mut connect = Connect::new(login.client_id.as_str());
-    connect.keep_alive = announced_seconds(keep_alive);
-    let credentials = ConnectLogin::new(text(&login.username), text(&login.password));
-    let longest = [
-        &login.client_id,
-        &credentials.username,
-        &credentials.password,
-    ]
-    .map(String::len)
-    .into_iter()
-    .max();
-    // A password without a user name is not MQTT 3.1.1 (section 3.1.2.9).
-    let nameless = credentials.username.is_empty() && !credentials.password.is_empty();
-    if longest > Some(usize::from(u16::MAX)) || nameless {
+    let (username, password) = (text(&login.username), text(&login.password));
+    let texts = [&login.client_id, &username, &password];
+    if texts.iter().any(|text| text.len() > usize::from(u16::MAX)) {
         return Err(FaultKind::CredentialsUnusable);
     }
-    if !credentials.username.is_empty() {
-        connect.login = Some(credentials);
+    let keep_alive = announced_seconds(keep_alive);
+    match version {
+        // A password without a user name is not MQTT 3.1.1 (section 3.1.2.9).
+        MqttVersion::V3 if username.is_empty() && !password.is_empty() => {
+            Err(FaultKind::CredentialsUnusable)
+        }
+        MqttVersion::V3 => v3::connect(&login.client_id, username, password, keep_alive, out),
+        MqttVersion::V5 => v5::connect(&login.client_id, username, password, keep_alive, out),
     }
-    connect
-        .write(out)
-        .map(drop)
-        .map_err(|_| FaultKind::CredentialsUnusable)
 }
 
-/// A SUBSCRIBE of one topic with QoS 1.
-pub(super) fn subscribe(topic: &str, pkid: u16, out: &mut BytesMut) {
-    let mut subscribe = Subscribe::new(topic, QoS::AtLeastOnce);
-    subscribe.pkid = pkid;
-    subscribe
-        .write(out)
-        .expect("one topic is far below the longest packet");
+/// A SUBSCRIBE of one topic with `QoS` 1.
+pub(super) fn subscribe(version: MqttVersion, topic: &str, pkid: u16, out: &mut BytesMut) {
+    match version {
+        MqttVersion::V3 => v3::subscribe(topic, pkid, out),
+        MqttVersion::V5 => v5::subscribe(topic, pkid, out),
+    }
 }
 
-/// A PUBLISH; `pkid` is not used with QoS 0.
+/// A PUBLISH; `pkid` is not used with `QoS` 0.
 pub(super) fn publish(
+    version: MqttVersion,
     topic: &str,
     qos: Qos,
     pkid: u16,
     payload: &Bytes,
     out: &mut BytesMut,
 ) -> Result<(), FaultKind> {
-    let mut publish = match qos {
-        Qos::AtMostOnce => Publish::from_bytes(topic, QoS::AtMostOnce, payload.clone()),
-        Qos::AtLeastOnce => Publish::from_bytes(topic, QoS::AtLeastOnce, payload.clone()),
-    };
-    publish.pkid = pkid;
-    publish
-        .write(out)
-        .map(drop)
-        .map_err(|_| FaultKind::PacketTooLarge)
+    match version {
+        MqttVersion::V3 => v3::publish(topic, qos, pkid, payload, out),
+        MqttVersion::V5 => v5::publish(topic, qos, pkid, payload, out),
+    }
 }
 
-/// A PUBACK.
+/// A PUBACK of success, which both versions write alike.
 pub(super) fn puback(pkid: u16, out: &mut BytesMut) {
-    PubAck::new(pkid)
-        .write(out)
-        .expect("four bytes are below the longest packet");
+    out.extend_from_slice(&[0x40, 2]);
+    out.extend_from_slice(&pkid.to_be_bytes());
 }
 
 /// PINGREQ, whole.
 pub(super) const PINGREQ: [u8; 2] = [0xc0, 0];
 
-/// DISCONNECT, whole.
+/// DISCONNECT, whole: normal, without properties.
 pub(super) const DISCONNECT: [u8; 2] = [0xe0, 0];
-
-/// Judges type, flags and length as far as they are there (MQTT 3.1.1, section 2.2).
-fn admit(received: &[u8]) -> Result<(), FaultKind> {
-    let Some(&first) = received.first() else {
-        return Ok(());
-    };
-    let only_length = match (first >> 4, first & 0x0f) {
-        // PUBLISH, whose flags are QoS (never 3), DUP and RETAIN.
-        (3, flags) if flags & 0b0110 != 0b0110 => return Ok(()),
-        (2 | 4, 0) => 2,
-        (9, 0) => 3,
-        (13, 0) => 0,
-        // Reserved types, and flags that those types must not have.
-        (0 | 15 | 2 | 3 | 4 | 9 | 13, _) => return Err(FaultKind::MalformedPacket),
-        _ => return Err(FaultKind::UnexpectedPacket),
-    };
-    match received.get(1) {
-        Some(&length) if length != only_length => Err(FaultKind::MalformedPacket),
-        _ => Ok(()),
-    }
-}
 
 /// Whole seconds, rounded up so that a server never expects more than it gets.
 fn announced_seconds(keep_alive: Duration) -> u16 {
@@ -154,84 +92,46 @@ fn announced_seconds(keep_alive: Duration) -> u16 {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
-    /// What comes of a byte stream that arrives in pieces: packets, then perhaps a fault.
-    fn read_in_pieces(stream: &[u8], piece: usize) -> (Vec<String>, Option<FaultKind>) {
-        let (mut received, mut packets) = (BytesMut::new(), Vec::new());
-        for piece in stream.chunks(piece) {
-            received.extend_from_slice(piece);
-            loop {
-                match decode(&mut received) {
-                    Ok(Some(packet)) => packets.push(format!("{packet:?}")),
-                    Ok(None) => break,
-                    Err(kind) => return (packets, Some(kind)),
-                }
-            }
-        }
-        (packets, None)
-    }
-
-    fn good_stream() -> Vec<u8> {
-        let mut stream = BytesMut::from(&[0x20, 2, 0, 0, 0xd0, 0, 0x90, 3, 0, 1, 1][..]);
-        puback(7, &mut stream);
-        let body = Bytes::from_static(br#"{"status":"SUCCESS"}"#);
-        for qos in [Qos::AtMostOnce, Qos::AtLeastOnce] {
-            publish("/provision/response", qos, 9, &body, &mut stream).unwrap();
-        }
-        stream.to_vec()
-    }
-
     #[test]
-    fn connect_is_written_as_the_specification_draws_it() {
+    fn connect_is_written_as_the_specifications_draw_it() {
         let login = Login {
             client_id: "c1".into(),
             username: Some("provision".into()),
             password: None,
         };
+        for (version, expected) in [
+            (
+                MqttVersion::V3,
+                &b"\x10\x19\0\x04MQTT\x04\x82\0\x3c\0\x02c1\0\x09provision"[..],
+            ),
+            (
+                MqttVersion::V5,
+                b"\x10\x1a\0\x04MQTT\x05\x82\0\x3c\0\0\x02c1\0\x09provision",
+            ),
+        ] {
+            let mut out = BytesMut::new();
+            connect(version, &login, Duration::from_millis(59_001), &mut out).unwrap();
+            assert_eq!(out[..], *expected);
+        }
+    }
+
+    #[test]
+    fn a_password_alone_is_for_mqtt_5() {
+        let login = Login {
+            client_id: "c".into(),
+            username: None,
+            password: Some("p".into()),
+        };
         let mut out = BytesMut::new();
-        connect(&login, Duration::from_millis(59_001), &mut out).unwrap();
-        let expected = b"\x10\x19\0\x04MQTT\x04\x82\0\x3c\0\x02c1\0\x09provision";
-        assert_eq!(out[..], expected[..]);
-    }
-
-    #[test]
-    fn a_length_beyond_the_limit_is_refused_by_its_header_alone() {
-        let mut header = BytesMut::from(&[0x30, 0x81, 0x80, 0x10][..]);
-        assert_eq!(decode(&mut header).unwrap_err(), FaultKind::PacketTooLarge);
-        let mut within = BytesMut::from(&[0x30, 0x80, 0x80, 0x10][..]);
-        assert!(decode(&mut within).unwrap().is_none());
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_packets_or_a_fault_however_they_are_cut(
-            stream in prop::collection::vec(any::<u8>(), 0..400),
-            piece in 1_usize..50,
-        ) {
-            prop_assert_eq!(read_in_pieces(&stream, piece), read_in_pieces(&stream, 400));
-        }
-
-        #[test]
-        fn a_damaged_stream_is_packets_or_a_fault_however_it_is_cut(
-            at in any::<prop::sample::Index>(),
-            byte in any::<u8>(),
-            cut in any::<prop::sample::Index>(),
-            piece in 1_usize..50,
-        ) {
-            let mut stream = good_stream();
-            let at = at.index(stream.len());
-            stream[at] = byte;
-            stream.truncate(cut.index(stream.len() + 1));
-            prop_assert_eq!(read_in_pieces(&stream, piece), read_in_pieces(&stream, 400));
-        }
-    }
-
-    #[test]
-    fn a_sound_stream_gives_all_its_packets() {
-        let (packets, fault) = read_in_pieces(&good_stream(), 1);
-        assert_eq!((packets.len(), fault), (6, None));
+        let refused = connect(MqttVersion::V3, &login, Duration::ZERO, &mut out);
+        assert_eq!(refused, Err(FaultKind::CredentialsUnusable));
+        assert!(out.is_empty());
+        connect(MqttVersion::V5, &login, Duration::ZERO, &mut out).unwrap();
+        assert_eq!(
+            out[..],
+            b"\x10\x11\0\x04MQTT\x05\x42\0\0\0\0\x01c\0\x01p"[..]
+        );
     }
 }

@@ -1,10 +1,14 @@
-//! MQTT 3.1.1 as a device speaks it: one clean session on one TCP connection, one exchange at a
-//! time, no buffer while idle.
+//! MQTT 3.1.1 and MQTT 5 as a device speaks them: one clean session on one connection, one exchange
+//! at a time, no buffer while idle.
 //!
-//! `codec` judges and makes packets, `session` moves them. No QoS 2, no will, no retained state:
-//! ThingsBoard has none of them.
+//! `codec` judges and makes packets (`v3` and `v5` in the version spoken, `properties` for MQTT 5),
+//! `session` moves them. No QoS 2, no will, no retained state: ThingsBoard has none of them.
 
 mod codec;
+mod packet;
+mod properties;
 mod session;
+mod v3;
+mod v5;
 
 pub(super) use session::Session;

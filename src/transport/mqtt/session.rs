@@ -1,20 +1,21 @@
 //! A session: packets in and out of one TCP or TLS stream, within time and size limits.
 
+mod exchange;
+
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use rumqttc::mqttbytes::QoS;
-use rumqttc::mqttbytes::v4::Publish;
+use bytes::BytesMut;
 use tokio::io::Interest;
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::model::{FaultKind, Login, Qos, Request, Route, Status};
+use crate::model::{FaultKind, Login, MqttVersion};
 use crate::transport::dial::Dial;
 use crate::transport::wire::Wire;
-use crate::transport::{Exchanged, Fault, Span};
+use crate::transport::{Fault, Span};
 
-use super::codec::{self, Incoming};
+use super::codec;
+use super::packet::{Bounds, Incoming};
 
 /// An MQTT session after CONNACK. Holds no buffer while nothing is half received or half sent.
 #[derive(Debug)]
@@ -29,6 +30,10 @@ pub struct Session {
     took_any: bool,
     /// No use any more: closed, out of step, or with half a request on the wire.
     over: bool,
+    version: MqttVersion,
+    bounds: Bounds,
+    /// Publishes of QoS 1 whose PUBACK is missing.
+    in_flight: u16,
     answer_timeout: Duration,
     suback_wait: Duration,
     /// Longest silence of ours, `None` without keep-alive.
@@ -70,10 +75,12 @@ impl Session {
             unsent: BytesMut::new(),
             took_any: false,
             over: false,
+            version: dial.version,
+            bounds: Bounds::default(),
+            in_flight: 0,
             answer_timeout: dial.answer_timeout,
             suback_wait: dial.suback_wait,
-            // A margin for our own late wake-ups; servers add one of half the keep-alive.
-            ping_after: (!dial.keep_alive.is_zero()).then(|| dial.keep_alive * 3 / 4),
+            ping_after: ping_after(dial.keep_alive),
             last_written: sent,
             ping_since: None,
             subscribed: None,
@@ -81,56 +88,17 @@ impl Session {
             pkids_wrapped: false,
             last_answer_pkid: 0,
         });
-        codec::connect(login, dial.keep_alive, &mut session.unsent)?;
+        codec::connect(dial.version, login, dial.keep_alive, &mut session.unsent)?;
         let first = timeout_at(sent + dial.answer_timeout, session.next(Until::Packet));
         match first.await.map_err(|_| FaultKind::Timeout)?? {
-            Event::Packet(Incoming::ConnAck(0)) => {
+            Event::Packet(Incoming::ConnAck(Ok(bounds))) => {
                 let done = Instant::now();
+                session.bind(bounds);
                 Ok((session, Span { sent, done }))
             }
-            Event::Packet(Incoming::ConnAck(code)) => Err(FaultKind::Connack(code)),
+            Event::Packet(Incoming::ConnAck(Err(refusal))) => Err(refusal),
+            Event::Packet(Incoming::Disconnect(reason)) => Err(dismissal(reason)),
             _ => Err(FaultKind::UnexpectedPacket),
-        }
-    }
-
-    /// See [`Connection::exchange`](crate::transport::Connection::exchange).
-    pub(in crate::transport) async fn exchange(
-        &mut self,
-        request: &Request,
-    ) -> Result<Exchanged, Fault> {
-        let Route::Topic {
-            publish,
-            reply,
-            qos,
-        } = request.route
-        else {
-            debug_assert!(false, "an MQTT session was given a resource");
-            return Err(Fault::before(FaultKind::Io));
-        };
-        if let Err(kind) = self.make_ready(reply).await {
-            return Err(self.end(Fault::before(kind)));
-        }
-        let pkid = match qos {
-            Qos::AtMostOnce => 0,
-            Qos::AtLeastOnce => self.next_pkid(),
-        };
-        let encoded = codec::publish(publish, qos, pkid, &request.body, &mut self.unsent);
-        if let Err(kind) = encoded {
-            return Err(self.end(Fault::before(kind)));
-        }
-        self.took_any = false;
-        let sent = Instant::now();
-        let answer = match (reply, qos) {
-            (Some(topic), _) => self.answer_on(topic, sent).await,
-            (None, Qos::AtLeastOnce) => self.acknowledgement(pkid, sent).await,
-            (None, Qos::AtMostOnce) => self.written(sent).await,
-        };
-        match answer {
-            Ok((status, body, done)) => Ok(Exchanged::new(status, body, Span { sent, done })),
-            Err(kind) => {
-                let sent = self.took_any;
-                Err(self.end(Fault { kind, sent }))
-            }
         }
     }
 
@@ -172,92 +140,6 @@ impl Session {
         let _ = timeout(CLOSE_WITHIN, good_bye).await;
     }
 
-    /// Takes in what came before, writes what is left, and subscribes where an answer needs it.
-    async fn make_ready(&mut self, reply: Option<&'static str>) -> Result<(), FaultKind> {
-        let deadline = Instant::now() + self.answer_timeout;
-        // A close that is known already must not look like a request that may have been sent.
-        if !self.over {
-            self.read()?;
-        }
-        self.flush(deadline).await?;
-        let (Some(topic), true) = (reply, self.subscribed != reply) else {
-            return Ok(());
-        };
-        let pkid = self.next_pkid();
-        codec::subscribe(topic, pkid, &mut self.unsent);
-        self.flush(deadline).await?;
-        self.subscribed = reply;
-        let patience = Instant::now() + self.suback_wait;
-        let mut allowance = Allowance::new();
-        loop {
-            match self.wait(patience, Until::Packet).await? {
-                Event::Packet(Incoming::SubAck(id)) if id == pkid => return Ok(()),
-                Event::Packet(packet) => self.put_up_with(&packet, &mut allowance)?,
-                Event::Written => {}
-                Event::Deadline => return Ok(()),
-            }
-        }
-    }
-
-    async fn flush(&mut self, deadline: Instant) -> Result<(), FaultKind> {
-        let mut allowance = Allowance::new();
-        loop {
-            match self.wait(deadline, Until::PacketOrWritten).await? {
-                Event::Packet(packet) => self.put_up_with(&packet, &mut allowance)?,
-                Event::Written => return Ok(()),
-                Event::Deadline => return Err(FaultKind::Timeout),
-            }
-        }
-    }
-
-    /// The first PUBLISH on the topic; PUBACKs may come before, after or never.
-    async fn answer_on(&mut self, topic: &str, sent: Instant) -> Answer {
-        let deadline = sent + self.answer_timeout;
-        let mut allowance = Allowance::new();
-        loop {
-            match self.wait(deadline, Until::Packet).await? {
-                Event::Packet(Incoming::Publish(publish)) if publish.topic == topic => {
-                    let done = Instant::now();
-                    let repeated = publish.dup && publish.pkid == self.last_answer_pkid;
-                    self.acknowledge(&publish)?;
-                    if repeated {
-                        allowance.spend(publish.payload.len())?;
-                        continue;
-                    }
-                    self.last_answer_pkid = publish.pkid;
-                    // The rest goes out with whatever is written next.
-                    let _ = self.write();
-                    // A copy, since the payload shares the allocation of all that was received.
-                    let body = Bytes::copy_from_slice(&publish.payload);
-                    return Ok((Status::Topic, body, done));
-                }
-                Event::Packet(packet) => self.put_up_with(&packet, &mut allowance)?,
-                Event::Written => {}
-                Event::Deadline => return Err(FaultKind::Timeout),
-            }
-        }
-    }
-
-    async fn acknowledgement(&mut self, pkid: u16, sent: Instant) -> Answer {
-        let deadline = sent + self.answer_timeout;
-        let mut allowance = Allowance::new();
-        loop {
-            match self.wait(deadline, Until::Packet).await? {
-                Event::Packet(Incoming::PubAck(id)) if id == pkid => {
-                    return Ok((Status::Acknowledged, Bytes::new(), Instant::now()));
-                }
-                Event::Packet(packet) => self.put_up_with(&packet, &mut allowance)?,
-                Event::Written => {}
-                Event::Deadline => return Err(FaultKind::Timeout),
-            }
-        }
-    }
-
-    async fn written(&mut self, sent: Instant) -> Answer {
-        self.flush(sent + self.answer_timeout).await?;
-        Ok((Status::Unacknowledged, Bytes::new(), Instant::now()))
-    }
-
     /// Waits for an event and keeps the session alive meanwhile. Cancel-safe.
     async fn wait(&mut self, deadline: Instant, until: Until) -> Result<Event, FaultKind> {
         loop {
@@ -295,8 +177,11 @@ impl Session {
             }
             // A peer that does not read is not read from either.
             let may_read = self.unsent.len() < UNSENT_LIMIT;
-            if may_read && let Some(packet) = codec::decode(&mut self.received)? {
+            if may_read && let Some(packet) = codec::decode(self.version, &mut self.received)? {
                 self.trim();
+                if matches!(packet, Incoming::PubAck(..)) {
+                    self.in_flight = self.in_flight.saturating_sub(1);
+                }
                 return Ok(Event::Packet(packet));
             }
             if let Err(kind) = self.write() {
@@ -352,96 +237,30 @@ impl Session {
         }
     }
 
-    fn put_up_with(
-        &mut self,
-        packet: &Incoming,
-        allowance: &mut Allowance,
-    ) -> Result<(), FaultKind> {
-        allowance.spend(match packet {
-            Incoming::Publish(publish) => publish.payload.len(),
-            _ => 0,
-        })?;
-        self.absorb(packet)
-    }
-
-    /// Takes in a packet that nobody waits for.
-    ///
-    /// Acknowledgements of any id that this session ever used are late or repeated and harmless;
-    /// one of an id that it never used answers nothing of ours.
-    fn absorb(&mut self, packet: &Incoming) -> Result<(), FaultKind> {
-        match packet {
-            Incoming::Publish(publish) => self.acknowledge(publish),
-            Incoming::PubAck(id) | Incoming::SubAck(id) if self.used(*id) => Ok(()),
-            Incoming::PingResp => {
-                self.ping_since = None;
-                Ok(())
-            }
-            Incoming::PubAck(_) | Incoming::SubAck(_) | Incoming::ConnAck(_) => {
-                Err(FaultKind::UnexpectedPacket)
-            }
+    /// Takes the server's bounds upon itself.
+    fn bind(&mut self, bounds: Bounds) {
+        if let Some(seconds) = bounds.keep_alive {
+            self.ping_after = ping_after(Duration::from_secs(seconds.into()));
         }
-    }
-
-    fn acknowledge(&mut self, publish: &Publish) -> Result<(), FaultKind> {
-        match publish.qos {
-            QoS::AtMostOnce => {}
-            QoS::AtLeastOnce => codec::puback(publish.pkid, &mut self.unsent),
-            // Nothing was subscribed to with more than QoS 1.
-            QoS::ExactlyOnce => return Err(FaultKind::UnexpectedPacket),
-        }
-        Ok(())
-    }
-
-    /// After a fault, only a session that is still in step goes on: one that was merely kept
-    /// waiting, with its whole request on the wire.
-    fn end(&mut self, fault: Fault) -> Fault {
-        if fault.kind != FaultKind::Timeout || self.is_queued() {
-            self.unsent.clear();
-            self.over = true;
-        }
-        fault
-    }
-
-    /// 1 to 65,535 and round again.
-    fn next_pkid(&mut self) -> u16 {
-        self.last_pkid = self.last_pkid.checked_add(1).unwrap_or_else(|| {
-            self.pkids_wrapped = true;
-            1
-        });
-        self.last_pkid
-    }
-
-    fn used(&self, pkid: u16) -> bool {
-        pkid != 0 && (self.pkids_wrapped || pkid <= self.last_pkid)
+        self.bounds = bounds;
     }
 }
 
-/// How an exchange was answered, with what, and when.
-type Answer = Result<(Status, Bytes, Instant), FaultKind>;
-
-/// How much a server may send between a request and its answer that is no answer.
-struct Allowance(usize);
-
-impl Allowance {
-    fn new() -> Self {
-        Self(UNRELATED_LIMIT)
+/// Why a DISCONNECT of the server ends the session.
+fn dismissal(reason: u8) -> FaultKind {
+    match reason {
+        0 => FaultKind::ConnectionClosed,
+        reason => FaultKind::DisconnectReason(reason),
     }
+}
 
-    fn spend(&mut self, payload: usize) -> Result<(), FaultKind> {
-        let left = self.0.checked_sub(payload + PACKET_COST);
-        self.0 = left.ok_or(FaultKind::UnexpectedPacket)?;
-        Ok(())
-    }
+/// A margin for our own late wake-ups; servers add one of half the keep-alive.
+fn ping_after(keep_alive: Duration) -> Option<Duration> {
+    (!keep_alive.is_zero()).then(|| keep_alive * 3 / 4)
 }
 
 /// Bytes queued for a peer that does not read, beyond which it is not read from.
 const UNSENT_LIMIT: usize = 64 * 1024;
-
-/// Bytes of unrelated packets per exchange, each counted as at least `PACKET_COST`.
-const UNRELATED_LIMIT: usize = 4 * 1024 * 1024;
-
-/// What a packet costs beside its payload: at most 65,536 empty ones per exchange.
-const PACKET_COST: usize = 64;
 
 /// For DISCONNECT and the FIN.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);

@@ -6,11 +6,13 @@ use std::time::Duration;
 use fleetcall::model::{FaultKind, Phase, TransportKind};
 use fleetcall::pki::{KeyKind, Validity};
 use fleetcall::transport::{Dial, Tls, TlsError, Trust};
-use rustls::ServerConnection;
 use rustls::pki_types::CertificateDer;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ServerConfig, ServerConnection};
 use secrecy::ExposeSecret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 
 use super::{House, dial_with, open_as, refusal};
 use crate::transport_hostile::{reset, serve, serve_once, stay_silent};
@@ -48,6 +50,20 @@ fn record(content: &[u8]) -> Vec<u8> {
     record
 }
 
+/// Whether this byte belongs to a record's version, which nobody looks at (RFC 8446 section 5.1).
+fn in_version(records: &[u8], at: usize) -> bool {
+    let mut start = 0;
+    while start + 5 <= at {
+        let length = u16::from_be_bytes([records[start + 3], records[start + 4]]);
+        let next = start + 5 + usize::from(length);
+        if at < next {
+            break;
+        }
+        start = next;
+    }
+    at == start + 1 || at == start + 2
+}
+
 fn quick(house: &House, addr: std::net::SocketAddr) -> Dial {
     Dial {
         connect_timeout: Duration::from_millis(300),
@@ -70,7 +86,7 @@ async fn an_answer_that_is_no_tls_has_its_own_word() {
         (vec![0; 1_000], protocol),
         // A record longer than any may be, and one as long as it may.
         (
-            [&[22, 3, 3, 0xff, 0xff][..], &[0x5a; 65_535]].concat(),
+            [vec![22, 3, 3, 0xff, 0xff], vec![0x5a; 65_535]].concat(),
             protocol,
         ),
         (record(&[0x5a; 16_384]), protocol),
@@ -99,7 +115,7 @@ async fn an_answer_that_is_no_tls_has_its_own_word() {
             stay_silent(stream).await;
         })
         .await;
-        let dial = quick(&house, addr);
+        let dial = house.dial(TransportKind::Mqtts, addr);
         assert_eq!(refusal(&dial, None).await, (HANDSHAKE, kind), "{shown}");
     }
 }
@@ -164,6 +180,7 @@ async fn any_damage_to_the_servers_flight_is_a_fault_and_never_a_session() {
                 let mut flight = flight(&inside, &hello(&mut stream).await, versions);
                 let turn = turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 let at = turn * 7 % flight.len();
+                let at = if in_version(&flight, at) { at + 2 } else { at };
                 flight[at] ^= 0xff;
                 stream.write_all(&flight).await.unwrap();
                 stream.shutdown().await.unwrap();
@@ -173,7 +190,7 @@ async fn any_damage_to_the_servers_flight_is_a_fault_and_never_a_session() {
         })
         .await;
         let dial = house.dial(TransportKind::Mqtts, addr);
-        for _ in 0..150 {
+        for _ in 0..200 {
             let (phase, kind) = refusal(&dial, None).await;
             assert_eq!(phase, HANDSHAKE);
             assert!(
@@ -191,6 +208,37 @@ async fn any_damage_to_the_servers_flight_is_a_fault_and_never_a_session() {
 }
 
 #[tokio::test]
+async fn a_server_without_the_key_of_its_certificate_is_believed_by_nobody() {
+    let (house, thief) = (House::new("house"), House::new("thief"));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let key = provider
+        .key_provider
+        .load_private_key(thief.server.key().clone_key());
+    let shown = CertifiedKey::new(house.server.chain().to_vec(), key.unwrap());
+    for versions in super::EACH_VERSION {
+        let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(versions)
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(shown.clone())));
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let addr = serve(move |tcp| {
+            let acceptor = acceptor.clone();
+            async move { drop(acceptor.accept(tcp).await) }
+        })
+        .await;
+        for trust in [house.trust(), Trust::Insecure] {
+            let tls = Tls::new(trust, "127.0.0.1", false).unwrap();
+            let dial = dial_with(TransportKind::Mqtts, addr, tls);
+            assert_eq!(
+                refusal(&dial, None).await,
+                (HANDSHAKE, FaultKind::TlsServerUntrusted)
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn https_has_the_same_words_for_a_failed_handshake() {
     let house = House::new("house");
     let addr = serve(|mut stream| async move {
@@ -202,6 +250,21 @@ async fn https_has_the_same_words_for_a_failed_handshake() {
     let dial = house.dial(TransportKind::Https, addr);
     let refused = refusal(&dial, None).await;
     assert_eq!(refused, (HANDSHAKE, FaultKind::TlsProtocol));
+}
+
+#[tokio::test]
+async fn nothing_is_said_in_the_clear_where_tls_is_missing() {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let addr = serve_once(async move |mut stream| {
+        let mut heard = Vec::new();
+        stream.read_to_end(&mut heard).await.unwrap();
+        tell.send(heard).unwrap();
+    })
+    .await;
+    let dial = crate::transport_hostile::dial(TransportKind::Mqtts, addr);
+    let refused = refusal(&dial, None).await;
+    assert_eq!(refused, (HANDSHAKE, FaultKind::TlsProtocol));
+    assert_eq!(told.await.unwrap(), b"");
 }
 
 #[test]
@@ -252,7 +315,9 @@ async fn no_text_shows_a_key() {
     // A key as a list of numbers, in decimal or in hexadecimal.
     let tail = &device.key().secret_der()[20..40];
     let decimal = format!("{tail:?}");
-    let hexadecimal: String = tail.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hexadecimal = tail
+        .iter()
+        .fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
     let shown = shown.to_lowercase();
     assert!(!shown.contains(decimal.trim_matches(['[', ']'])), "{shown}");
     assert!(!shown.contains(&hexadecimal), "{shown}");

@@ -83,7 +83,7 @@ async fn an_answer_in_records_of_one_byte_is_put_together() {
     const LENGTH: usize = 64 * 1024 - 100;
     let dial = against(async |mut stream| {
         up_to_request(&mut stream).await;
-        let answer = publish(RESPONSE, Some(1), &[b'x'; LENGTH]);
+        let answer = publish(RESPONSE, Some(1), &vec![b'x'; LENGTH]);
         let (tcp, tls) = stream.get_mut();
         for (n, byte) in answer.iter().enumerate() {
             std::io::Write::write_all(&mut tls.writer(), &[*byte]).unwrap();
@@ -162,7 +162,7 @@ async fn waiting_that_is_dropped_again_and_again_loses_nothing() {
         loop {
             let id = request_id(&mut stream).await;
             let answer = [
-                publish("a/b", None, &[0; 40_000]),
+                publish("a/b", None, &vec![0; 40_000]),
                 vec![0x40, 2, id[0], id[1]],
             ];
             stream.write_all(&answer.concat()).await.unwrap();

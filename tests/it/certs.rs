@@ -1,0 +1,142 @@
+//! `fleetcall generate certs`, and what OpenSSL thinks of what it makes.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::support::{root, succeed};
+
+fn certs(dir: &Path, more: &[&str]) -> Output {
+    let list = dir.join("list.csv");
+    fs::write(
+        &list,
+        "serial,name,token\n7,\"a,\"\"1\"\"\",t1\n8,../b,t2\n9,=c,t3\n",
+    )
+    .unwrap();
+    Command::new(env!("CARGO_BIN_EXE_fleetcall"))
+        .current_dir(root())
+        .args(["generate", "certs", "--devices"])
+        .arg(&list)
+        .arg("--out")
+        .arg(dir.join("out"))
+        .args(more)
+        .output()
+        .unwrap()
+}
+
+fn openssl(args: &[&str]) -> String {
+    let output = succeed(Command::new("openssl").args(args));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_list_gets_chains_that_openssl_verifies_for_every_kind_of_key() {
+    for (kind, algorithm) in [
+        ("p256", "prime256v1"),
+        ("p384", "secp384r1"),
+        ("ed25519", "ED25519"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let made = certs(
+            dir.path(),
+            &["--key", kind, "--common-name", "{{ row.serial }}@fleet"],
+        );
+        assert!(made.status.success(), "{made:?}");
+        let out = dir.path().join("out");
+        let text = |name: &str| out.join(name).to_str().unwrap().to_owned();
+        let mut rows = csv::Reader::from_path(out.join("devices.csv")).unwrap();
+        let headers = rows.headers().unwrap().iter().collect::<Vec<_>>().join(" ");
+        assert_eq!(headers, "serial name token certificate_file key_file");
+        let rows: Vec<_> = rows.records().map(Result::unwrap).collect();
+        assert_eq!(&rows[0][1], "a,\"1\"");
+        assert_eq!(&rows[2][1], "=c");
+        for row in &rows {
+            let verified = openssl(&[
+                "verify",
+                "-CAfile",
+                &text("root.crt.pem"),
+                "-untrusted",
+                &text("intermediate.crt.pem"),
+                &row[3],
+            ]);
+            assert!(verified.ends_with("OK\n"), "{verified}");
+            let shown = openssl(&["x509", "-noout", "-text", "-in", &row[3]]);
+            assert!(
+                shown.contains(&format!("CN = {}@fleet", &row[0])),
+                "{shown}"
+            );
+            assert!(shown.contains(algorithm), "{shown}");
+            assert!(shown.contains("TLS Web Client Authentication"), "{shown}");
+            openssl(&["pkey", "-noout", "-in", &row[4]]);
+            let mode = fs::metadata(&row[4]).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+        for name in ["root.key.pem", "intermediate.key.pem", "devices.csv"] {
+            let mode = fs::metadata(out.join(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
+        let said = format!("{made:?}");
+        assert!(!said.contains("PRIVATE"), "{said}");
+    }
+}
+
+#[test]
+fn a_given_authority_signs_a_further_lot_even_one_that_openssl_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ca, key) = (dir.path().join("ca.pem"), dir.path().join("ca.key"));
+    let (ca, key) = (ca.to_str().unwrap(), key.to_str().unwrap());
+    openssl(&[
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-subj",
+        "/CN=Works CA",
+        "-days",
+        "30",
+        "-keyout",
+        key,
+        "-out",
+        ca,
+    ]);
+    let made = certs(dir.path(), &["--ca", ca, "--ca-key", key]);
+    assert!(made.status.success(), "{made:?}");
+    let leaf = dir.path().join("out/devices/0000001.crt.pem");
+    openssl(&["verify", "-CAfile", ca, leaf.to_str().unwrap()]);
+    assert!(!dir.path().join("out/root.key.pem").exists());
+}
+
+#[test]
+fn what_cannot_be_done_is_said_before_anything_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let long = "x".repeat(65);
+    for (more, said) in [
+        (&["--common-name", "{{ row.mac }}"][..], "mac"),
+        (&["--common-name", &long], "64"),
+        (&["--ca", "absent.pem", "--ca-key", "absent.key"], "absent"),
+        (&["--ca", "fixtures/wire/certificate.pem"], "--ca-key"),
+        (&["--days", "0"], "--days"),
+        (
+            &["--self-signed", "--ca", "x", "--ca-key", "y"],
+            "--self-signed",
+        ),
+    ] {
+        let made = certs(dir.path(), more);
+        assert_eq!(made.status.code(), Some(2), "{more:?}");
+        let error = String::from_utf8(made.stderr).unwrap();
+        assert!(error.contains(said), "{more:?}: {error}");
+        assert!(!dir.path().join("out").exists(), "{more:?}");
+    }
+    assert!(certs(dir.path(), &["--self-signed"]).status.success());
+    let again = certs(dir.path(), &["--self-signed"]);
+    assert_eq!(again.status.code(), Some(2));
+    let error = String::from_utf8(again.stderr).unwrap();
+    assert!(
+        error.contains("in use") && error.contains("--out"),
+        "{error}"
+    );
+}
