@@ -36,6 +36,8 @@ fn aggregate() -> Aggregate {
             transport: TransportKind::Mqtt,
             credentials: "server".to_owned(),
             listed: 1_000_000,
+            expect: None,
+            misbehaviour: None,
         }],
         listed: 1_000_000,
         planned: 1_000_000,
@@ -43,6 +45,7 @@ fn aggregate() -> Aggregate {
         target: String::new(),
         thresholds: Vec::new(),
         started_at: String::new(),
+        notes: Vec::new(),
     })
 }
 

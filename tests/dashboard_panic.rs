@@ -32,6 +32,8 @@ fn draw_and_panic() -> ! {
         transport: TransportKind::Mqtt,
         credentials: "server".to_owned(),
         listed: 1,
+        expect: None,
+        misbehaviour: None,
     };
     let mut aggregate = Aggregate::new(Setting {
         scenario: "panics-soon".to_owned(),
@@ -44,6 +46,7 @@ fn draw_and_panic() -> ! {
         target: "nowhere".to_owned(),
         thresholds: Vec::new(),
         started_at: "2026-01-01T00:00:00Z".to_owned(),
+        notes: Vec::new(),
     });
     let snapshot = Arc::new(aggregate.tick(Duration::ZERO));
     let (_live, snapshots) = watch::channel(snapshot);

@@ -16,8 +16,10 @@ use super::{Exit, Failure};
 use crate::arrival::{Arrival, Due};
 use crate::engine::{self, Authorities, Equipment, Fleet, Machine, Provisions, Stop, StopSwitch};
 use crate::inventory::Inventory;
-use crate::ledger::{Closed, Fate, Ledger};
-use crate::metrics::{Aggregate, CohortSetting, RunResult, Setting, Snapshot, Summary};
+use crate::ledger::{Closed, Fate, Ledger, Shared};
+use crate::metrics::{
+    Aggregate, CohortSetting, Finding, Findings, Matrix, RunResult, Setting, Snapshot, Summary,
+};
 use crate::model::DeviceIx;
 use crate::report::{self, DeviceRow};
 use crate::scenario::{self, Plan};
@@ -203,14 +205,35 @@ impl Run {
             .await
             .map_err(Failure::bug)?
             .map_err(Failure::bug)?;
-        let summary = finished.map_err(Failure::bug)?;
+        let mut summary = finished.map_err(Failure::bug)?;
         if let Err(error) = ended {
             eprintln!("fleetcall: the dashboard stopped: {error}");
         }
-        tracing::info!(result = ?summary.result, elapsed_s = summary.elapsed_s, "run ended");
         let fates: Option<Vec<Fate>> = closed.fates.into_iter().collect();
         let fates = fates.ok_or_else(|| Failure::bug("a device ended without a record"))?;
+        self.judge(&mut summary, &fates, &closed.shared);
+        tracing::info!(result = ?summary.result, elapsed_s = summary.elapsed_s, "run ended");
         Ok((summary, fates))
+    }
+
+    /// Holds what was observed against what had to happen.
+    fn judge(&self, summary: &mut Summary, fates: &[Fate], shared: &Shared) {
+        let mut matrix = Matrix::new(&self.setting());
+        for (ix, fate) in (0..).map(DeviceIx).zip(fates) {
+            let (cohort, name) = (self.fleet.cohort_ix(ix), self.fleet.name(ix));
+            matrix.add(cohort, fate.observed, name, fate.cause);
+        }
+        let mut findings = Findings::default();
+        let name = |ix| self.fleet.name(ix).to_owned();
+        findings.extend(
+            shared
+                .pairs()
+                .map(|(first, second)| Finding::SharedCredentials {
+                    first: name(first),
+                    second: name(second),
+                }),
+        );
+        summary.judge(matrix, findings);
     }
 
     fn setting(&self) -> Setting {
@@ -224,6 +247,8 @@ impl Run {
                 transport: cohort.transport,
                 credentials: cohort.credentials.as_str().to_owned(),
                 listed: u64::from(listed),
+                expect: cohort.expect,
+                misbehaviour: cohort.misbehaviour,
             })
             .collect();
         Setting {
@@ -237,6 +262,7 @@ impl Run {
             target: self.house.describe(),
             thresholds: plan.thresholds.clone(),
             started_at: format!("{:.3}", self.started),
+            notes: self.house.notes(plan),
         }
     }
 

@@ -64,7 +64,11 @@ impl Screen {
     }
 
     fn plain(mut snapshots: watch::Receiver<Arc<Snapshot>>) -> Self {
+        let notes = dashboard::plain_notes(&snapshots.borrow());
         Self::Plain(tokio::spawn(async move {
+            for note in notes {
+                let _ = writeln!(io::stderr(), "{note}");
+            }
             let mut tick = tokio::time::interval(LINE_EVERY);
             tick.tick().await;
             loop {

@@ -13,7 +13,7 @@ mod state;
 pub mod view;
 
 pub use keys::Key;
-pub use plain::plain_line;
+pub use plain::{plain_line, plain_notes};
 pub use run::{Options, run};
 pub use screen::restore;
 pub use state::State;

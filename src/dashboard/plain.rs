@@ -1,7 +1,7 @@
 //! The progress of a run as one line, for logs and pipes.
 
 use crate::metrics::Snapshot;
-use crate::model::{Phase, units};
+use crate::model::{Phase, printable, units};
 
 /// One line without line end: `key=value` pairs without spaces inside, fixed order, plain numbers.
 /// Nothing in it comes from outside.
@@ -38,6 +38,13 @@ pub fn plain_line(snapshot: &Snapshot) -> String {
     )
 }
 
+/// What nobody may overlook about the run, a line each without line end, to come before the first
+/// [`plain_line`]. Harmless to a terminal, wherever it comes from.
+pub fn plain_notes(snapshot: &Snapshot) -> Vec<String> {
+    let notes = snapshot.setting.notes.iter();
+    notes.map(|note| format!("! {}", printable(note))).collect()
+}
+
 fn clock(span: std::time::Duration) -> String {
     joined(&units::clock(span))
 }
@@ -55,6 +62,18 @@ mod tests {
     fn the_line_of_a_run_half_way() {
         let snapshot = fixture::half_way();
         insta::assert_snapshot!(plain_line(&snapshot));
+    }
+
+    #[test]
+    fn notes_come_as_lines_of_their_own() {
+        let mut setting = fixture::setting();
+        setting.notes = vec!["TLS is not verified".to_owned(), "\x1b[2J\n".to_owned()];
+        let snapshot = crate::metrics::Aggregate::new(setting).tick(std::time::Duration::ZERO);
+        assert_eq!(
+            plain_notes(&snapshot),
+            ["! TLS is not verified", "! \u{fffd}[2J\u{fffd}"]
+        );
+        assert_eq!(plain_notes(&fixture::half_way()), Vec::<String>::new());
     }
 
     #[test]

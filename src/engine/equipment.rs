@@ -2,6 +2,7 @@
 //! written down before the first packet, so that no run can lose a device's key.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,7 +18,8 @@ use crate::scenario::{CertificatePlan, Cohort, CredentialsPlan, Plan};
 pub struct Authorities {
     /// For each cohort, who signs its chains.
     of_cohorts: Vec<Option<Arc<Authority>>>,
-    own: Option<Arc<Authority>>,
+    /// Those made for this run, by their profile's position: no two profiles share one.
+    own: HashMap<usize, Arc<Authority>>,
 }
 
 /// What a device has besides its name.
@@ -65,7 +67,7 @@ impl Authorities {
     /// Reads each cohort's authority, or makes one for all that have none.
     pub fn of(plan: &Plan) -> Result<Self, EquipmentError> {
         let mut read: HashMap<&(PathBuf, PathBuf), Arc<Authority>> = HashMap::new();
-        let mut own = None;
+        let mut own = HashMap::new();
         let mut of_cohorts = Vec::with_capacity(plan.cohorts.len());
         for cohort in &plan.cohorts {
             let CredentialsPlan::X509Chain(CertificatePlan::Made { authority, .. }) =
@@ -85,9 +87,9 @@ impl Authorities {
                         Arc::clone(read.entry(files).or_insert(loaded))
                     }
                 },
-                None => match &own {
-                    Some(own) => Arc::clone(own),
-                    None => Arc::clone(own.insert(made("fleetcall")?)),
+                None => match own.entry(cohort.profile) {
+                    Entry::Occupied(own) => Arc::clone(own.get()),
+                    Entry::Vacant(none) => Arc::clone(none.insert(made("fleetcall")?)),
                 },
             };
             of_cohorts.push(Some(signer));
@@ -109,7 +111,7 @@ impl Authorities {
                     .filter(|_| honest && cohort.profile == profile)
             });
         let made_up;
-        let signer = match signer.or(self.own.as_ref()) {
+        let signer = match signer.or(self.own.get(&profile)) {
             Some(signer) => signer,
             // Devices bring files: the target then knows an authority that nobody has.
             None => {

@@ -8,13 +8,16 @@ use secrecy::ExposeSecret;
 
 use crate::model::{Credentials, DeviceIx};
 
-/// Which devices share credentials. Holds no secret: only positions in the list.
+/// Which devices share credentials. Holds no secret: only positions in the list, at most one pair
+/// for each time that a device was given credentials.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Shared {
-    /// How often credentials came that another device has.
-    pub count: u64,
-    /// The first of them: who had the credentials, and who was given them again.
-    pub examples: Vec<(DeviceIx, DeviceIx)>,
+pub struct Shared(Vec<(DeviceIx, DeviceIx)>);
+
+impl Shared {
+    /// Who had the credentials, and who was given them again.
+    pub fn pairs(&self) -> impl Iterator<Item = (DeviceIx, DeviceIx)> {
+        self.0.iter().copied()
+    }
 }
 
 /// All credentials seen, 40 bytes each: two keyed 64-bit hashes take chance out of it.
@@ -39,10 +42,7 @@ impl Seen {
         let hash = [0, 1].map(|n: usize| self.hashers[n].hash_one(identity));
         let owner = *self.owners.entry(hash).or_insert(device);
         if owner != device {
-            self.shared.count += 1;
-            if self.shared.examples.len() < EXAMPLES {
-                self.shared.examples.push((owner, device));
-            }
+            self.shared.0.push((owner, device));
         }
     }
 
@@ -50,9 +50,6 @@ impl Seen {
         self.shared
     }
 }
-
-/// Enough to see a pattern.
-const EXAMPLES: usize = 10;
 
 #[cfg(test)]
 mod tests {
@@ -74,9 +71,8 @@ mod tests {
         seen.look(DeviceIx(3), &basic("a", ""));
         seen.look(DeviceIx(4), &token("a"));
         seen.look(DeviceIx(5), &token("a"));
-        let shared = seen.shared();
-        assert_eq!(shared.count, 2);
+        let shared: Vec<_> = seen.shared().pairs().collect();
         let pairs = [(0, 4), (0, 5)].map(|(a, b)| (DeviceIx(a), DeviceIx(b)));
-        assert_eq!(shared.examples, pairs);
+        assert_eq!(shared, pairs);
     }
 }

@@ -13,7 +13,7 @@ use super::recorder::{PhaseTally, Recorder, Tally};
 use super::setting::{Ending, Setting};
 use super::snapshot::{CohortRow, ErrorRow, PhaseRow, Snapshot};
 use super::summary::Summary;
-use crate::model::{Outcome, Phase};
+use crate::model::{Cause, Expectation, FaultKind, Outcome, Phase};
 
 /// Adds up what workers recorded and draws figures from it.
 #[derive(Debug)]
@@ -88,7 +88,7 @@ impl Aggregate {
                 .into_iter()
                 .zip(&self.overall.phases)
                 .filter(|(_, tally)| !tally.is_empty())
-                .map(|(phase, tally)| phase_row(phase, tally))
+                .map(|(phase, tally)| phase_row(phase, tally, self.alarming(phase)))
                 .collect(),
             errors: self.error_rows(),
             cohorts: self.cohort_rows(),
@@ -120,6 +120,19 @@ impl Aggregate {
         lag.map_or_else(LagFigures::default, |lag| LagFigures::of(lag))
     }
 
+    /// The phase's errors in cohorts whose devices are not expected to fail there.
+    fn alarming(&self, phase: Phase) -> u64 {
+        let cohorts = self.setting.cohorts.iter().zip(&self.sum.cohorts);
+        let unexpected = cohorts.filter(|(cohort, _)| match cohort.expectation() {
+            Expectation::Provisioned => true,
+            Expectation::Refused => phase != Phase::Provision,
+            Expectation::Rejected => false,
+        });
+        unexpected
+            .map(|(_, tally)| tally.phases[phase as usize].errors)
+            .sum()
+    }
+
     fn error_rows(&self) -> Vec<ErrorRow> {
         let mut rows: Vec<ErrorRow> = self
             .sum
@@ -129,6 +142,7 @@ impl Aggregate {
                 cause: cause.to_string(),
                 hint: cause_hint(&cause),
                 count,
+                expected: self.is_expected(cause),
             })
             .collect();
         if self.sum.errors.other > 0 {
@@ -136,10 +150,27 @@ impl Aggregate {
                 cause: OTHER_CAUSES.to_owned(),
                 hint: word_hint(OTHER_CAUSES),
                 count: self.sum.errors.other,
+                expected: false,
             });
         }
         rows.sort_by_key(|row| Reverse(row.count));
         rows
+    }
+
+    /// Whether a cause is how a server refuses or rejects, some cohort is to be treated so, and no
+    /// other cohort can have been struck by it.
+    fn is_expected(&self, cause: Cause) -> bool {
+        let Some((phase, expected)) = judgement(cause) else {
+            return false;
+        };
+        let struck = |tally: &Tally| match expected {
+            Expectation::Rejected => tally.phases[phase as usize].errors,
+            _ => tally.outcomes[Outcome::Refused as usize],
+        };
+        let mut cohorts = self.setting.cohorts.iter().zip(&self.sum.cohorts);
+        let settings = &self.setting.cohorts;
+        settings.iter().any(|c| c.expectation() == expected)
+            && cohorts.all(|(c, tally)| c.expectation() == expected || struck(tally) == 0)
     }
 
     fn cohort_rows(&self) -> Vec<CohortRow> {
@@ -160,12 +191,31 @@ impl Aggregate {
     }
 }
 
-fn phase_row(phase: Phase, tally: &PhaseTally) -> PhaseRow {
+/// Where, and as what, a cause is the server's judgement on a device.
+fn judgement(cause: Cause) -> Option<(Phase, Expectation)> {
+    match cause {
+        Cause::At(Phase::Provision, FaultKind::Failure | FaultKind::NotFound) => {
+            Some((Phase::Provision, Expectation::Refused))
+        }
+        Cause::At(
+            phase,
+            FaultKind::Connack(_)
+            | FaultKind::ConnackReason(_)
+            | FaultKind::TlsAlert(_)
+            | FaultKind::HttpStatus(401)
+            | FaultKind::CoapCode(0x81),
+        ) => Some((phase, Expectation::Rejected)),
+        _ => None,
+    }
+}
+
+fn phase_row(phase: Phase, tally: &PhaseTally, alarming: u64) -> PhaseRow {
     let latency = tally.latency.as_ref();
     PhaseRow {
         phase,
         count: tally.count(),
         errors: tally.errors,
+        alarming,
         response: latency.map_or_else(LatencyFigures::default, |l| LatencyFigures::of(&l.response)),
         service: latency.map_or_else(LatencyFigures::default, |l| LatencyFigures::of(&l.service)),
         bars: latency.map_or_else(Bars::default, |l| Bars::of(&l.response)),

@@ -36,6 +36,7 @@ pub(super) fn summary(aggregate: &Aggregate, end: &Ending) -> Summary {
         elapsed_s: to_micro(end.elapsed.as_secs_f64()),
         model: setting.model.clone(),
         target: setting.target.clone(),
+        notes: setting.notes.clone(),
         devices,
         starts,
         lag_us,
@@ -43,6 +44,8 @@ pub(super) fn summary(aggregate: &Aggregate, end: &Ending) -> Summary {
         errors: errors(aggregate),
         telemetry: telemetry(overall.telemetry, end.elapsed),
         thresholds: Vec::new(),
+        expectations: Vec::new(),
+        findings: Vec::new(),
         generator: generator(&starts, &lag_us, end),
         result: RunResult::Passed,
         cohorts: setting
@@ -61,7 +64,13 @@ pub(super) fn summary(aggregate: &Aggregate, end: &Ending) -> Summary {
         setting.cohorts.len(),
         "names of cohorts are unique"
     );
-    summary.thresholds = Threshold::with_implicit(&setting.thresholds)
+    // Where expectations are stated, every device is held to its own instead.
+    let thresholds = if setting.states_expectations() {
+        setting.thresholds.clone()
+    } else {
+        Threshold::with_implicit(&setting.thresholds)
+    };
+    summary.thresholds = thresholds
         .iter()
         .map(|threshold| threshold.judge(&summary))
         .collect();

@@ -4,9 +4,11 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::*;
-use crate::model::{Cause, CohortIx, FaultKind, Outcome, Phase, TransportKind};
+use crate::model::{
+    Cause, CohortIx, FaultKind, Misbehaviour, Observed, Outcome, Phase, TransportKind,
+};
 
-/// The first cohort: MQTT, 600 devices.
+/// The first cohort: MQTT over TLS, 600 devices.
 pub(crate) const METERS: CohortIx = CohortIx(0);
 /// The second cohort: CoAP, 400 devices.
 pub(crate) const VALVES: CohortIx = CohortIx(1);
@@ -18,24 +20,27 @@ pub(crate) fn setting() -> Setting {
         transport,
         credentials: credentials.to_owned(),
         listed,
+        expect: None,
+        misbehaviour: None,
     };
     Setting {
         scenario: "line-3-night-shift".to_owned(),
         seed: 42,
         model: "open".to_owned(),
         cohorts: vec![
-            cohort("meters", TransportKind::Mqtt, "server", 600),
+            cohort("meters", TransportKind::Mqtts, "server", 600),
             cohort("valves", TransportKind::Coap, "access_token", 400),
         ],
         listed: 1_000,
         planned: 1_000,
         expected_span: Duration::from_mins(1),
-        target: "mqtt 127.0.0.1:1883, coap 127.0.0.1:5683".to_owned(),
+        target: "mqtts 127.0.0.1:8883, coap 127.0.0.1:5683".to_owned(),
         thresholds: vec![
             Threshold::parse("time_to_provision.p99", "< 500ms").expect("legal"),
             Threshold::parse("devices.provisioned", ">= 99.9%").expect("legal"),
         ],
         started_at: "2026-11-23T02:22:00Z".to_owned(),
+        notes: Vec::new(),
     }
 }
 
@@ -71,6 +76,7 @@ fn bring_up(recorder: &mut Recorder, cohort: CohortIx, device: u64) {
     let step = 900 + (device * 7_919 % 1_000).pow(2) / 9;
     if cohort == METERS {
         recorder.sample(cohort, Phase::TcpConnect, lag + us(step / 9), us(step / 9));
+        recorder.sample(cohort, Phase::TlsHandshake, us(step / 2), us(step / 2));
         recorder.sample(cohort, Phase::MqttConnect, us(step / 3), us(step / 3));
     }
     if device % 125 == 11 {
@@ -144,4 +150,96 @@ pub(crate) fn summary() -> Summary {
         aggregate.finish(ending())
     });
     ONCE.clone()
+}
+
+/// A run of cohorts that misbehave, before its first device: 5 in 152 devices.
+pub(crate) fn negative_setting() -> Setting {
+    let template = setting();
+    let cohort = |name: &str, misbehaviour, listed| CohortSetting {
+        name: name.to_owned(),
+        listed,
+        misbehaviour,
+        ..template.cohorts[0].clone()
+    };
+    Setting {
+        scenario: "does-it-say-no".to_owned(),
+        cohorts: vec![
+            cohort("meters", None, 40),
+            cohort("bad-secrets", Some(Misbehaviour::WrongSecret), 50),
+            cohort("twice", Some(Misbehaviour::SecondProvisioning), 50),
+            cohort(
+                "old-certificates",
+                Some(Misbehaviour::ExpiredCertificate),
+                10,
+            ),
+            cohort("careless", Some(Misbehaviour::PaddedName), 2),
+        ],
+        listed: 152,
+        planned: 152,
+        thresholds: Vec::new(),
+        notes: vec!["TLS: the server's certificate is not verified (insecure = true)".to_owned()],
+        ..template
+    }
+}
+
+/// What happened to how many in that run: cohort, observed, outcome, cause.
+pub(crate) const NEGATIVE: [(u16, Observed, Outcome, Option<Cause>, u32); 8] = {
+    const FAILURE: Cause = Cause::At(Phase::Provision, FaultKind::Failure);
+    const TIMEOUT: Cause = Cause::At(Phase::Provision, FaultKind::Timeout);
+    const NOT_FOUND: Cause = Cause::At(Phase::Provision, FaultKind::NotFound);
+    const ALERT: Cause = Cause::At(Phase::TlsHandshake, FaultKind::TlsAlert(45));
+    [
+        (0, Observed::Provisioned, Outcome::Provisioned, None, 40),
+        (1, Observed::Refused, Outcome::Refused, Some(NOT_FOUND), 50),
+        (2, Observed::Unknown, Outcome::Provisioned, Some(TIMEOUT), 3),
+        (2, Observed::Provisioned, Outcome::Provisioned, None, 12),
+        (
+            2,
+            Observed::Refused,
+            Outcome::Provisioned,
+            Some(FAILURE),
+            34,
+        ),
+        (2, Observed::Barred, Outcome::Refused, Some(FAILURE), 1),
+        (3, Observed::Rejected, Outcome::Failed, Some(ALERT), 10),
+        (4, Observed::Provisioned, Outcome::Provisioned, None, 2),
+    ]
+};
+
+/// That run with everything recorded, and its matrix.
+pub(crate) fn negative() -> (Aggregate, Matrix) {
+    let setting = negative_setting();
+    let mut matrix = Matrix::new(&setting);
+    let mut recorder = Recorder::new(setting.cohorts.len());
+    for (cohort, observed, outcome, cause, devices) in NEGATIVE {
+        let cohort = CohortIx(cohort);
+        for n in 0..devices {
+            let name = format!(
+                "{}-{}-{n}",
+                setting.cohorts[cohort.get()].name,
+                observed.as_str()
+            );
+            matrix.add(cohort, observed, &name, cause);
+            recorder.outcome(cohort, outcome, cause);
+            if let Some(Cause::At(phase, _)) = cause {
+                recorder.phase_error(cohort, phase);
+            }
+        }
+    }
+    let mut aggregate = Aggregate::new(setting);
+    aggregate.add(&recorder);
+    (aggregate, matrix)
+}
+
+/// The judged result of that run, with a proof that two devices share their credentials.
+pub(crate) fn negative_summary() -> Summary {
+    let (aggregate, matrix) = negative();
+    let mut findings = Findings::default();
+    findings.add(Finding::SharedCredentials {
+        first: "meters-provisioned-3".to_owned(),
+        second: "meters-provisioned-17".to_owned(),
+    });
+    let mut summary = aggregate.finish(ending());
+    summary.judge(matrix, findings);
+    summary
 }

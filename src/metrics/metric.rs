@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn every_metric_is_found_by_its_name() {
-        assert_eq!(Metric::named().count(), 7 * 14 + 5 + 6);
+        assert_eq!(Metric::named().count(), 8 * 14 + 5 + 6);
         for (name, metric) in Metric::named() {
             assert_eq!(Metric::parse(&name), Ok(metric), "{name}");
         }
@@ -137,6 +137,7 @@ mod tests {
             "provision.timeout",
             "not_started",
             "reconnect.connack_5",
+            "tls_handshake.tls_alert_42",
             OTHER_CAUSES,
         ] {
             let metric = Metric::parse(&format!("errors.{word}"));
@@ -155,6 +156,11 @@ mod tests {
             ("telemetry.rate_per_sec", "`telemetry.rate_per_s`"),
             ("errors.provision.time_out", "`provision.timeout`"),
             ("errors.reconect.timeout", "`reconnect.timeout`"),
+            ("tls_handshak.p99", "`tls_handshake.p99`"),
+            (
+                "errors.tls_handshake.tls_protocl",
+                "`tls_handshake.tls_protocol`",
+            ),
             ("", "`"),
         ] {
             let error = Metric::parse(typed).expect_err(typed);

@@ -13,7 +13,7 @@ use crate::model::{Cause, CohortIx, FaultKind, Outcome, Phase};
 pub const LATE_AFTER: Duration = Duration::from_millis(10);
 
 /// How many distinct causes are counted by their word; the rest share
-/// [`OTHER_CAUSES`](super::OTHER_CAUSES). All causes without a code (134) always have their word;
+/// [`OTHER_CAUSES`](super::OTHER_CAUSES). All causes without a code (169) always have their word;
 /// of those with a server's code the lowest are kept, so that a sum does not depend on the order
 /// in which its parts are added.
 pub const DISTINCT_CAUSES_MAX: usize = 256;
@@ -274,7 +274,13 @@ fn coded(cause: Cause) -> bool {
         cause,
         Cause::At(
             _,
-            FaultKind::Connack(_) | FaultKind::HttpStatus(_) | FaultKind::CoapCode(_)
+            FaultKind::TlsAlert(_)
+                | FaultKind::Connack(_)
+                | FaultKind::ConnackReason(_)
+                | FaultKind::PubackReason(_)
+                | FaultKind::DisconnectReason(_)
+                | FaultKind::HttpStatus(_)
+                | FaultKind::CoapCode(_)
         )
     )
 }
@@ -418,6 +424,19 @@ mod tests {
         let plain = Cause::At(Phase::TimeToFirstTelemetry, FaultKind::Failure);
         recorder.error(plain);
         recorder.add(&only_codes(0, 2_000));
+        for code in 0..=u8::MAX {
+            for kind in [
+                FaultKind::TlsAlert(code),
+                FaultKind::ConnackReason(code),
+                FaultKind::PubackReason(code),
+                FaultKind::DisconnectReason(code),
+            ] {
+                recorder.error(Cause::At(Phase::TcpConnect, kind));
+            }
+        }
+        assert_eq!(recorder.errors.iter().count(), DISTINCT_CAUSES_MAX);
+        let plain_causes = super::super::cause::plain_words().count();
+        assert!(plain_causes < DISTINCT_CAUSES_MAX, "{plain_causes}");
         recorder.error(plain);
         assert!(
             recorder

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::threshold::Threshold;
-use crate::model::TransportKind;
+use crate::model::{Expectation, Misbehaviour, Outcome, TransportKind};
 
 /// A run before its first device.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +28,23 @@ pub struct Setting {
     pub thresholds: Vec<Threshold>,
     /// RFC 3339, UTC.
     pub started_at: String,
+    /// What nobody may overlook about this run, such as a certificate that is not verified; one
+    /// line each, shown at the top of every report.
+    pub notes: Vec<String>,
+}
+
+impl Setting {
+    /// Whether a cohort says what must happen to its devices.
+    pub fn states_expectations(&self) -> bool {
+        self.cohorts.iter().any(CohortSetting::is_stated)
+    }
+
+    /// Whether a cohort's devices are held to its expectation: where it is stated, and everywhere
+    /// once one is stated and no threshold says how many devices may end otherwise.
+    pub fn judges(&self, cohort: &CohortSetting) -> bool {
+        let about_devices = self.thresholds.iter().any(Threshold::is_about_devices);
+        cohort.is_stated() || (self.states_expectations() && !about_devices)
+    }
 }
 
 /// A cohort before its first device.
@@ -41,6 +58,60 @@ pub struct CohortSetting {
     pub credentials: String,
     /// How many devices it was dealt.
     pub listed: u64,
+    /// What must happen to each of its devices, where the scenario says so.
+    pub expect: Option<Expectation>,
+    /// What its devices do wrong, if anything.
+    pub misbehaviour: Option<Misbehaviour>,
+}
+
+impl CohortSetting {
+    /// What must happen to each device: as stated, else what its misbehaviour deserves, else to be
+    /// provisioned.
+    pub fn expectation(&self) -> Expectation {
+        Expectation::of(self.expect, self.misbehaviour)
+    }
+
+    /// Whether the scenario says, by one of the two, what must happen.
+    pub fn is_stated(&self) -> bool {
+        self.expect.is_some() || self.misbehaviour.is_some()
+    }
+
+    /// Whether a device that ended so wants attention. For colours alone: outcomes say less than
+    /// what is observed at the end, so what may be as expected is taken to be so.
+    pub fn alarms(&self, outcome: Outcome) -> bool {
+        alarms((self.expectation(), self.misbehaviour), outcome)
+    }
+}
+
+/// Whether an outcome wants attention where that is expected of devices that do that wrong.
+pub(super) fn alarms(
+    (expected, misbehaviour): (Expectation, Option<Misbehaviour>),
+    outcome: Outcome,
+) -> bool {
+    // These have their rightful credentials when they offend: a refusal came too early.
+    let is_second = matches!(
+        misbehaviour,
+        Some(
+            Misbehaviour::DuplicateName
+                | Misbehaviour::SecondProvisioning
+                | Misbehaviour::TakenCredentials
+        )
+    );
+    let calm = match (outcome, expected) {
+        (Outcome::Provisioned, Expectation::Refused) => {
+            is_second || misbehaviour == Some(Misbehaviour::ConcurrentRequests)
+        }
+        (Outcome::Refused, Expectation::Refused) => !is_second,
+        // Its first answer is lost on purpose.
+        (Outcome::Unknown, Expectation::Refused) => {
+            misbehaviour == Some(Misbehaviour::ReplayAfterLoss)
+        }
+        (Outcome::Provisioned, Expectation::Provisioned)
+        // Kept out at once, a device has failed; kept out with its credentials, it got them.
+        | (Outcome::Provisioned | Outcome::Failed, Expectation::Rejected) => true,
+        _ => false,
+    };
+    !calm
 }
 
 /// A run after its last device.

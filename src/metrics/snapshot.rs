@@ -9,7 +9,7 @@ use super::latency::{LagFigures, LatencyFigures};
 use super::rate::RateFigures;
 use super::setting::Setting;
 use super::verdict::{self, GeneratorVerdict};
-use crate::model::Phase;
+use crate::model::{Outcome, Phase};
 
 /// Everything that the dashboard draws. A few tens of kB without a histogram: cheap to clone.
 #[derive(Clone, Debug)]
@@ -50,6 +50,16 @@ impl Snapshot {
         self.phases.iter().find(|row| row.phase == phase)
     }
 
+    /// How many devices ended so that want attention: not those of whom just that is expected.
+    pub fn alarming(&self, outcome: Outcome) -> u64 {
+        let cohorts = self.setting.cohorts.iter().zip(&self.cohorts);
+        cohorts
+            .filter(|(setting, _)| setting.alarms(outcome))
+            .fold(0, |sum, (_, row)| {
+                sum.saturating_add(row.devices.of(outcome))
+            })
+    }
+
     /// All errors together.
     pub fn error_count(&self) -> u64 {
         let counts = self.errors.iter().map(|row| row.count);
@@ -71,6 +81,8 @@ pub struct PhaseRow {
     pub count: u64,
     /// Steps not completed.
     pub errors: u64,
+    /// Of these, the ones in cohorts whose devices are not expected to fail in this step.
+    pub alarming: u64,
     /// From the intended start.
     pub response: LatencyFigures,
     /// From the actual send.
@@ -88,6 +100,9 @@ pub struct ErrorRow {
     pub hint: &'static str,
     /// How often.
     pub count: u64,
+    /// It strikes nobody but devices of whom it is expected, as far as can be told while the run
+    /// goes on: it wants no attention.
+    pub expected: bool,
 }
 
 /// One cohort; its name, transport and credentials are in the setting, at the same position.

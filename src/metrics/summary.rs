@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::counts::{DeviceCounts, StartCounts, TelemetryCounts};
+use super::expectation::ExpectationRow;
+use super::finding::FindingRow;
 use super::latency::{CarriedHistogram, LagFigures, LatencyFigures};
+use super::setting::alarms;
 use super::threshold::ThresholdResult;
 use super::verdict::GeneratorSummary;
-use crate::model::{Phase, TransportKind};
+use crate::model::{Expectation, Outcome, Phase, TransportKind};
 
 /// The version of the form below. It rises when a key changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -32,6 +35,9 @@ pub struct Summary {
     pub model: String,
     /// The target as shown, without secrets.
     pub target: String,
+    /// What nobody may overlook about the run; absent when there is nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// By outcome.
     pub devices: DeviceCounts,
     /// Against the schedule.
@@ -46,6 +52,12 @@ pub struct Summary {
     pub telemetry: TelemetrySummary,
     /// Judged in the scenario's order.
     pub thresholds: Vec<ThresholdResult>,
+    /// The judged cohorts in the scenario's order; absent when no expectation is stated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expectations: Vec<ExpectationRow>,
+    /// Proofs of a server's fault; absent when there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<FindingRow>,
     /// The generator's own figures.
     pub generator: GeneratorSummary,
     /// The overall result.
@@ -120,14 +132,32 @@ pub struct PhaseHistograms {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RunResult {
-    /// Every threshold held.
+    /// Every threshold held, every expectation was met.
     Passed,
-    /// A threshold was crossed.
+    /// A threshold was crossed, an expectation was not met, or there is a finding.
     Failed,
     /// The generator itself was the limit.
     Invalid,
     /// Ended from outside before its plan did.
     Interrupted,
+}
+
+impl Summary {
+    /// How many devices ended so that want attention: not those of whom just that was expected.
+    pub fn alarming(&self, outcome: Outcome) -> u64 {
+        let asked = |name: &String| {
+            let row = self.expectations.iter().find(|row| row.cohort == *name);
+            row.map_or((Expectation::Provisioned, None), |row| {
+                (row.expected, row.misbehaviour)
+            })
+        };
+        self.cohorts
+            .iter()
+            .filter(|(name, _)| alarms(asked(name), outcome))
+            .fold(0, |sum, (_, cohort)| {
+                sum.saturating_add(cohort.devices.of(outcome))
+            })
+    }
 }
 
 impl RunResult {

@@ -88,6 +88,11 @@ fn phases_go_by_their_documented_names_and_only_when_they_occurred() {
     let json = serde_json::to_value(fixture::summary()).expect("plain words");
     let all = Phase::ALL.map(Phase::as_str);
     assert_eq!(keys(&json["phases"]), all);
+    for phase in all {
+        let row = format!("\n| `{phase}` | ");
+        let doc = include_str!("../../docs/metrics.md");
+        assert!(doc.contains(&row), "docs/metrics.md lacks {phase}");
+    }
     let coap = &json["cohorts"]["valves"]["phases"];
     assert!(
         coap.get("mqtt_connect").is_none(),
@@ -98,10 +103,24 @@ fn phases_go_by_their_documented_names_and_only_when_they_occurred() {
 
 #[test]
 fn a_summary_survives_json() {
-    let summary = fixture::summary();
-    let text = serde_json::to_string(&summary).expect("plain words");
-    let again: Summary = serde_json::from_str(&text).expect("own form");
-    assert_eq!(again, summary);
+    for summary in [fixture::summary(), fixture::negative_summary()] {
+        let text = serde_json::to_string(&summary).expect("plain words");
+        let again: Summary = serde_json::from_str(&text).expect("own form");
+        assert_eq!(again, summary);
+    }
+}
+
+#[test]
+fn a_judged_summary_has_its_keys_beside_the_others() {
+    let plain = serde_json::to_value(fixture::summary()).expect("plain words");
+    let judged = serde_json::to_value(fixture::negative_summary()).expect("plain words");
+    let (plain, judged): (BTreeSet<_>, BTreeSet<_>) = (
+        keys(&plain).into_iter().collect(),
+        keys(&judged).into_iter().collect(),
+    );
+    assert!(judged.is_superset(&plain));
+    let added: Vec<_> = judged.difference(&plain).copied().collect();
+    assert_eq!(added, ["expectations", "findings", "notes"]);
 }
 
 #[test]
@@ -263,6 +282,18 @@ fn beyond_its_time_a_run_is_forecast_from_its_pace() {
     let snapshot = aggregate.tick(Duration::from_secs(100));
     assert_eq!(snapshot.remaining, Some(Duration::from_mins(5)));
     assert!((snapshot.progress - 0.25).abs() < 1e-9);
+}
+
+#[test]
+fn no_error_is_expected_where_everybody_is_to_get_in() {
+    let mut aggregate = Aggregate::new(setting(1));
+    let mut worker = Recorder::new(1);
+    worker.error(Cause::At(Phase::Reconnect, FaultKind::Connack(5)));
+    worker.error(Cause::At(Phase::Provision, FaultKind::Failure));
+    aggregate.add(&worker);
+    let snapshot = aggregate.tick(Duration::ZERO);
+    assert_eq!(snapshot.errors.len(), 2);
+    assert!(snapshot.errors.iter().all(|row| !row.expected));
 }
 
 #[test]

@@ -54,7 +54,7 @@ impl Threshold {
     /// silence.
     pub fn with_implicit(thresholds: &[Self]) -> Vec<Self> {
         let mut all = thresholds.to_vec();
-        if !all.iter().any(|t| matches!(t.metric, Metric::Devices(_))) {
+        if !all.iter().any(Self::is_about_devices) {
             all.push(Self {
                 metric: Metric::Devices(Outcome::Provisioned),
                 name: "devices.provisioned".to_owned(),
@@ -64,6 +64,11 @@ impl Threshold {
             });
         }
         all
+    }
+
+    /// Whether it says how many devices may end in some way: `devices.*`.
+    pub fn is_about_devices(&self) -> bool {
+        matches!(self.metric, Metric::Devices(_))
     }
 
     /// Compares with a finished run. A latency of a phase without samples is never passed.

@@ -16,6 +16,13 @@ pub enum Expectation {
 }
 
 impl Expectation {
+    /// What must happen: as stated, else what the misbehaviour deserves, else to be provisioned.
+    pub fn of(stated: Option<Self>, misbehaviour: Option<Misbehaviour>) -> Self {
+        stated
+            .or(misbehaviour.map(Misbehaviour::expected))
+            .unwrap_or_default()
+    }
+
     /// All of them, in the order that tables show.
     pub const ALL: [Self; 3] = [Self::Provisioned, Self::Refused, Self::Rejected];
 

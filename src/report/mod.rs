@@ -4,6 +4,7 @@
 //! run can be drawn again. Files are written whole or not at all. Nothing here knows the engine
 //! or the scenario.
 
+mod expectations;
 mod files;
 mod json;
 mod rows;

@@ -65,7 +65,7 @@ pub(super) fn cohorts(summary: &Summary, style: Style, out: &mut Vec<String>) {
         let devices = cohort.devices;
         let row = cohort.phases.get(&Phase::TimeToProvision);
         let times = row.filter(|row| row.count > 0).map_or_else(
-            || "–".to_owned(),
+            || format!("{:>9}{:>9}", "–", "–"),
             |row| {
                 let us = row.response_us;
                 format!("{:>9}{:>9}", units::micros(us.p50), units::micros(us.p99))

@@ -53,6 +53,24 @@ pub(super) fn fit(text: &str, columns: usize) -> String {
     kept + "…"
 }
 
+/// Lines of at most so many characters, broken at blanks; a word that is longer is cut.
+pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ').filter(|word| !word.is_empty()) {
+        let line = lines.last_mut().expect("begins with one");
+        let used = line.chars().count();
+        if used > 0 && used + 1 + word.chars().count() > columns {
+            lines.push(fit(word, columns));
+        } else {
+            if used > 0 {
+                line.push(' ');
+            }
+            line.push_str(&fit(word, columns));
+        }
+    }
+    lines
+}
+
 /// A bar of `part` out of `whole`, in eighths of a column; something is never nothing.
 pub(super) fn bar(part: u64, whole: u64, columns: usize) -> String {
     if part == 0 || whole == 0 {

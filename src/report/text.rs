@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 use std::path::Path;
 
-use super::rows;
 use super::style::{Style, bar, fit};
+use super::{expectations, rows};
 use crate::metrics::{GeneratorVerdict, RunResult, Summary, word_hint};
 use crate::model::{Outcome, printable, units};
 
@@ -18,6 +18,8 @@ pub fn text(summary: &Summary, style: Style) -> String {
     errors(summary, style, &mut out);
     telemetry(summary, style, &mut out);
     thresholds(summary, style, &mut out);
+    expectations::expectations(summary, style, &mut out);
+    expectations::findings(summary, style, &mut out);
     generator(summary, style, &mut out);
     out.join("\n") + "\n"
 }
@@ -45,12 +47,7 @@ fn verdict(summary: &Summary, style: Style, out: &mut Vec<String>) {
     };
     let name = fit(&printable(&summary.scenario), room);
     out.push(format!("{word}  {}", style.bold(&name)));
-    let why = match summary.result {
-        RunResult::Passed => "every threshold held",
-        RunResult::Failed => "a threshold was crossed, see below",
-        RunResult::Invalid => "the generator was the limit",
-        RunResult::Interrupted => "ended before its plan",
-    };
+    let why = why(summary);
     let lines = [
         format!(
             "{} of {} devices provisioned in {}; {why}",
@@ -69,6 +66,21 @@ fn verdict(summary: &Summary, style: Style, out: &mut Vec<String>) {
     ];
     for line in lines {
         out.push(format!("  {}", fit(&line, style.columns() - 2)));
+    }
+    expectations::notes(summary, style, out);
+}
+
+/// The result in words, short enough for the line of the counts.
+fn why(summary: &Summary) -> &'static str {
+    let crossed = summary.thresholds.iter().any(|judged| !judged.passed);
+    match summary.result {
+        RunResult::Passed if summary.expectations.is_empty() => "every threshold held",
+        RunResult::Passed => "all as expected",
+        RunResult::Failed if crossed => "a threshold was crossed, see below",
+        RunResult::Failed if !summary.expectations_met() => "not as expected, see below",
+        RunResult::Failed => "a fault was found, see below",
+        RunResult::Invalid => "the generator was the limit",
+        RunResult::Interrupted => "ended before its plan",
     }
 }
 
@@ -90,10 +102,12 @@ fn devices(summary: &Summary, style: Style, out: &mut Vec<String>) {
         );
         let room = style.columns().saturating_sub(line.chars().count());
         let bar = bar(n, devices.listed, room);
-        let bar = if outcome == Outcome::Provisioned {
+        let bar = if summary.alarming(outcome) > 0 {
+            style.bad(&bar)
+        } else if outcome == Outcome::Provisioned {
             style.good(&bar)
         } else {
-            style.bad(&bar)
+            bar
         };
         out.push(format!("{line}{bar}").trim_end().to_owned());
     }
@@ -292,7 +306,7 @@ mod tests {
 
     #[test]
     fn no_line_is_wider_than_the_terminal_or_acts_on_it() {
-        for summary in [fixture::summary(), hostile()] {
+        for summary in [fixture::summary(), fixture::negative_summary(), hostile()] {
             for width in [80, 100, 200] {
                 let text = text(&summary, Style { width, ..PLAIN });
                 for line in text.lines() {
@@ -317,13 +331,28 @@ mod tests {
             painted.contains("\x1b[1;38;5;208mFAILED\x1b[0m"),
             "{painted}"
         );
+        assert_eq!(bare(&painted), text(&fixture::summary(), PLAIN));
+        let judged = fixture::negative_summary();
+        let painted = text(
+            &judged,
+            Style {
+                color: true,
+                ..PLAIN
+            },
+        );
+        assert!(painted.contains("\x1b[1;38;5;208m! TLS: "), "{painted}");
+        assert_eq!(bare(&painted), text(&judged, PLAIN));
+    }
+
+    /// Without its SGR sequences.
+    fn bare(painted: &str) -> String {
         let mut bare = String::new();
-        let mut rest = painted.as_str();
+        let mut rest = painted;
         while let Some((before, code)) = rest.split_once('\x1b') {
             bare += before;
             rest = code.split_once('m').expect("an SGR sequence").1;
         }
-        assert_eq!(bare + rest, text(&fixture::summary(), PLAIN));
+        bare + rest
     }
 
     #[test]

@@ -131,9 +131,7 @@ pub struct Cohort {
 impl Cohort {
     /// What must happen to each device: as stated, else what the misbehaviour deserves.
     pub fn expected(&self) -> Expectation {
-        self.expect
-            .or(self.misbehaviour.map(Misbehaviour::expected))
-            .unwrap_or_default()
+        Expectation::of(self.expect, self.misbehaviour)
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::answer::Answer;
 use super::attributes::Asked;
 use super::bugs::Bugs;
+use super::chain::Chains;
 use super::config::{TargetConfig, TargetError};
 use super::counts::{Tally, add, bump};
 use super::credentials::Stored;
@@ -28,6 +29,7 @@ pub(super) struct Backend {
     pub(super) config: TargetConfig,
     pub(super) registry: Registry,
     pub(super) tally: Tally,
+    pub(super) chains: Chains,
     dice: Dice,
     bugs: Bugs,
     serial: AtomicU64,
@@ -52,6 +54,7 @@ impl Backend {
             return Err(TargetError::FaultShares);
         }
         config.limits = config.limits_of_release();
+        let chains = Chains::prepare(&mut config.profiles)?;
         let mut keys = HashSet::new();
         for profile in &config.profiles {
             if !keys.insert(profile.key.expose_secret()) {
@@ -82,6 +85,7 @@ impl Backend {
             bugs: Bugs::new(&config.bugs),
             registry,
             tally: Tally::default(),
+            chains,
             serial: AtomicU64::new(0),
             config,
         }))

@@ -28,6 +28,8 @@ counters! {
     connections_now,
     /// TCP connections ever accepted, MQTT and HTTP.
     connections,
+    /// TLS handshakes that failed or took too long, MQTT and HTTP.
+    handshakes_failed,
     /// CONNECT packets accepted, provisioning sessions included.
     mqtt_connects,
     /// MQTT sessions opened by a device with its credentials.

@@ -160,6 +160,15 @@ impl Stored {
         Self::settle(kind, &wanted)
     }
 
+    /// A certificate that was presented, DER.
+    pub(super) fn certificate(der: &[u8]) -> Self {
+        let value = STANDARD.encode(der);
+        Self::X509(Box::new(Certificate {
+            id: sha3_hex(&value).into(),
+            value: value.into(),
+        }))
+    }
+
     fn basic(wanted: &Wanted) -> Result<Self, Unfit> {
         let (client_id, username) = (wanted.client_id.as_str(), wanted.username.as_str());
         let id = match (client_id.is_empty(), username.is_empty()) {

@@ -11,6 +11,8 @@ mod answer;
 mod attributes;
 mod backend;
 mod bugs;
+mod chain;
+mod client_certificate;
 mod coap;
 mod config;
 mod counts;
@@ -26,6 +28,7 @@ mod request;
 mod rules;
 mod server;
 mod telemetry;
+mod tls;
 
 pub use config::{Chain, Limits, Listed, Profile, Repeat, TargetConfig, TargetError};
 pub use counts::Counts;

@@ -7,6 +7,7 @@ use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use hashbrown::HashTable;
 use tokio::sync::Notify;
 
 use super::attributes::Attributes;
@@ -15,7 +16,6 @@ use super::credentials::{Fit, Stored, certificate_id, client_and_user_id};
 /// A device. What never changes is plain, the rest is atomic or behind `live`.
 pub(super) struct Device {
     pub(super) name: Box<str>,
-    pub(super) credentials: Stored,
     pub(super) gateway: bool,
     /// The position of its profile.
     pub(super) profile: u16,
@@ -25,9 +25,10 @@ pub(super) struct Device {
     live: Mutex<Live>,
 }
 
-/// What a device has while it is there.
-#[derive(Default)]
+/// What changes.
 pub(super) struct Live {
+    /// Only [`Registry::replace_certificate`] changes them.
+    pub(super) credentials: Stored,
     /// Wakes the MQTT session that is to close.
     pub(super) session: Option<Arc<Notify>>,
     /// Client attributes, once it sent some.
@@ -44,16 +45,19 @@ impl Device {
     ) -> Self {
         Self {
             name: name.into(),
-            credentials,
             gateway,
             profile,
             provisioned: AtomicBool::new(provisioned),
             telemetry_messages: AtomicU64::new(0),
-            live: Mutex::default(),
+            live: Mutex::new(Live {
+                credentials,
+                session: None,
+                attributes: None,
+            }),
         }
     }
 
-    /// Its changing part; never held across an await.
+    /// Its changing part; never held across an await, nor while the registry is asked.
     pub(super) fn live(&self) -> MutexGuard<'_, Live> {
         self.live.lock().expect("nothing panics while it is held")
     }
@@ -71,11 +75,21 @@ pub(super) enum Taken {
     Credentials,
 }
 
+/// Why a device keeps its credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unreplaced {
+    /// They are no certificate.
+    OtherKind,
+    /// The new ones are another device's.
+    Taken,
+}
+
 /// All devices.
 pub(super) struct Registry {
     hasher: RandomState,
     names: Vec<Mutex<HashSet<ByName>>>,
-    ids: Vec<Mutex<HashSet<ById>>>,
+    /// Under their current ids, which change only while the tables concerned are held.
+    ids: Vec<Mutex<HashTable<Arc<Device>>>>,
 }
 
 impl Registry {
@@ -89,42 +103,83 @@ impl Registry {
 
     /// Adds a device unless its name or credentials id is taken; all or nothing.
     pub(super) fn create(&self, device: Device) -> Result<Arc<Device>, Taken> {
-        // Always names before ids, so two creations cannot wait for one another.
-        let mut names = self.shard(&self.names, &device.name);
+        // Always names before ids before devices, so nobody waits for one another.
+        let mut names = self.shard(&self.names, self.hash(&device.name));
         if names.contains(&*device.name) {
             return Err(Taken::Name);
         }
-        let mut ids = self.shard(&self.ids, device.credentials.id());
-        if ids.contains(device.credentials.id()) {
+        let hash = self.id_hash(&device);
+        let mut ids = self.shard(&self.ids, hash);
+        if find(&ids, hash, device.live().credentials.id()).is_some() {
             return Err(Taken::Credentials);
         }
         let device = Arc::new(device);
-        ids.insert(ById(Arc::clone(&device)));
+        ids.insert_unique(hash, Arc::clone(&device), |other| self.id_hash(other));
         names.insert(ByName(Arc::clone(&device)));
         Ok(device)
     }
 
+    /// Gives a device that has X.509 credentials others; at no moment has it both or none.
+    pub(super) fn replace_certificate(
+        &self,
+        device: &Arc<Device>,
+        credentials: Stored,
+    ) -> Result<(), Unreplaced> {
+        // Two replacements of one device's credentials come one after the other.
+        let _name = self.shard(&self.names, self.hash(&device.name));
+        if !device.live().credentials.is_certificate() {
+            return Err(Unreplaced::OtherKind);
+        }
+        let (old, new) = (self.id_hash(device), self.hash(credentials.id()));
+        let (from, to) = (shard_of(old), shard_of(new));
+        // The lower first, so two replacements cannot wait for one another.
+        let mut low = lock(&self.ids[from.min(to)]);
+        let mut high = (from != to).then(|| lock(&self.ids[from.max(to)]));
+        let (source, target) = match &mut high {
+            None => (&mut *low, None),
+            Some(high) if from < to => (&mut *low, Some(&mut **high)),
+            Some(high) => (&mut **high, Some(&mut *low)),
+        };
+        let there = target.as_deref().unwrap_or(source);
+        if let Some(holder) = find(there, new, credentials.id()) {
+            let same = Arc::ptr_eq(holder, device);
+            return if same { Ok(()) } else { Err(Unreplaced::Taken) };
+        }
+        if let Ok(entry) = source.find_entry(old, |other| Arc::ptr_eq(other, device)) {
+            entry.remove();
+        }
+        device.live().credentials = credentials;
+        let target = target.unwrap_or(source);
+        target.insert_unique(new, Arc::clone(device), |other| self.id_hash(other));
+        Ok(())
+    }
+
     /// The device of a name, byte for byte.
     pub(super) fn by_name(&self, name: &str) -> Option<Arc<Device>> {
-        let shard = self.shard(&self.names, name);
+        let shard = self.shard(&self.names, self.hash(name));
         shard.get(name).map(|found| Arc::clone(&found.0))
     }
 
     /// The device of an access token.
     pub(super) fn by_token(&self, token: &str) -> Option<Arc<Device>> {
         self.by_id(token)
-            .filter(|device| device.credentials.token().is_some())
+            .filter(|device| device.live().credentials.token().is_some())
     }
 
     /// The device whose X.509 credentials a certificate (DER) is.
     pub(super) fn by_certificate(&self, der: &[u8]) -> Option<Arc<Device>> {
-        self.by_id(&certificate_id(der))
-            .filter(|device| device.credentials.is_certificate())
+        self.by_certificate_id(&certificate_id(der))
+    }
+
+    /// The device whose X.509 credentials have an id.
+    pub(super) fn by_certificate_id(&self, id: &str) -> Option<Arc<Device>> {
+        self.by_id(id)
+            .filter(|device| device.live().credentials.is_certificate())
     }
 
     fn by_id(&self, id: &str) -> Option<Arc<Device>> {
-        let shard = self.shard(&self.ids, id);
-        shard.get(id).map(|found| Arc::clone(&found.0))
+        let hash = self.hash(id);
+        find(&self.shard(&self.ids, hash), hash, id).map(Arc::clone)
     }
 
     /// The device that an MQTT CONNECT without client certificate is from.
@@ -134,7 +189,7 @@ impl Registry {
         user: &str,
         password: Option<&[u8]>,
     ) -> Option<Arc<Device>> {
-        let fit = |device: &Arc<Device>| device.credentials.fit(client, user, password);
+        let fit = |device: &Arc<Device>| device.live().credentials.fit(client, user, password);
         let combined = self.by_id(&client_and_user_id(client, user));
         match combined.as_ref().and_then(fit) {
             Some(Fit::Fits) => return combined,
@@ -142,43 +197,58 @@ impl Registry {
             Some(Fit::Other) | None if user.is_empty() => return None,
             Some(Fit::Other) | None => {}
         }
-        self.by_id(user)
-            .filter(|device| device.credentials.token().is_some() || fit(device) == Some(Fit::Fits))
+        let found = self.by_id(user)?;
+        let token = found.live().credentials.token().is_some();
+        (token || fit(&found) == Some(Fit::Fits)).then_some(found)
     }
 
-    fn shard<'a, T>(&self, shards: &'a [Mutex<T>], key: &str) -> MutexGuard<'a, T> {
-        let at = self.hasher.hash_one(key) as usize % SHARDS;
-        shards[at].lock().expect("nothing panics while it is held")
+    fn hash(&self, key: &str) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    fn id_hash(&self, device: &Device) -> u64 {
+        self.hash(device.live().credentials.id())
+    }
+
+    fn shard<'a, T>(&self, shards: &'a [Mutex<T>], hash: u64) -> MutexGuard<'a, T> {
+        lock(&shards[shard_of(hash)])
     }
 }
 
 struct ByName(Arc<Device>);
-struct ById(Arc<Device>);
 
-macro_rules! keyed {
-    ($index:ident, $device:ident => $key:expr) => {
-        impl Borrow<str> for $index {
-            fn borrow(&self) -> &str {
-                let $device = &self.0;
-                $key
-            }
-        }
-        impl Hash for $index {
-            fn hash<H: Hasher>(&self, state: &mut H) {
-                Borrow::<str>::borrow(self).hash(state);
-            }
-        }
-        impl PartialEq for $index {
-            fn eq(&self, other: &Self) -> bool {
-                Borrow::<str>::borrow(self) == Borrow::<str>::borrow(other)
-            }
-        }
-        impl Eq for $index {}
-    };
+impl Borrow<str> for ByName {
+    fn borrow(&self) -> &str {
+        &self.0.name
+    }
 }
 
-keyed!(ByName, device => &device.name);
-keyed!(ById, device => device.credentials.id());
+impl Hash for ByName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.name.hash(state);
+    }
+}
+
+impl PartialEq for ByName {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.name == other.0.name
+    }
+}
+
+impl Eq for ByName {}
+
+fn find<'a>(ids: &'a HashTable<Arc<Device>>, hash: u64, id: &str) -> Option<&'a Arc<Device>> {
+    ids.find(hash, |device| device.live().credentials.id() == id)
+}
+
+fn lock<T>(shard: &Mutex<T>) -> MutexGuard<'_, T> {
+    shard.lock().expect("nothing panics while it is held")
+}
+
+/// By bits of the hash that a table does not go by, or it would find all its entries close.
+fn shard_of(hash: u64) -> usize {
+    (hash >> 40) as usize % SHARDS
+}
 
 const SHARDS: usize = 64;
 
@@ -243,6 +313,51 @@ mod tests {
         assert_eq!(
             registry.create(basic("c", "", "t", "p")).err(),
             Some(Taken::Credentials)
+        );
+    }
+
+    #[test]
+    fn a_replaced_certificate_finds_its_device_and_the_old_one_nobody() {
+        let registry = Registry::new();
+        let leaf = |device: usize, turn: usize| format!("{device} {turn}").into_bytes();
+        let devices: Vec<_> = (0..100)
+            .map(|n| {
+                let credentials = Stored::certificate(&leaf(n, 0));
+                let device = Device::new(&n.to_string(), credentials, false, 0, true);
+                registry.create(device).ok().unwrap()
+            })
+            .collect();
+        std::thread::scope(|scope| {
+            for worker in 0..4 {
+                let (registry, devices) = (&registry, &devices);
+                scope.spawn(move || {
+                    for n in (worker..100).step_by(4) {
+                        for turn in 1..20 {
+                            let credentials = Stored::certificate(&leaf(n, turn));
+                            let replaced = registry.replace_certificate(&devices[n], credentials);
+                            assert_eq!(replaced, Ok(()));
+                        }
+                    }
+                });
+            }
+        });
+        for n in 0..100 {
+            assert!(registry.by_certificate(&leaf(n, 0)).is_none());
+            assert!(registry.by_certificate(&leaf(n, 18)).is_none());
+            let holder = registry.by_certificate(&leaf(n, 19)).unwrap();
+            assert_eq!(*holder.name, *n.to_string());
+        }
+        let taken = Stored::certificate(&leaf(1, 19));
+        assert_eq!(
+            registry.replace_certificate(&devices[0], taken.clone()),
+            Err(Unreplaced::Taken)
+        );
+        assert_eq!(registry.replace_certificate(&devices[1], taken), Ok(()));
+        assert!(registry.by_certificate(&leaf(0, 19)).is_some());
+        let other = registry.create(token("t", "t")).ok().unwrap();
+        assert_eq!(
+            registry.replace_certificate(&other, Stored::certificate(b"new")),
+            Err(Unreplaced::OtherKind)
         );
     }
 

@@ -74,7 +74,7 @@ impl Rules<'_> {
                 .registry
                 .by_name(name)
                 .map_or(Answer::Failure, |first| {
-                    Answer::Success(first.credentials.clone())
+                    Answer::Success(first.live().credentials.clone())
                 }),
             Err(_) => Answer::Failure,
         }
@@ -87,7 +87,7 @@ impl Rules<'_> {
         };
         let again = self.racing || self.config.repeats() == Repeat::Success;
         if device.mark_provisioned() || again {
-            Answer::Success(device.credentials.clone())
+            Answer::Success(device.live().credentials.clone())
         } else {
             Answer::Failure
         }
@@ -101,7 +101,7 @@ pub(super) fn drawn_token(seed: u64, name: &str) -> Stored {
 
 /// Names that the platform's validation refuses: too long (UTF-16 units, as Java counts), NUL,
 /// or text that its check against cross-site scripting takes for markup.
-fn unacceptable(name: &str) -> bool {
+pub(super) fn unacceptable(name: &str) -> bool {
     let markup = name.match_indices('<').any(|(at, _)| {
         let next = name[at + 1..].chars().next();
         next.is_some_and(|c| c.is_ascii_alphabetic() || matches!(c, '/' | '!' | '?'))

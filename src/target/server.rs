@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use rustls::ServerConfig;
 use secrecy::SecretString;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
@@ -13,6 +14,8 @@ use tokio::task::JoinSet;
 use super::backend::Backend;
 use super::config::{TargetConfig, TargetError};
 use super::counts::Counts;
+use super::pending::Pending;
+use super::tls::Shown;
 use super::{coap, http, mqtt};
 use crate::model::TransportKind;
 
@@ -21,8 +24,11 @@ pub struct Target {
     backend: Arc<Backend>,
     listeners: JoinSet<()>,
     mqtt: Option<SocketAddr>,
+    mqtts: Option<SocketAddr>,
     http: Option<SocketAddr>,
+    https: Option<SocketAddr>,
     coap: Option<SocketAddr>,
+    shown: Option<Shown>,
 }
 
 /// What the target knows of one device.
@@ -46,35 +52,55 @@ impl Target {
     /// Binds every configured listener, then serves on the current tokio runtime.
     pub async fn start(config: TargetConfig) -> Result<Self, TargetError> {
         let (mqtt_addr, http_addr, coap_addr) = (config.mqtt, config.http, config.coap);
+        let (mqtts_addr, https_addr) = (config.mqtts, config.https);
+        let shown = Shown::of(&config)?;
+        let asking = shown.as_ref().map(Shown::asking).transpose()?;
+        let silent = shown.as_ref().map(Shown::silent).transpose()?;
         let backend = Backend::new(config)?;
+        // All are bound before any is served: a failure leaves nothing half open.
+        let mqtt = bind("mqtt", mqtt_addr, listen).await?;
+        let mqtts = bind("mqtts", mqtts_addr, listen).await?;
+        let http = bind("http", http_addr, listen).await?;
+        let https = bind("https", https_addr, listen).await?;
+        let coap = bind("coap", coap_addr, coap::bind).await?;
         let mut target = Self {
             backend: Arc::clone(&backend),
             listeners: JoinSet::new(),
-            mqtt: None,
-            http: None,
-            coap: None,
+            mqtt: address(mqtt.as_ref()),
+            mqtts: address(mqtts.as_ref()),
+            http: address(http.as_ref()),
+            https: address(https.as_ref()),
+            coap: coap.as_ref().and_then(|socket| socket.local_addr().ok()),
+            shown,
         };
-        // All are bound before any is served: a failure leaves nothing half open.
-        let mqtt_listener = bind("mqtt", mqtt_addr, listen).await?;
-        let http_listener = bind("http", http_addr, listen).await?;
-        let coap_socket = bind("coap", coap_addr, coap::bind).await?;
-        if let Some(listener) = mqtt_listener {
-            target.mqtt = listener.local_addr().ok();
-            target
-                .listeners
-                .spawn(mqtt::serve(listener, Arc::clone(&backend)));
-        }
-        if let Some(listener) = http_listener {
-            target.http = listener.local_addr().ok();
-            target
-                .listeners
-                .spawn(http::serve(listener, Arc::clone(&backend)));
-        }
-        if let Some(socket) = coap_socket {
-            target.coap = socket.local_addr().ok();
+        target.serve_mqtt([(mqtt, None), (mqtts, asking)]);
+        target.serve_http([(http, None), (https, silent)]);
+        if let Some(socket) = coap {
             target.listeners.spawn(coap::serve(socket, backend));
         }
         Ok(target)
+    }
+
+    fn serve_mqtt(&mut self, doors: [Door; 2]) {
+        let pending = Pending::new(self.backend.config.limits.pending);
+        for (listener, terms) in doors {
+            let (backend, pending) = (Arc::clone(&self.backend), Arc::clone(&pending));
+            if let Some(listener) = listener {
+                self.listeners
+                    .spawn(mqtt::serve(listener, terms, backend, pending));
+            }
+        }
+    }
+
+    fn serve_http(&mut self, doors: [Door; 2]) {
+        let pending = Pending::new(self.backend.config.limits.pending);
+        for (listener, terms) in doors {
+            let (backend, pending) = (Arc::clone(&self.backend), Arc::clone(&pending));
+            if let Some(listener) = listener {
+                self.listeners
+                    .spawn(http::serve(listener, terms, backend, pending));
+            }
+        }
     }
 
     /// Where a transport listens, if it does.
@@ -96,12 +122,12 @@ impl Target {
 
     /// Where MQTT over TLS listens.
     pub fn mqtts(&self) -> Option<SocketAddr> {
-        None
+        self.mqtts
     }
 
     /// Where HTTP over TLS listens.
     pub fn https(&self) -> Option<SocketAddr> {
-        None
+        self.https
     }
 
     /// Where CoAP over DTLS listens.
@@ -109,9 +135,10 @@ impl Target {
         None
     }
 
-    /// The authority that its own certificate leads to, PEM; `None` without a secured listener.
+    /// The authority that its own certificate leads to, PEM; of a configured identity its last
+    /// certificate. `None` without a secured listener.
     pub fn ca_pem(&self) -> Option<&str> {
-        None
+        self.shown.as_ref().map(|shown| &*shown.ca_pem)
     }
 
     /// Where HTTP listens.
@@ -132,14 +159,14 @@ impl Target {
     /// A device by its name, byte for byte; `None` if there is none.
     pub fn device(&self, name: &str) -> Option<DeviceView> {
         let device = self.backend.registry.by_name(name)?;
-        let connected = device.live().session.is_some();
+        let live = device.live();
         Some(DeviceView {
-            token: device.credentials.token().map(Into::into),
-            credentials_type: device.credentials.type_name(),
+            token: live.credentials.token().map(Into::into),
+            credentials_type: live.credentials.type_name(),
             provisioned: device.provisioned.load(Relaxed),
             gateway: device.gateway,
             telemetry_messages: device.telemetry_messages.load(Relaxed),
-            connected,
+            connected: live.session.is_some(),
         })
     }
 
@@ -147,6 +174,13 @@ impl Target {
     pub async fn stop(mut self) {
         self.listeners.shutdown().await;
     }
+}
+
+/// A listener that may be configured, and its terms if it speaks TLS.
+type Door = (Option<TcpListener>, Option<Arc<ServerConfig>>);
+
+fn address(listener: Option<&TcpListener>) -> Option<SocketAddr> {
+    listener.and_then(|listener| listener.local_addr().ok())
 }
 
 async fn listen(addr: SocketAddr) -> std::io::Result<TcpListener> {

@@ -16,6 +16,7 @@ mod secured;
 mod shutdown;
 mod slow_ledger;
 mod support;
+mod target_tls;
 mod target_wire;
 mod terminal;
 mod transport_hostile;

@@ -25,6 +25,8 @@ fn aggregate() -> Aggregate {
             transport: TransportKind::Mqtt,
             credentials: "server".to_owned(),
             listed: u64::from(DEVICES),
+            expect: None,
+            misbehaviour: None,
         }],
         listed: u64::from(DEVICES),
         planned: u64::from(DEVICES),
@@ -32,6 +34,7 @@ fn aggregate() -> Aggregate {
         target: "here".to_owned(),
         thresholds: Vec::new(),
         started_at: String::new(),
+        notes: Vec::new(),
     })
 }
 

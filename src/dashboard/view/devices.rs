@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 
 use super::theme::{Theme, number, rule};
 use crate::metrics::Snapshot;
-use crate::model::units;
+use crate::model::{Outcome, units};
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, theme: Theme) {
     let (devices, live) = (&snapshot.devices, &snapshot.live);
@@ -18,35 +18,31 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, theme
         Span::styled(format!(" {label:<LABEL$}{} ", number(n, digits)), style)
     };
     let calm = Style::new();
+    let ended = |outcome: Outcome, calm: Style| {
+        let style = if snapshot.alarming(outcome) > 0 {
+            theme.bad()
+        } else {
+            calm
+        };
+        cell(outcome.as_str(), devices.of(outcome), style)
+    };
     let lines = vec![
         rule(&title, area.width),
         Line::from(vec![
             cell("not started", live.waiting, calm),
-            cell("provisioned", devices.provisioned, theme.good()),
+            ended(Outcome::Provisioned, theme.good()),
         ]),
         Line::from(vec![
             cell("bringing up", live.bringing_up, calm),
-            cell(
-                "refused",
-                devices.refused,
-                theme.bad_if(devices.refused > 0),
-            ),
+            ended(Outcome::Refused, calm),
         ]),
         Line::from(vec![
             cell("live", live.live, theme.good()),
-            cell("failed", devices.failed, theme.bad_if(devices.failed > 0)),
+            ended(Outcome::Failed, calm),
         ]),
         Line::from(vec![
-            cell(
-                "unfinished",
-                devices.unfinished,
-                theme.bad_if(devices.unfinished > 0),
-            ),
-            cell(
-                "unknown",
-                devices.unknown,
-                theme.bad_if(devices.unknown > 0),
-            ),
+            ended(Outcome::Unfinished, calm),
+            ended(Outcome::Unknown, calm),
         ]),
     ];
     frame.render_widget(ratatui::text::Text::from(lines), area);

@@ -23,10 +23,17 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, theme
     for row in &errors[..shown] {
         let cause = cut(&row.cause, width.saturating_sub(9));
         let mut spans = vec![
-            Span::styled(format!(" {} ", number(row.count, 6)), theme.bad()),
+            Span::styled(
+                format!(" {} ", number(row.count, 6)),
+                theme.bad_if(!row.expected),
+            ),
             Span::raw(cause),
         ];
-        let used = 8 + spans[1].width();
+        let mut used = 8 + spans[1].width();
+        if row.expected && used + EXPECTED.len() <= width {
+            spans.push(Span::styled(EXPECTED, Theme::faint()));
+            used += EXPECTED.len();
+        }
         if used + 2 + row.hint.len() <= width {
             spans.push(Span::styled(format!("  {}", row.hint), Theme::faint()));
         }
@@ -45,3 +52,6 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, theme
     }
     frame.render_widget(Text::from(lines), area);
 }
+
+/// Beside a cause that strikes only devices of whom it is expected.
+const EXPECTED: &str = "  expected";

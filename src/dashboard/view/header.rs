@@ -37,6 +37,13 @@ pub(super) fn title(
     frame.render_widget(Line::styled(word, style).right_aligned(), area);
 }
 
+/// What nobody may overlook; the first gets the room when there are several.
+pub(super) fn notes(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, theme: Theme) {
+    let text = format!("! {}", snapshot.setting.notes.join("  ! "));
+    let line = Line::styled(cut(&text, usize::from(area.width)), theme.bad());
+    frame.render_widget(line, area);
+}
+
 /// Elapsed, a bar, the share and what is left.
 pub(super) fn progress(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, theme: Theme) {
     let before = format!("{} ", units::clock(snapshot.elapsed));

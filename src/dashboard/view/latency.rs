@@ -78,7 +78,7 @@ impl Columns {
                 },
             ),
             Span::raw(number(row.count, self.count)),
-            Span::styled(number(row.errors, 7), theme.bad_if(row.errors > 0)),
+            Span::styled(number(row.errors, 7), theme.bad_if(row.alarming > 0)),
         ];
         let gap = if self.service {
             " ".repeat(9)

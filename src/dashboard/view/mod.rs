@@ -20,7 +20,7 @@ use ratatui::text::Line;
 use self::theme::Theme;
 use super::state::State;
 use crate::metrics::Snapshot;
-use crate::model::units;
+use crate::model::{Outcome, units};
 
 /// Draws the whole screen:
 ///
@@ -41,7 +41,8 @@ use crate::model::units;
 /// ```
 ///
 /// From 140 columns on the latency table shows service times as well and errors are explained;
-/// from 36 rows on there is a row per cohort. Below 60x20 there is one line of counts.
+/// from 36 rows on there is a row per cohort. Below 60x20 there is one line of counts. Notes, when
+/// there are any, stand below the title.
 pub fn render(frame: &mut Frame<'_>, snapshot: &Snapshot, state: &State) {
     let area = frame.area();
     let theme = Theme::new(state.color);
@@ -55,8 +56,10 @@ pub fn render(frame: &mut Frame<'_>, snapshot: &Snapshot, state: &State) {
     } else {
         0
     };
+    let note_rows = u16::from(!snapshot.setting.notes.is_empty());
     let rows = Layout::vertical([
         Constraint::Length(1),
+        Constraint::Length(note_rows),
         Constraint::Length(1),
         Constraint::Length(5),
         Constraint::Length(latency_rows),
@@ -64,8 +67,20 @@ pub fn render(frame: &mut Frame<'_>, snapshot: &Snapshot, state: &State) {
         Constraint::Min(0),
         Constraint::Length(1),
     ]);
-    let [title, progress, counts, latencies, per_cohort, rest, keys] = rows.areas(area);
+    let [
+        title,
+        notes,
+        progress,
+        counts,
+        latencies,
+        per_cohort,
+        rest,
+        keys,
+    ] = rows.areas(area);
     header::title(frame, title, snapshot, state, theme);
+    if note_rows > 0 {
+        header::notes(frame, notes, snapshot, theme);
+    }
     header::progress(frame, progress, snapshot, theme);
     let [left, right] = beside(counts, Constraint::Length(42.max(area.width / 4)));
     devices::draw(frame, left, snapshot, theme);
@@ -94,14 +109,15 @@ fn beside(area: Rect, left: Constraint) -> [Rect; 2] {
 /// What matters most, on whatever there is.
 fn tiny(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
     let devices = &snapshot.devices;
-    let lost = devices.decided() - devices.provisioned;
+    let alarming = Outcome::ALL.map(|outcome| snapshot.alarming(outcome));
+    let lost = alarming.into_iter().fold(0, u64::saturating_add);
     let left = match snapshot.remaining {
         Some(left) => format!("{} left", units::clock(left)),
         None => units::clock(snapshot.elapsed),
     };
     let line = format!(
         "{}/{} ok, {} not, {left} (60x20 for all)",
-        units::short_count(devices.provisioned),
+        units::short_count(devices.decided().saturating_sub(lost)),
         units::short_count(devices.listed),
         units::short_count(lost),
     );

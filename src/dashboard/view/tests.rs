@@ -43,6 +43,10 @@ fn half_way() -> Snapshot {
     fixture::half_way()
 }
 
+fn negative() -> Snapshot {
+    fixture::negative().0.tick(Duration::from_secs(50))
+}
+
 /// Names that try to break out, counts as large as they get, many cohorts and causes.
 fn hostile() -> Snapshot {
     let mut snapshot = half_way();
@@ -52,6 +56,8 @@ fn hostile() -> Snapshot {
     setting.target.clone_from(&evil);
     setting.model.clone_from(&evil);
     setting.cohorts[0].name.clone_from(&evil);
+    setting.cohorts[1].expect = Some(crate::model::Expectation::Refused);
+    setting.notes = vec![evil.clone(); 3];
     setting.cohorts[0].credentials.clone_from(&evil);
     let (cohort, row) = (setting.cohorts[0].clone(), snapshot.cohorts[0]);
     setting.cohorts.extend(std::iter::repeat_n(cohort, 200));
@@ -71,7 +77,7 @@ fn hostile() -> Snapshot {
     snapshot.elapsed = Duration::from_hours(9_999);
     snapshot.remaining = None;
     for row in &mut snapshot.phases {
-        (row.count, row.errors) = (u64::MAX, u64::MAX);
+        (row.count, row.errors, row.alarming) = (u64::MAX, u64::MAX, u64::MAX);
         row.response.max = 3_600_000_000;
         row.bars.0[0] = u64::MAX / 2;
         row.bars.0[95] = u64::MAX / 2;
@@ -104,6 +110,85 @@ fn a_hostile_run_at_200x50() {
 }
 
 #[test]
+fn a_run_of_misbehaving_devices_at_80x38() {
+    insta::assert_snapshot!(screen(&negative(), &state(false), 80, 38));
+}
+
+#[test]
+fn a_run_of_misbehaving_devices_at_200x40() {
+    insta::assert_snapshot!(screen(&negative(), &state(false), 200, 40));
+}
+
+/// The texts of the cells that want attention.
+fn alarming(snapshot: &Snapshot) -> String {
+    let terminal = drawn(snapshot, &state(true), 200, 40);
+    let cells = terminal.backend().buffer().content().iter();
+    let orange = |cell: &&ratatui::buffer::Cell| cell.fg == Color::Indexed(208);
+    cells
+        .filter(orange)
+        .map(ratatui::buffer::Cell::symbol)
+        .collect()
+}
+
+#[test]
+fn devices_that_are_refused_as_expected_do_not_alarm() {
+    let mut snapshot = negative();
+    let mut setting = Setting::clone(&snapshot.setting);
+    setting.notes.clear();
+    snapshot.setting = Arc::new(setting.clone());
+    // The one that was barred.
+    snapshot.cohorts[2].devices.refused = 0;
+    snapshot.errors.retain(|row| row.expected);
+    let expected: Vec<&str> = snapshot.errors.iter().map(|e| e.cause.as_str()).collect();
+    assert_eq!(
+        expected,
+        [
+            "provision.not_found",
+            "provision.failure",
+            "tls_handshake.tls_alert_45"
+        ]
+    );
+    assert_eq!(alarming(&snapshot), "");
+    // The same figures of devices that were to be provisioned.
+    for cohort in &mut setting.cohorts {
+        cohort.misbehaviour = None;
+    }
+    snapshot.setting = Arc::new(setting);
+    let text = alarming(&snapshot);
+    assert!(
+        text.contains("refused") && text.contains("failed"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_wrong_secret_that_is_accepted_alarms() {
+    let mut snapshot = negative();
+    snapshot.cohorts[1].devices.refused -= 1;
+    snapshot.cohorts[1].devices.provisioned += 1;
+    let text = alarming(&snapshot);
+    assert!(text.contains("provisioned"), "{text}");
+}
+
+#[test]
+fn a_refusal_elsewhere_makes_refusals_alarming() {
+    let (mut aggregate, _) = fixture::negative();
+    let mut recorder = crate::metrics::Recorder::new(5);
+    let cause = crate::model::Cause::At(
+        crate::model::Phase::Provision,
+        crate::model::FaultKind::Failure,
+    );
+    recorder.outcome(fixture::METERS, Outcome::Refused, Some(cause));
+    aggregate.add(&recorder);
+    let snapshot = aggregate.tick(Duration::ZERO);
+    for row in &snapshot.errors {
+        let alarms = row.cause.starts_with("provision.");
+        assert_eq!(row.expected, !alarms, "{}", row.cause);
+    }
+    assert_eq!(snapshot.alarming(Outcome::Refused), 2);
+}
+
+#[test]
 fn help_over_a_run_that_winds_down() {
     insta::assert_snapshot!(screen(
         &half_way(),
@@ -130,7 +215,7 @@ fn every_number_that_matters_is_on_80x24() {
     let text = screen(&half_way(), &state(false), 80, 24);
     for part in [
         "line-3-night-shift",
-        "mqtt 127.0.0.1:1883",
+        "mqtts 127.0.0.1:8883",
         "open",
         "running",
         "30 s left",

@@ -48,6 +48,9 @@ fn conditions_hold_on_the_right_side_of_their_bound_and_at_it() {
         ("provision.count", ">= 990", "990", true),
         ("provision.errors", "== 10", "10", true),
         ("telemetry.sent", ">= 11_000", "11844", true),
+        ("tls_handshake.count", "== 600", "600", true),
+        ("tls_handshake.errors", "== 0", "0", true),
+        ("errors.tls_handshake.tls_alert_48", "== 0", "0", true),
     ] {
         let got = judged(metric, condition);
         assert_eq!(got, (observed.to_owned(), passed), "{metric} {condition}");

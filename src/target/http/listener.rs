@@ -6,6 +6,8 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
@@ -13,6 +15,7 @@ use super::route::route;
 use crate::target::backend::Backend;
 use crate::target::counts::bump;
 use crate::target::pending::Pending;
+use crate::target::tls;
 
 /// What the connections share.
 pub(super) struct Shared {
@@ -20,19 +23,21 @@ pub(super) struct Shared {
     pub(super) pending: Arc<Pending>,
 }
 
-/// Serves until the task is dropped, and every connection with it.
-pub(in crate::target) async fn serve(listener: TcpListener, backend: Arc<Backend>) {
-    let shared = Arc::new(Shared {
-        pending: Pending::new(backend.config.limits.pending),
-        backend,
-    });
+/// Serves until the task is dropped, and every connection with it; over TLS if there are terms.
+pub(in crate::target) async fn serve(
+    listener: TcpListener,
+    terms: Option<Arc<ServerConfig>>,
+    backend: Arc<Backend>,
+    pending: Arc<Pending>,
+) {
+    let shared = Arc::new(Shared { backend, pending });
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
                     bump(&shared.backend.tally.connections);
-                    connections.spawn(run(stream, Arc::clone(&shared)));
+                    connections.spawn(run(stream, terms.clone(), Arc::clone(&shared)));
                 }
                 // Out of file descriptors, or the peer went away: the next may do.
                 Err(_) => tokio::time::sleep(RETRY).await,
@@ -42,8 +47,22 @@ pub(in crate::target) async fn serve(listener: TcpListener, backend: Arc<Backend
     }
 }
 
-async fn run(stream: TcpStream, shared: Arc<Shared>) {
+async fn run(stream: TcpStream, terms: Option<Arc<ServerConfig>>, shared: Arc<Shared>) {
     let _ = stream.set_nodelay(true);
+    let Some(terms) = terms else {
+        return converse(stream, shared).await;
+    };
+    // Boxed: only few of all connections are in a handshake.
+    let accepted = Box::pin(tls::accept(stream, terms, &shared.backend.tally)).await;
+    if let Some(stream) = accepted {
+        converse(stream, shared).await;
+    }
+}
+
+async fn converse<S>(stream: S, shared: Arc<Shared>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let idle = shared.backend.config.limits.http_idle;
     let service = service_fn(move |request| {
         let shared = Arc::clone(&shared);

@@ -2,29 +2,49 @@
 //! one scratch buffer per thread, and only an incomplete packet is kept.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::AsyncWriteExt;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::session::{Flow, Session};
 use super::wire;
 use crate::target::backend::Backend;
+use crate::target::chain;
 use crate::target::counts::Present;
 use crate::target::pending::Pending;
+use crate::target::tls;
 
-/// Serves one connection to its end.
-pub(super) async fn run(mut stream: TcpStream, backend: Arc<Backend>, pending: Arc<Pending>) {
+/// Serves one connection to its end, over TLS if there are terms.
+pub(super) async fn run(
+    mut stream: TcpStream,
+    terms: Option<Arc<ServerConfig>>,
+    backend: Arc<Backend>,
+    pending: Arc<Pending>,
+) {
     let _present = Present::new(&backend.tally.connections_now);
     // Answers are small and waited for.
     let _ = stream.set_nodelay(true);
     let mut session = Ended(Session::new(Arc::clone(&backend), pending));
     // Whatever went wrong with the socket, the connection is over.
+    let Some(terms) = terms else {
+        let _ = exchange(&mut stream, &mut session.0).await;
+        return;
+    };
+    // Boxed: only few of all connections are in a handshake.
+    let Some(mut stream) = Box::pin(tls::accept(stream, terms, &backend.tally)).await else {
+        return;
+    };
+    let certificates = stream.get_ref().1.peer_certificates();
+    session.0.presented = certificates.and_then(|shown| chain::present(&backend, shown));
     let _ = exchange(&mut stream, &mut session.0).await;
 }
 
@@ -37,7 +57,10 @@ impl Drop for Ended {
     }
 }
 
-async fn exchange(stream: &mut TcpStream, session: &mut Session) -> io::Result<()> {
+async fn exchange<S>(stream: &mut S, session: &mut Session) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let limits = session.backend.config.limits;
     let closing = Arc::clone(&session.closing);
     let mut unread = BytesMut::new();
@@ -45,11 +68,8 @@ async fn exchange(stream: &mut TcpStream, session: &mut Session) -> io::Result<(
     let mut alarm = pin!(sleep_until(last_packet + limits.inactivity));
     loop {
         let flow = tokio::select! {
-            readable = stream.readable() => {
-                readable?;
-                if !read(stream, &mut unread)? {
-                    continue;
-                }
+            read = poll_fn(|cx| poll_read(stream, cx, &mut unread)) => {
+                read?;
                 last_packet = Instant::now();
                 take_all(&mut unread, session, last_packet)
             }
@@ -66,7 +86,7 @@ async fn exchange(stream: &mut TcpStream, session: &mut Session) -> io::Result<(
         if !session.out.bytes.is_empty() {
             let bytes = std::mem::take(&mut session.out.bytes);
             tokio::select! {
-                written = timeout(WRITE, stream.write_all(&bytes)) => written??,
+                written = timeout(WRITE, write(stream, &bytes)) => written??,
                 () = closing.notified() => return Ok(()),
             }
         }
@@ -74,7 +94,7 @@ async fn exchange(stream: &mut TcpStream, session: &mut Session) -> io::Result<(
             older.notify_one();
         }
         if flow == Flow::Close {
-            return stream.shutdown().await;
+            return timeout(WRITE, stream.shutdown()).await?;
         }
         let idle_end = last_packet + limits.inactivity;
         let next = session.out.due().map_or(idle_end, |due| due.min(idle_end));
@@ -85,17 +105,29 @@ async fn exchange(stream: &mut TcpStream, session: &mut Session) -> io::Result<(
     }
 }
 
-/// Reads what is there; false if there was nothing after all.
-fn read(stream: &TcpStream, unread: &mut BytesMut) -> io::Result<bool> {
-    SCRATCH.with_borrow_mut(|scratch| match stream.try_read(scratch) {
-        Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
-        Ok(n) => {
-            unread.extend_from_slice(&scratch[..n]);
-            Ok(true)
+/// Reads what is there, once there is something.
+fn poll_read<S>(stream: &mut S, cx: &mut Context<'_>, unread: &mut BytesMut) -> Poll<io::Result<()>>
+where
+    S: AsyncRead + Unpin,
+{
+    SCRATCH.with_borrow_mut(|scratch| {
+        let mut buffer = ReadBuf::new(scratch);
+        ready!(Pin::new(stream).poll_read(cx, &mut buffer))?;
+        if buffer.filled().is_empty() {
+            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
         }
-        Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(false),
-        Err(e) => Err(e),
+        unread.extend_from_slice(buffer.filled());
+        Poll::Ready(Ok(()))
     })
+}
+
+/// Writes, and over TLS sees that the last record leaves.
+async fn write<S>(stream: &mut S, bytes: &[u8]) -> io::Result<()>
+where
+    S: AsyncWrite + Unpin,
+{
+    stream.write_all(bytes).await?;
+    stream.flush().await
 }
 
 fn take_all(unread: &mut BytesMut, session: &mut Session, now: Instant) -> Flow {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -10,9 +11,13 @@ use crate::target::backend::Backend;
 use crate::target::counts::bump;
 use crate::target::pending::Pending;
 
-/// Serves until the task is dropped, and every connection with it.
-pub(in crate::target) async fn serve(listener: TcpListener, backend: Arc<Backend>) {
-    let pending = Pending::new(backend.config.limits.pending);
+/// Serves until the task is dropped, and every connection with it; over TLS if there are terms.
+pub(in crate::target) async fn serve(
+    listener: TcpListener,
+    terms: Option<Arc<ServerConfig>>,
+    backend: Arc<Backend>,
+    pending: Arc<Pending>,
+) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -20,7 +25,8 @@ pub(in crate::target) async fn serve(listener: TcpListener, backend: Arc<Backend
                 Ok((stream, _)) => {
                     bump(&backend.tally.connections);
                     let (backend, pending) = (Arc::clone(&backend), Arc::clone(&pending));
-                    connections.spawn(connection::run(stream, backend, pending));
+                    let terms = terms.clone();
+                    connections.spawn(connection::run(stream, terms, backend, pending));
                 }
                 // Out of file descriptors, or the peer went away: the next may do.
                 Err(_) => tokio::time::sleep(RETRY).await,

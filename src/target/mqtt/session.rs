@@ -16,6 +16,7 @@ use super::wire::{Connect, Frame};
 use crate::model::{MqttVersion, Release};
 use crate::target::answer::Answer;
 use crate::target::backend::{Backend, Decision};
+use crate::target::client_certificate::Presented;
 use crate::target::counts::bump;
 use crate::target::pending::Pending;
 use crate::target::registry::Device;
@@ -45,6 +46,8 @@ pub(super) struct Session {
     pub(super) closing: Arc<Notify>,
     /// The older session of the same device, to be closed once CONNACK is out.
     pub(super) displaced: Option<Arc<Notify>>,
+    /// The client's certificate; where there is one, only it counts (section 4.4).
+    pub(super) presented: Option<Presented>,
     pending: Arc<Pending>,
     role: Role,
     /// The response subscription of a provisioning session.
@@ -62,6 +65,7 @@ impl Session {
             subscriptions: Subscriptions::default(),
             closing: Arc::default(),
             displaced: None,
+            presented: None,
             pending,
             role: Role::Waiting(Vec::new()),
             response: None,
@@ -164,9 +168,17 @@ impl Session {
         }
         let password = connect.password.as_deref();
         let registry = &self.backend.registry;
-        let Some(device) = registry.login(&connect.client_id, user.unwrap_or(""), password) else {
+        let any_date = self.backend.config.skip_validity_check;
+        let (device, refusal) = match &self.presented {
+            Some(presented) => (presented.holder(registry, any_date), Refusal::NotAuthorized),
+            None => (
+                registry.login(&connect.client_id, user.unwrap_or(""), password),
+                Refusal::of(connect),
+            ),
+        };
+        let Some(device) = device else {
             bump(&self.backend.tally.bad_logins);
-            return self.refuse(Refusal::of(connect), present);
+            return self.refuse(refusal, present);
         };
         bump(&self.backend.tally.mqtt_connects);
         self.out.accept(present);
