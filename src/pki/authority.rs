@@ -263,13 +263,24 @@ fn parse<'c>(certificate: &'c CertificateDer<'_>) -> Option<X509Certificate<'c>>
         .map(|(_, parsed)| parsed)
 }
 
-fn leaf_params(common_name: &str, validity: Validity) -> Result<CertificateParams, PkiError> {
-    let length = common_name.chars().count();
+/// Whether a text can be a common name: 1 to 64 characters (X.520's upper bound, which servers
+/// and clients check), none of them a control character.
+pub fn check_common_name(text: &str) -> Result<(), PkiError> {
+    let length = text.chars().count();
     if !(1..=COMMON_NAME).contains(&length) {
         return Err(PkiError::Crypto(format!(
             "a common name has 1 to {COMMON_NAME} characters, and this has {length}"
         )));
     }
+    if text.contains(char::is_control) {
+        let what = "a common name has no control characters, and this has";
+        return Err(PkiError::Crypto(what.to_owned()));
+    }
+    Ok(())
+}
+
+fn leaf_params(common_name: &str, validity: Validity) -> Result<CertificateParams, PkiError> {
+    check_common_name(common_name)?;
     let mut params = CertificateParams::new(Vec::new()).map_err(crypto)?;
     params.distinguished_name = rcgen::DistinguishedName::new();
     params
@@ -311,7 +322,6 @@ const FOREIGN_NAME: &str = "its subject names one attribute twice, or in a way t
     repeated under the devices' certificates\nhelp: sign with an authority below it, whose subject \
     is a common name alone";
 
-/// X.520's upper bound, which servers and clients check.
 const COMMON_NAME: usize = 64;
 
 const HOUR: Duration = Duration::from_hours(1);

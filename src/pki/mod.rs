@@ -11,6 +11,6 @@ mod signer;
 #[cfg(test)]
 mod tests;
 
-pub use authority::{Authority, KeyKind, Validity, self_signed};
+pub use authority::{Authority, KeyKind, Validity, check_common_name, self_signed};
 pub use identity::{Identity, PkiError};
-pub use mint::{Recipe, make_all};
+pub use mint::{Recipe, make_all, make_each};

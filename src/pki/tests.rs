@@ -118,7 +118,7 @@ fn files_that_do_not_do_are_named_and_their_contents_are_not() {
 
 #[test]
 fn a_name_that_no_certificate_may_have_is_refused() {
-    for name in [String::new(), "x".repeat(65)] {
+    for name in [String::new(), "x".repeat(65), "a\nb".to_owned()] {
         assert!(self_signed(&name, KeyKind::P256, Validity::days(1)).is_err());
     }
     assert!(self_signed(&"ü".repeat(64), KeyKind::P256, Validity::days(1)).is_ok());
