@@ -5,6 +5,7 @@
 //! Nothing here judges a certificate: servers and clients do that themselves.
 
 mod authority;
+mod datagram;
 mod identity;
 mod mint;
 mod signer;

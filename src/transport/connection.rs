@@ -85,11 +85,20 @@ impl Connection {
         };
         if dial.kind.protocol() == Protocol::Coap {
             let socket = udp(dial.addr, source).map_err(at_socket)?;
-            let endpoint = coap::Endpoint::new(socket, dial, ordinal);
+            let (endpoint, tls) = match &dial.tls {
+                None => (coap::Endpoint::new(socket, dial, ordinal), None),
+                Some(tls) => coap::Endpoint::secured(socket, tls, dial, identity, ordinal)
+                    .await
+                    .map(|(endpoint, span)| (endpoint, Some(span)))
+                    .map_err(|kind| OpenFault {
+                        phase: Phase::TlsHandshake,
+                        ..at_socket(kind)
+                    })?,
+            };
             return Ok(Opened {
                 connection: Self::Coap(Box::new(endpoint)),
                 tcp: None,
-                tls: None,
+                tls,
                 mqtt: None,
             });
         }
@@ -171,8 +180,8 @@ impl Connection {
         match self {
             Self::Mqtt(session) => session.close().await,
             Self::Http(client) => client.close().await,
-            // Its server does not learn of it.
-            Self::Coap(_) => {}
+            // In the open, its server does not learn of it.
+            Self::Coap(endpoint) => endpoint.close(),
         }
     }
 }

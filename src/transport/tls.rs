@@ -6,8 +6,9 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use rtc_dtls::config::HandshakeConfig;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{ResolvesClientCert, Resumption, WebPkiServerVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -49,9 +50,12 @@ pub enum TlsError {
 #[derive(Clone)]
 pub struct Tls {
     base: Arc<ClientConfig>,
-    verifier: Arc<dyn ServerCertVerifier>,
     pub(super) name: ServerName<'static>,
     pub(super) trust: Trust,
+    /// Who judges the server by that trust.
+    pub(super) verifier: Arc<dyn ServerCertVerifier>,
+    /// What all devices without a certificate share under DTLS, once one of them asked.
+    pub(super) datagrams: Arc<OnceLock<Arc<HandshakeConfig>>>,
     /// What each device, by its ordinal, needs to resume its session; `None` without resumption.
     kept: Option<Arc<Mutex<HashMap<u32, Kept>>>>,
 }
@@ -106,9 +110,10 @@ impl Tls {
         base.resumption = Resumption::disabled();
         Ok(Self {
             base: Arc::new(base),
-            verifier,
             name,
             trust,
+            verifier,
+            datagrams: Arc::default(),
             kept: resumption.then(Arc::default),
         })
     }

@@ -7,6 +7,7 @@ mod certs;
 mod cli;
 mod device_wire;
 mod docs;
+mod dtls;
 mod end_to_end;
 mod floors;
 mod hostile_server;
