@@ -274,26 +274,24 @@ fn ix(n: usize) -> DeviceIx {
 }
 
 fn say(args: &CertsArgs, dir: &Directory, made: usize, took: Duration, authority: Option<&Path>) {
-    let mut text = format!(
+    let next = match authority {
+        Some(file) => format!(
+            "{}  signs them: put it into the device profile (X.509 chain),\n  with a pattern that \
+             finds the device's name in `{}`",
+            file.display(),
+            args.common_name
+        ),
+        None => "each signs for itself: a server must be given each certificate".to_owned(),
+    };
+    let text = format!(
         "{} {} with a key and a certificate in {} ({:.1} s), keys readable by you only\n  {}  \
-         the list with `certificate_file` and `key_file`\n",
+         the list with `certificate_file` and `key_file`\n  {next}\n",
         units::count(made as u64),
         if made == 1 { "device" } else { "devices" },
         dir.devices.display(),
         took.as_secs_f64(),
         dir.root.join("devices.csv").display(),
     );
-    match authority {
-        Some(file) => {
-            text += &format!(
-                "  {}  signs them: put it into the device profile (X.509 chain),\n  with a \
-                 pattern that finds the device's name in `{}`\n",
-                file.display(),
-                args.common_name
-            );
-        }
-        None => text += "  each signs for itself: a server must be given each certificate\n",
-    }
     // A closed pipe is no failure.
     let _ = io::stdout().write_all(text.as_bytes());
 }

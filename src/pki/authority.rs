@@ -309,6 +309,7 @@ fn private(key: &KeyPair) -> PrivateKeyDer<'static> {
     PrivateKeyDer::Pkcs8(der.into())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "map_err passes it so")]
 fn crypto(error: rcgen::Error) -> PkiError {
     PkiError::Crypto(error.to_string())
 }

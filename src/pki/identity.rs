@@ -1,7 +1,7 @@
 //! A private key with the certificates that go with it.
 
 use std::fmt;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -188,13 +188,14 @@ fn write_new(path: &Path, mode: u32, text: &str) -> Result<(), PkiError> {
             .create_new(true)
             .mode(mode)
             .open(&unfinished)?;
-        let whole = match path.try_exists()? {
-            true => Err(ErrorKind::AlreadyExists.into()),
-            false => file
-                .write_all(text.as_bytes())
-                .and_then(|()| fs::rename(&unfinished, path)),
+        let finish = |file: &mut File| {
+            if path.try_exists()? {
+                return Err(ErrorKind::AlreadyExists.into());
+            }
+            file.write_all(text.as_bytes())?;
+            fs::rename(&unfinished, path)
         };
-        whole.inspect_err(|_| drop(fs::remove_file(&unfinished)))
+        finish(&mut file).inspect_err(|_| drop(fs::remove_file(&unfinished)))
     };
     written().map_err(|error: io::Error| {
         let what = match error.kind() {

@@ -50,13 +50,13 @@ fn a_chain_is_sent_without_its_root() {
 #[test]
 fn what_is_written_is_read_again_and_the_key_is_the_owners_alone() {
     let dir = tempfile::tempdir().unwrap();
-    let made = root().issue("d", KeyKind::P256, Validity::days(1)).unwrap();
-    let (certificate, key) = made.write(dir.path(), "d").unwrap();
+    let written = root().issue("d", KeyKind::P256, Validity::days(1)).unwrap();
+    let (certificate, key) = written.write(dir.path(), "d").unwrap();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&key), 0o600);
     let read = Identity::from_files(&certificate, &key).unwrap();
-    assert_eq!(read.chain(), made.chain());
-    let again = made.write(dir.path(), "d").unwrap_err();
+    assert_eq!(read.chain(), written.chain());
+    let again = written.write(dir.path(), "d").unwrap_err();
     assert!(again.to_string().contains("d.key.pem"), "{again}");
 }
 
