@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyUsagePurpose,
 };
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::identity::file_error;
-use super::signer::Signer;
+use super::signer::{NewKey, Signer};
 use super::{Identity, PkiError};
 
 /// Which kind of key is made.
@@ -34,15 +34,6 @@ impl KeyKind {
         ("p384", Self::P384),
         ("ed25519", Self::Ed25519),
     ];
-
-    fn generate(self) -> Result<KeyPair, PkiError> {
-        KeyPair::generate_for(match self {
-            Self::P256 => &rcgen::PKCS_ECDSA_P256_SHA256,
-            Self::P384 => &rcgen::PKCS_ECDSA_P384_SHA384,
-            Self::Ed25519 => &rcgen::PKCS_ED25519,
-        })
-        .map_err(crypto)
-    }
 }
 
 /// From when to when a certificate holds.
@@ -104,10 +95,10 @@ impl Authority {
 
     /// A new root.
     pub fn root(name: &str, kind: KeyKind, validity: Validity) -> Result<Self, PkiError> {
-        let key = kind.generate()?;
+        let key = NewKey::generate(kind)?;
         let params = authority_params(name, validity)?;
-        let certificate = params.self_signed(&key).map_err(crypto)?;
-        Self::assemble(vec![certificate.der().clone()], params, &key)
+        let certificate = params.self_signed(&key.signer).map_err(crypto)?;
+        Ok(Self::assemble(vec![certificate.der().clone()], params, key))
     }
 
     /// A new authority below this one.
@@ -117,13 +108,15 @@ impl Authority {
         kind: KeyKind,
         validity: Validity,
     ) -> Result<Self, PkiError> {
-        let key = kind.generate()?;
+        let key = NewKey::generate(kind)?;
         let mut params = authority_params(name, validity)?;
         params.use_authority_key_identifier_extension = true;
-        let certificate = params.signed_by(&key, &self.issuer).map_err(crypto)?;
+        let certificate = params
+            .signed_by(&key.signer, &self.issuer)
+            .map_err(crypto)?;
         let mut chain = vec![certificate.der().clone()];
         chain.extend_from_slice(self.identity.chain());
-        Self::assemble(chain, params, &key)
+        Ok(Self::assemble(chain, params, key))
     }
 
     /// A device's certificate: new key, signed by this authority, followed by this authority's own
@@ -166,25 +159,24 @@ impl Authority {
     fn sign(&self, mut params: CertificateParams, kind: KeyKind) -> Result<Identity, PkiError> {
         // By the name alone, whoever trusts two authorities of one name may try the wrong one.
         params.use_authority_key_identifier_extension = true;
-        let key = kind.generate()?;
-        let certificate = params.signed_by(&key, &self.issuer).map_err(crypto)?;
+        let key = NewKey::generate(kind)?;
+        let certificate = params
+            .signed_by(&key.signer, &self.issuer)
+            .map_err(crypto)?;
         let mut chain = vec![certificate.der().clone()];
         chain.extend_from_slice(without_root(self.identity.chain()));
-        Identity::new(chain, private(&key))
+        Ok(Identity::made(chain, key.der, key.signer.key()))
     }
 
     fn assemble(
         chain: Vec<CertificateDer<'static>>,
         params: CertificateParams,
-        key: &KeyPair,
-    ) -> Result<Self, PkiError> {
-        let identity = Identity::new(chain, private(key))?;
-        let signer = Signer::new(Arc::clone(&identity.certified().key))
-            .expect("every kind that is made signs");
-        Ok(Self {
-            identity,
-            issuer: Issuer::new(params, signer),
-        })
+        key: NewKey,
+    ) -> Self {
+        Self {
+            identity: Identity::made(chain, key.der, key.signer.key()),
+            issuer: Issuer::new(params, key.signer),
+        }
     }
 
     /// Whether certificates that it issues name their issuer as its own certificate does: to the
@@ -214,11 +206,12 @@ pub fn self_signed(
     kind: KeyKind,
     validity: Validity,
 ) -> Result<Identity, PkiError> {
-    let key = kind.generate()?;
+    let key = NewKey::generate(kind)?;
     let certificate = leaf_params(common_name, validity)?
-        .self_signed(&key)
+        .self_signed(&key.signer)
         .map_err(crypto)?;
-    Identity::new(vec![certificate.der().clone()], private(&key))
+    let chain = vec![certificate.der().clone()];
+    Ok(Identity::made(chain, key.der, key.signer.key()))
 }
 
 /// A root is for the other side to have; alone, it is all there is to show.
@@ -298,26 +291,10 @@ fn authority_params(name: &str, validity: Validity) -> Result<CertificateParams,
     Ok(params)
 }
 
-fn private(key: &KeyPair) -> PrivateKeyDer<'static> {
-    let der = key.serialize_der();
-    // ring writes Ed25519 keys as RFC 5958 has them, with the public key behind; OpenSSL 3.0 and
-    // many others read the form of RFC 5208 only, which ends with the private one.
-    let der = match der.strip_prefix(ED25519_V2) {
-        Some(rest) if rest.len() > ED25519_SEED => [ED25519_V1, &rest[..ED25519_SEED]].concat(),
-        _ => der,
-    };
-    PrivateKeyDer::Pkcs8(der.into())
-}
-
 #[expect(clippy::needless_pass_by_value, reason = "map_err passes it so")]
 fn crypto(error: rcgen::Error) -> PkiError {
     PkiError::Crypto(error.to_string())
 }
-
-/// What stands before the seed of an Ed25519 key: SEQUENCE, version, algorithm, OCTET STRINGs.
-const ED25519_V2: &[u8] = b"\x30\x51\x02\x01\x01\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
-const ED25519_V1: &[u8] = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
-const ED25519_SEED: usize = 32;
 
 const FOREIGN_NAME: &str = "its subject names one attribute twice, or in a way that cannot be \
     repeated under the devices' certificates\nhelp: sign with an authority below it, whose subject \

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::CertifiedKey;
+use rustls::sign::{CertifiedKey, SigningKey};
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -69,8 +69,17 @@ impl Identity {
             };
             return Err(PkiError::Crypto(what.to_owned()));
         }
+        Ok(Self::made(chain, key, signing))
+    }
+
+    /// Puts together what was made together.
+    pub(super) fn made(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+        signing: Arc<dyn SigningKey>,
+    ) -> Self {
         let certified = Arc::new(CertifiedKey::new(chain, signing));
-        Ok(Self(Arc::new(Parts { certified, key })))
+        Self(Arc::new(Parts { certified, key }))
     }
 
     /// Reads a PEM file of certificates, leaf first, and a PEM file with the key.
