@@ -69,12 +69,12 @@ fn a_list_gets_chains_that_openssl_verifies_for_every_kind_of_key() {
             assert!(shown.contains(algorithm), "{shown}");
             assert!(shown.contains("TLS Web Client Authentication"), "{shown}");
             openssl(&["pkey", "-noout", "-in", &row[4]]);
-            let mode = fs::metadata(&row[4]).unwrap().permissions().mode();
-            assert_eq!(mode & 0o777, 0o600);
+            let rights = fs::metadata(&row[4]).unwrap().permissions().mode();
+            assert_eq!(rights & 0o777, 0o600);
         }
         for name in ["root.key.pem", "intermediate.key.pem", "devices.csv"] {
-            let mode = fs::metadata(out.join(name)).unwrap().permissions().mode();
-            assert_eq!(mode & 0o777, 0o600, "{name}");
+            let rights = fs::metadata(out.join(name)).unwrap().permissions().mode();
+            assert_eq!(rights & 0o777, 0o600, "{name}");
         }
         let said = format!("{made:?}");
         assert!(!said.contains("PRIVATE"), "{said}");

@@ -22,19 +22,19 @@ fn finish(run: Run) -> Ran {
 fn each_device_gets_in_its_own_way_and_sends_telemetry() {
     let ran = finish(Run::shipped("scenarios/every-way-in.toml"));
     assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
-    let mut asked: BTreeMap<(String, String), u32> = BTreeMap::new();
+    let mut ways: BTreeMap<(String, String), u32> = BTreeMap::new();
     for row in ran.rows("devices.csv") {
         let acked: u32 = row["telemetry_acked"].parse().unwrap();
         assert!(acked > 0, "{row:?}");
         let way = (row["transport"].clone(), row["credentials_type"].clone());
-        *asked.entry(way).or_default() += 1;
+        *ways.entry(way).or_default() += 1;
     }
-    let ways: Vec<(&str, &str)> = asked
+    let seen: Vec<(&str, &str)> = ways
         .keys()
         .map(|(transport, kind)| (transport.as_str(), kind.as_str()))
         .collect();
     assert_eq!(
-        ways,
+        seen,
         [
             ("coap", "ACCESS_TOKEN"),
             ("coaps", "ACCESS_TOKEN"),

@@ -107,7 +107,7 @@ async fn garbage_and_a_client_that_hangs_up_hurt_nobody() {
         tokio::task::spawn_blocking(move || {
             let mut tcp = TcpStream::connect(addr).unwrap();
             tcp.set_read_timeout(Some(PATIENCE)).unwrap();
-            tcp.write_all(&[0x10; 70_000]).unwrap();
+            tcp.write_all(&vec![0x10; 70_000]).unwrap();
             let mut alert = Vec::new();
             tcp.read_to_end(&mut alert).unwrap();
             // An alert record, fatal.
