@@ -10,6 +10,8 @@ mod run;
 mod schema;
 mod screen;
 mod target;
+mod target_file;
+mod target_list;
 mod tracks;
 
 use std::process::ExitCode;

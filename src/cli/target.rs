@@ -1,67 +1,88 @@
 //! `fleetcall target`: the embedded server on its own, until it is told to end.
 
+use std::fs;
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use secrecy::SecretString;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Failure;
 use super::handover::Handover;
+use super::target_file::{self, Fallback};
+use super::target_list::listed;
 use crate::engine::Machine;
-use crate::inventory::{ListOptions, load_csv};
-use crate::model::{Credentials, DeviceIx, Strategy};
-use crate::target::{Listed, Profile, Target, TargetConfig};
+use crate::model::{Bug, Release, Strategy, TransportKind};
+use crate::pki::Identity;
+use crate::target::{Profile, Target, TargetConfig};
 
 /// Runs the embedded ThingsBoard-compatible server on its own. Once every listener is bound, one
-/// line of JSON on standard output says where. Without any listener option all three are opened on
-/// 127.0.0.1: MQTT on 1883, HTTP on 8080, CoAP on 5683.
+/// line of JSON on standard output says where. Without any listener, the three plain ones are
+/// opened on 127.0.0.1: MQTT on 1883, HTTP on 8080, CoAP on 5683.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct TargetArgs {
+    /// Take what the other options leave open from this file (docs/target.md)
+    #[arg(long, value_name = "TARGET.toml")]
+    config: Option<PathBuf>,
     /// Listen for MQTT here; port 0 picks a free port
     #[arg(long, value_name = "ADDR")]
     mqtt: Option<SocketAddr>,
-    /// Listen for HTTP here; port 0 picks a free port
+    /// Listen for MQTT over TLS here
+    #[arg(long, value_name = "ADDR")]
+    mqtts: Option<SocketAddr>,
+    /// Listen for HTTP here
     #[arg(long, value_name = "ADDR")]
     http: Option<SocketAddr>,
-    /// Listen for CoAP here; port 0 picks a free port
+    /// Listen for HTTP over TLS here
+    #[arg(long, value_name = "ADDR")]
+    https: Option<SocketAddr>,
+    /// Listen for CoAP here
     #[arg(long, value_name = "ADDR")]
     coap: Option<SocketAddr>,
-    /// How provision requests are treated
-    #[arg(long, default_value = "allow", value_parser = strategies())]
-    strategy: Strategy,
-    /// The provision key of the device profile
-    #[arg(
-        long,
-        value_name = "KEY",
-        env = "FLEETCALL_PROVISION_KEY",
-        hide_env_values = true,
-        default_value = Profile::DEFAULT_KEY,
-        value_parser = secret
-    )]
-    provision_key: SecretString,
-    /// The provision secret of the device profile
-    #[arg(
-        long,
-        value_name = "SECRET",
-        env = "FLEETCALL_PROVISION_SECRET",
-        hide_env_values = true,
-        default_value = Profile::DEFAULT_SECRET,
-        value_parser = secret
-    )]
-    provision_secret: SecretString,
-    /// Devices that exist from the start: a CSV file with a column `name`, perhaps one `token`
+    /// Listen for CoAP over DTLS here
+    #[arg(long, value_name = "ADDR")]
+    coaps: Option<SocketAddr>,
+    /// The server's certificate and those above it, PEM; without it, a new authority signs one for
+    /// localhost, 127.0.0.1 and ::1
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The private key of --tls-cert, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Write the certificate that clients have to trust to this file, PEM; it is overwritten
+    #[arg(long, value_name = "FILE")]
+    ca_out: Option<PathBuf>,
+    /// How provision requests are treated [default: allow]
+    #[arg(long, value_parser = words::<Strategy>(STRATEGIES))]
+    strategy: Option<Strategy>,
+    /// The provision key of the device profile; $FLEETCALL_PROVISION_KEY where nothing else says
+    /// [default: fleetcall-provision-key]
+    #[arg(long, value_name = "KEY", value_parser = secret)]
+    provision_key: Option<SecretString>,
+    /// The provision secret of the device profile; $FLEETCALL_PROVISION_SECRET where nothing else
+    /// says [default: fleetcall-provision-secret]
+    #[arg(long, value_name = "SECRET", value_parser = secret)]
+    provision_secret: Option<SecretString>,
+    /// Devices that exist from the start: a CSV file with a column `name` and, for credentials,
+    /// perhaps `token`, or `client_id`, `username` and `password`, or `certificate_file`
     #[arg(long, value_name = "LIST.csv")]
     devices: Option<PathBuf>,
-    /// Draws the access tokens that the server gives
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
+    /// The release that it behaves like [default: 4.3]
+    #[arg(long, value_parser = words::<Release>(RELEASES))]
+    release: Option<Release>,
+    /// Draws the access tokens that the server gives [default: 0]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// A fault on purpose in its judgement
+    #[arg(long, hide = true, value_parser = words::<Bug>(BUGS))]
+    bug: Vec<Bug>,
     /// Take the configuration from standard input, and end when that ends
     #[arg(long, hide = true)]
     handover: bool,
@@ -79,16 +100,24 @@ pub(super) fn run(args: TargetArgs) -> Result<(), Failure> {
         if handover {
             serve_a_run().await
         } else {
-            serve(config(args)?).await
+            let ca_out = args.ca_out.clone();
+            serve(config(args, environment()?)?, ca_out).await
         }
     })
 }
 
-async fn serve(config: TargetConfig) -> Result<(), Failure> {
+async fn serve(config: TargetConfig, ca_out: Option<PathBuf>) -> Result<(), Failure> {
     // Before the ready line: whoever reads it may send a signal at once.
     let mut interrupted = signal(SignalKind::interrupt()).map_err(Failure::bug)?;
     let mut terminated = signal(SignalKind::terminate()).map_err(Failure::bug)?;
     let target = Target::start(config).await.map_err(Failure::usage)?;
+    if let Some(path) = ca_out {
+        let ca = target
+            .ca_pem()
+            .ok_or_else(|| Failure::usage(NOTHING_SECURED))?;
+        fs::write(&path, ca)
+            .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+    }
     announce(&target).map_err(Failure::bug)?;
     tokio::select! {
         _ = interrupted.recv() => {}
@@ -115,68 +144,112 @@ async fn serve_a_run() -> Result<(), Failure> {
     Ok(())
 }
 
-fn config(args: TargetArgs) -> Result<TargetConfig, Failure> {
-    let silent = args.mqtt.is_none() && args.http.is_none() && args.coap.is_none();
-    let address = |given: Option<SocketAddr>, port: u16| {
-        given.or_else(|| silent.then(|| (Ipv4Addr::LOCALHOST, port).into()))
+/// What the environment says, below the command line and the file.
+fn environment() -> Result<Fallback, Failure> {
+    let told = |name: &str, other: &str| match std::env::var(name) {
+        Ok(value) if !value.is_empty() => Ok(value.into()),
+        Err(std::env::VarError::NotUnicode(_)) => {
+            Err(Failure::usage(format!("${name} is not UTF-8")))
+        }
+        _ => Ok(other.into()),
     };
-    Ok(TargetConfig {
-        mqtt: address(args.mqtt, 1883),
-        http: address(args.http, 8080),
-        coap: address(args.coap, 5683),
-        profiles: vec![Profile {
-            strategy: args.strategy,
-            key: args.provision_key,
-            secret: args.provision_secret,
-            ..Profile::default()
-        }],
-        devices: args.devices.map_or(Ok(Vec::new()), |path| listed(&path))?,
-        seed: args.seed,
-        ..TargetConfig::default()
+    Ok(Fallback {
+        key: told("FLEETCALL_PROVISION_KEY", Profile::DEFAULT_KEY)?,
+        secret: told("FLEETCALL_PROVISION_SECRET", Profile::DEFAULT_SECRET)?,
     })
 }
 
-/// Reads the columns `name` and, if there is one, `token`; an empty token is none.
-fn listed(path: &Path) -> Result<Vec<Listed>, Failure> {
-    let options = ListOptions {
-        name_column: "name",
-        keep: &[],
-        keep_if_there: &["token".to_owned()],
+/// The file's configuration, or that of one profile; then what the command line says.
+fn config(args: TargetArgs, fallback: Fallback) -> Result<TargetConfig, Failure> {
+    let mut config = match &args.config {
+        Some(path) => target_file::read(path, fallback)?,
+        None => fallback.alone(),
     };
-    let list = load_csv(path, &options).map_err(Failure::usage)?;
-    let token = |ix| {
-        let column = list.columns().iter().position(|column| column == "token")?;
-        Some(list.value(ix, column).to_owned()).filter(|token| !token.is_empty())
+    for (kind, addr) in [
+        (TransportKind::Mqtt, args.mqtt),
+        (TransportKind::Mqtts, args.mqtts),
+        (TransportKind::Http, args.http),
+        (TransportKind::Https, args.https),
+        (TransportKind::Coap, args.coap),
+        (TransportKind::Coaps, args.coaps),
+    ] {
+        if let Some(addr) = addr {
+            config.listen(kind, addr);
+        }
+    }
+    if TransportKind::ALL
+        .iter()
+        .all(|kind| config.listener(*kind).is_none())
+    {
+        for (kind, port) in [
+            (TransportKind::Mqtt, 1883),
+            (TransportKind::Http, 8080),
+            (TransportKind::Coap, 5683),
+        ] {
+            config.listen(kind, (Ipv4Addr::LOCALHOST, port).into());
+        }
+    }
+    if let (Some(certificates), Some(key)) = (&args.tls_cert, &args.tls_key) {
+        config.identity = Some(Identity::from_files(certificates, key).map_err(Failure::usage)?);
+    }
+    config.release = args.release.unwrap_or(config.release);
+    config.seed = args.seed.unwrap_or(config.seed);
+    config.bugs = args.bug;
+    let told = [
+        (args.strategy.is_some(), "--strategy"),
+        (args.provision_key.is_some(), "--provision-key"),
+        (args.provision_secret.is_some(), "--provision-secret"),
+        (args.devices.is_some(), "--devices"),
+    ];
+    let [profile] = &mut config.profiles[..] else {
+        return match told.iter().find(|(there, _)| *there) {
+            Some((_, option)) => Err(Failure::usage(format!("{option} {OF_ONE_PROFILE}"))),
+            None => Ok(config),
+        };
     };
-    let devices = u32::try_from(list.len()).expect("the inventory refuses longer lists");
-    Ok((0..devices)
-        .map(DeviceIx)
-        .map(|ix| Listed {
-            name: list.name(ix).to_owned(),
-            profile: 0,
-            credentials: token(ix).map(|token| Credentials::AccessToken(token.into())),
-        })
-        .collect())
+    profile.strategy = args.strategy.unwrap_or(profile.strategy);
+    if let Some(key) = args.provision_key {
+        profile.key = key;
+    }
+    if let Some(secret) = args.provision_secret {
+        profile.secret = secret;
+    }
+    if let Some(path) = args.devices {
+        config.devices = listed(&path, 0)?;
+    }
+    Ok(config)
 }
 
 /// The ready line.
 #[derive(Serialize)]
-struct Listening {
+struct Listening<'a> {
     ready: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     mqtt: Option<SocketAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    mqtts: Option<SocketAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     http: Option<SocketAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    https: Option<SocketAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     coap: Option<SocketAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    coaps: Option<SocketAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ca_pem: Option<&'a str>,
 }
 
 fn announce(target: &Target) -> io::Result<()> {
     let listening = Listening {
         ready: true,
         mqtt: target.mqtt(),
+        mqtts: target.mqtts(),
         http: target.http(),
+        https: target.https(),
         coap: target.coap(),
+        coaps: target.coaps(),
+        ca_pem: target.ca_pem(),
     };
     let line = serde_json::to_string(&listening).expect("addresses are JSON");
     let mut out = io::stdout().lock();
@@ -184,14 +257,13 @@ fn announce(target: &Target) -> io::Result<()> {
     out.flush()
 }
 
-fn strategies() -> impl TypedValueParser<Value = Strategy> {
-    PossibleValuesParser::new(["allow", "check", "disabled", "x509-chain"]).map(|word| {
-        match word.as_str() {
-            "check" => Strategy::Check,
-            "disabled" => Strategy::Disabled,
-            "x509-chain" => Strategy::X509Chain,
-            _ => Strategy::Allow,
-        }
+/// Values by the words that files have for them.
+fn words<T>(words: &'static [&'static str]) -> impl TypedValueParser<Value = T>
+where
+    T: DeserializeOwned + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(words).map(|word| {
+        serde_json::from_value(word.into()).expect("each word is that of a value, held by a test")
     })
 }
 
@@ -203,81 +275,26 @@ fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
     Ok(text.into())
 }
 
+const STRATEGIES: &[&str] = &["allow", "check", "disabled", "x509-chain"];
+const RELEASES: &[&str] = &["3.5", "3.6", "3.7", "3.8", "4.2.1", "4.3"];
+const BUGS: &[&str] = &["accept_race", "accept_wrong_secret", "foreign_token"];
+
+const OF_ONE_PROFILE: &str = "is about one profile, and the file has several\n\
+    help: change the file's [[profile]] instead";
+
+const NOTHING_SECURED: &str = "--ca-out: without a secured listener there is nothing to trust\n\
+    help: add --mqtts, --https or --coaps";
+
 const EXAMPLES: &str = "\
 Examples:
   fleetcall target
   fleetcall target --mqtt 127.0.0.1:0 --strategy check --devices fixtures/macs-1k.csv
+  fleetcall target --mqtts 127.0.0.1:8883 --ca-out ca.pem
+  fleetcall target --https 127.0.0.1:8443 --tls-cert server.crt.pem --tls-key server.key.pem
+  fleetcall target --config target.toml --release 3.8
   FLEETCALL_PROVISION_KEY=… FLEETCALL_PROVISION_SECRET=… fleetcall target --http 127.0.0.1:8080
 
 Key and secret are better given by the environment: arguments show in `ps`.";
 
 #[cfg(test)]
-mod tests {
-    use clap::Parser;
-    use secrecy::ExposeSecret;
-
-    use super::*;
-
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: TargetArgs,
-    }
-
-    fn parsed(words: &[&str]) -> TargetConfig {
-        let words = ["target"].iter().chain(words);
-        config(Line::try_parse_from(words).unwrap().args).unwrap()
-    }
-
-    #[test]
-    fn without_listeners_all_three_open_on_loopback() {
-        let config = parsed(&[]);
-        let addresses = [config.mqtt, config.http, config.coap];
-        let texts = addresses.map(|addr| addr.unwrap().to_string());
-        assert_eq!(
-            texts,
-            ["127.0.0.1:1883", "127.0.0.1:8080", "127.0.0.1:5683"]
-        );
-        let one = parsed(&["--http", "127.0.0.1:0"]);
-        assert!(one.mqtt.is_none() && one.coap.is_none());
-    }
-
-    #[test]
-    fn takes_key_secret_and_strategy() {
-        let config = parsed(&[
-            "--provision-key",
-            "K",
-            "--provision-secret",
-            "S",
-            "--strategy",
-            "x509-chain",
-        ]);
-        assert_eq!(config.profiles[0].key.expose_secret(), "K");
-        assert_eq!(config.profiles[0].secret.expose_secret(), "S");
-        assert_eq!(config.profiles[0].strategy, Strategy::X509Chain);
-    }
-
-    fn token(device: &Listed) -> Option<&str> {
-        match &device.credentials {
-            Some(Credentials::AccessToken(token)) => Some(token.expose_secret()),
-            _ => None,
-        }
-    }
-
-    #[test]
-    fn reads_names_and_tokens_from_a_list() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("list.csv");
-        std::fs::write(&path, "serial,name,token\n1,a,tok\n2,\"b,c\",\n").unwrap();
-        let devices = listed(&path).unwrap();
-        let seen: Vec<_> = devices
-            .iter()
-            .map(|device| (&*device.name, token(device)))
-            .collect();
-        assert_eq!(seen, [("a", Some("tok")), ("b,c", None)]);
-        std::fs::write(&path, "name\na\n").unwrap();
-        assert_eq!(listed(&path).unwrap().len(), 1);
-        std::fs::write(&path, "serial\n1\n").unwrap();
-        assert!(listed(&path).unwrap_err().message.contains("name"));
-    }
-}
+mod tests;

@@ -54,6 +54,17 @@ pub fn headers(path: &Path) -> Result<Vec<String>, ListError> {
     })
 }
 
+/// The physical line, from 1, of a device in a list that [`load_csv`] took, for a fault that shows
+/// only later; `None` if the file cannot be read again or has changed.
+pub fn line(path: &Path, device: DeviceIx) -> Option<u64> {
+    let mut rows = Rows::new(BufReader::new(File::open(path).ok()?));
+    // The header is row 0.
+    for _ in 0..=device.get() {
+        rows.next().ok()??.ok()?;
+    }
+    Some(rows.next().ok()??.ok()?.line())
+}
+
 /// What one pass over a list remembers, besides the list.
 struct Load {
     faults: ListFaults,

@@ -20,7 +20,7 @@ pub use derive::Derivation;
 pub use fault::{ListError, ListFault, ListFaults};
 pub use generate::{GenerateError, GenerateSpec, NameKind, Oui, generate, names, token};
 pub use list::Inventory;
-pub use load::{ListOptions, headers, load_csv};
+pub use load::{ListOptions, headers, line, load_csv};
 pub use template::{Template, TemplateError};
 
 pub(crate) use nearest::nearest;

@@ -1,0 +1,197 @@
+//! The devices that a target has from the start: a CSV list, with the credentials of each row.
+//!
+//! A row without any has an access token that the target draws. A row with two kinds is a fault:
+//! a device has one.
+
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use super::Failure;
+use crate::inventory::{Inventory, ListOptions, line, load_csv};
+use crate::model::{Credentials, DeviceIx};
+use crate::target::Listed;
+
+/// Reads the column `name` and those of [`COLUMNS`] that are there; an empty cell is none. The
+/// devices belong to the profile at this position.
+pub(super) fn listed(path: &Path, profile: usize) -> Result<Vec<Listed>, Failure> {
+    let list = load_csv(
+        path,
+        &ListOptions {
+            name_column: "name",
+            keep: &[],
+            keep_if_there: &COLUMNS.map(str::to_owned),
+        },
+    )
+    .map_err(Failure::usage)?;
+    let positions = COLUMNS.map(|name| list.columns().iter().position(|column| column == name));
+    let devices = u32::try_from(list.len()).expect("the inventory refuses longer lists");
+    (0..devices)
+        .map(DeviceIx)
+        .map(|ix| {
+            let credentials = credentials(cells(&list, ix, positions)).map_err(|fault| {
+                let line = line(path, ix).map_or(String::new(), |line| format!(":{line}"));
+                Failure::usage(format!("{}{line}: {fault}", path.display()))
+            })?;
+            Ok(Listed {
+                name: list.name(ix).to_owned(),
+                profile,
+                credentials,
+            })
+        })
+        .collect()
+}
+
+/// What the row says in each of [`COLUMNS`].
+fn cells(list: &Inventory, ix: DeviceIx, positions: [Option<usize>; 5]) -> [&str; 5] {
+    positions.map(|position| position.map_or("", |column| list.value(ix, column)))
+}
+
+fn credentials(cells: [&str; 5]) -> Result<Option<Credentials>, String> {
+    let [token, client_id, username, password, file] = cells;
+    let basic = [client_id, username, password] != [""; 3];
+    let kinds = [!token.is_empty(), basic, !file.is_empty()];
+    if kinds.iter().filter(|there| **there).count() > 1 {
+        return Err(TWO_KINDS.to_owned());
+    }
+    if username.is_empty() && !password.is_empty() {
+        return Err(LONE_PASSWORD.to_owned());
+    }
+    Ok(if !token.is_empty() {
+        Some(Credentials::AccessToken(token.into()))
+    } else if basic {
+        Some(Credentials::MqttBasic {
+            client_id: client_id.to_owned(),
+            username: username.to_owned(),
+            password: password.into(),
+        })
+    } else if file.is_empty() {
+        None
+    } else {
+        let leaf = CertificateDer::from_pem_file(file).map_err(|error| {
+            format!("{file}: {error}\nhelp: `certificate_file` is a PEM file, the device's certificate first")
+        })?;
+        Some(Credentials::X509 {
+            certificate: STANDARD.encode(&leaf),
+        })
+    })
+}
+
+/// The columns that hold credentials.
+const COLUMNS: [&str; 5] = [
+    "token",
+    "client_id",
+    "username",
+    "password",
+    "certificate_file",
+];
+
+const TWO_KINDS: &str = "the device has credentials of two kinds\n\
+    help: fill in `token`, or `client_id`, `username` and `password`, or `certificate_file`";
+
+const LONE_PASSWORD: &str = "a password without a user name\n\
+    help: fill in `username`, perhaps `client_id` too, or leave `password` empty";
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use secrecy::ExposeSecret;
+
+    use super::*;
+    use crate::pki::{KeyKind, Validity, self_signed};
+
+    /// The list's text at the end of the file's path, and what it gives.
+    fn read(text: &str) -> Result<Vec<Listed>, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("list.csv");
+        fs::write(&path, text).unwrap();
+        listed(&path, 3).map_err(|failure| {
+            let shown = path.display().to_string();
+            failure.message.replace(&shown, "list.csv")
+        })
+    }
+
+    fn shown(device: &Listed) -> String {
+        match &device.credentials {
+            None => "drawn".to_owned(),
+            Some(Credentials::AccessToken(token)) => token.expose_secret().to_owned(),
+            Some(Credentials::MqttBasic {
+                client_id,
+                username,
+                password,
+            }) => format!("{client_id}/{username}/{}", password.expose_secret()),
+            Some(Credentials::X509 { certificate }) => certificate.clone(),
+        }
+    }
+
+    #[test]
+    fn each_row_has_the_credentials_that_it_fills_in() {
+        let devices = read(
+            "serial,name,token,password,username,client_id\n\
+             1,a,tok,,,\n2,\"b,c\",,,,\n3,d,,p,u,c\n4,e,,,u2,\n5,f,,,,c2\n",
+        )
+        .unwrap();
+        let seen: Vec<_> = devices
+            .iter()
+            .map(|device| (&*device.name, shown(device), device.profile))
+            .collect();
+        let expected = [
+            ("a", "tok"),
+            ("b,c", "drawn"),
+            ("d", "c/u/p"),
+            ("e", "/u2/"),
+            ("f", "c2//"),
+        ];
+        assert_eq!(
+            seen,
+            expected.map(|(name, credentials)| (name, credentials.to_owned(), 3))
+        );
+        assert_eq!(shown(&read("name\na\n").unwrap()[0]), "drawn");
+    }
+
+    #[test]
+    fn a_certificate_is_read_from_its_file_and_of_a_chain_the_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let identity = self_signed("a", KeyKind::P256, Validity::days(1)).unwrap();
+        let other = self_signed("b", KeyKind::P256, Validity::days(1)).unwrap();
+        let path = dir.path().join("a.crt.pem");
+        let chain = identity.certificates_pem() + &other.certificates_pem();
+        fs::write(&path, chain).unwrap();
+        let list = format!("name,certificate_file\na,{}\n", path.display());
+        let devices = read(&list).unwrap();
+        assert_eq!(shown(&devices[0]), identity.leaf_base64());
+    }
+
+    #[test]
+    fn a_row_that_contradicts_itself_is_a_fault_with_its_line() {
+        for (text, words) in [
+            (
+                "note,name,token,username\n\n\"x\ny\",a,,\n,b,SECRET,u\n",
+                &["list.csv:5: ", "two kinds"][..],
+            ),
+            (
+                "name,username,certificate_file\na,u,x.pem\n",
+                &["list.csv:2: ", "two kinds"],
+            ),
+            (
+                "name,client_id,password\na,,\nb,c,SECRET\n",
+                &["list.csv:3: ", "user name"],
+            ),
+            (
+                "name,certificate_file\na,nowhere.pem\n",
+                &["list.csv:2: nowhere.pem: ", "PEM"],
+            ),
+            ("serial\n1\n", &["list.csv:1:1: ", "name"]),
+        ] {
+            let said = read(text).unwrap_err();
+            for word in words {
+                assert!(said.contains(word), "{text}\n{said}");
+            }
+            assert!(!said.contains("SECRET"), "{said}");
+        }
+    }
+}
