@@ -1,5 +1,7 @@
 //! `fleetcall generate certs`: a key and a certificate for each device of a list.
 
+use std::collections::HashMap;
+use std::fmt::Display;
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -9,13 +11,14 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::Instant;
 
 use super::Failure;
 use crate::inventory::{Inventory, ListOptions, Template, headers, load_csv};
 use crate::model::DeviceIx;
 use crate::model::units;
-use crate::pki::{Authority, KeyKind, Recipe, Validity, make_all};
+use crate::pki::{Authority, KeyKind, PkiError, Recipe, Validity, check_common_name, make_each};
 
 /// The arguments of `fleetcall generate certs`.
 #[derive(Args, Debug)]
@@ -48,6 +51,9 @@ pub(super) struct CertsArgs {
     /// The header of the list's column that holds the names
     #[arg(long, value_name = "HEADER", default_value = "name")]
     name_column: String,
+    /// How many threads work [default: one for each CPU]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
 }
 
 /// Makes everything, then says what there is.
@@ -67,35 +73,41 @@ pub(super) fn run(args: &CertsArgs) -> Result<(), Failure> {
     let names = common_names(&list, &template)?;
     let dir = Directory::vacant(&args.out)?;
     let mut signer = Signer::of(args)?;
-    let began = Instant::now();
-    let bar = indicatif::ProgressBar::new(names.len() as u64).with_style(
-        indicatif::ProgressStyle::with_template("{bar:30} {pos} of {len} certificates")
-            .expect("the template is sound"),
-    );
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let made = make_all(&signer.recipe, &names, threads, |done| {
-        bar.set_position(done as u64)
-    })
-    .map_err(|(n, error)| {
-        let name = list.name(ix(n));
-        Failure::usage(format!("device `{name}`: {error}\nhelp: see --common-name"))
-    })?;
+    if !args.self_signed {
+        warn_of_namesakes(&list, &names);
+    }
     dir.make()?;
     signer.keep(&dir.root)?;
-    let mut files = Vec::with_capacity(made.len());
-    for (n, identity) in made.iter().enumerate() {
-        let stem = format!("{:07}", n + 1);
-        files.push(
-            identity
-                .write(&dir.devices, &stem)
-                .map_err(Failure::usage)?,
-        );
-    }
-    bar.finish_and_clear();
+    let began = Instant::now();
+    let files = make(args, &signer.recipe, &names, &dir)
+        .map_err(|(n, error)| Failure::usage(format!("device `{}`: {error}", list.name(ix(n)))))?;
     let took = began.elapsed();
     dir.write_list(args, &list, &columns, &files)?;
-    say(args, &dir, made.len(), took, signer.file.as_deref());
+    say(args, &dir, files.len(), took, signer.file.as_deref());
     Ok(())
+}
+
+/// Makes and writes each device's identity; returns its certificate's file and its key's.
+fn make(
+    args: &CertsArgs,
+    recipe: &Recipe,
+    names: &[String],
+    dir: &Directory,
+) -> Result<Vec<(PathBuf, PathBuf)>, (usize, PkiError)> {
+    // Drawn on a terminal only, and gone with the last.
+    let bar = ProgressBar::new(names.len() as u64).with_style(
+        ProgressStyle::with_template("{bar:30} {pos} of {len} certificates, {eta} to go")
+            .expect("the template is sound"),
+    );
+    let threads = args.threads.map_or_else(
+        || std::thread::available_parallelism().map_or(1, usize::from),
+        usize::from,
+    );
+    make_each(recipe, names, threads, |n, identity| {
+        let files = identity.write(&dir.devices, &format!("{:07}", n + 1))?;
+        bar.inc(1);
+        Ok(files)
+    })
 }
 
 /// Where things are written.
@@ -107,17 +119,21 @@ struct Directory {
 impl Directory {
     /// A directory that has been written to before is refused.
     fn vacant(root: &Path) -> Result<Self, Failure> {
-        let devices = root.join("devices");
-        if devices.exists() {
+        if root.to_str().is_none() {
+            let what = "--out must be UTF-8: devices.csv names the files in it";
+            return Err(Failure::usage(what));
+        }
+        let known = |name: &&str| root.join(name).symlink_metadata().is_ok();
+        if let Some(name) = MADE.into_iter().find(known) {
             return Err(Failure::usage(format!(
-                "{}: there are certificates already, which may be in use\n\
+                "{}: there is such a thing already, which may be in use\n\
                  help: name another directory with --out",
-                devices.display()
+                root.join(name).display()
             )));
         }
         Ok(Self {
             root: root.to_owned(),
-            devices,
+            devices: root.join("devices"),
         })
     }
 
@@ -225,11 +241,32 @@ fn common_names(list: &Inventory, template: &Template) -> Result<Vec<String>, Fa
     (0..list.len())
         .map(|n| {
             let name = list.name(ix(n));
-            template
-                .render(list, ix(n))
-                .map_err(|e| Failure::usage(format!("device `{name}`: {e}")))
+            let failed = |why: &dyn Display| Failure::usage(format!("device `{name}`: {why}"));
+            let text = template.render(list, ix(n)).map_err(|e| failed(&e))?;
+            check_common_name(&text)
+                .map_err(|e| failed(&format!("{e}\nhelp: see --common-name")))?;
+            Ok(text)
         })
         .collect()
+}
+
+/// Certificates of one common name are one device's, to whom chains are all: the later one takes
+/// the place of the earlier.
+fn warn_of_namesakes(list: &Inventory, names: &[String]) {
+    let mut first: HashMap<&str, usize> = HashMap::with_capacity(names.len());
+    let mut namesakes = names.iter().enumerate().filter_map(|(n, name)| {
+        let earlier = *first.entry(name).or_insert(n);
+        (earlier != n).then_some((earlier, n))
+    });
+    if let Some((one, other)) = namesakes.next() {
+        eprintln!(
+            "fleetcall: warning: {} devices share another's common name, the first `{}` that of \
+             `{}`\n  a server takes them for one device, whose certificate changes",
+            units::count(1 + namesakes.count() as u64),
+            list.name(ix(other)),
+            list.name(ix(one)),
+        );
+    }
 }
 
 fn ix(n: usize) -> DeviceIx {
@@ -237,25 +274,24 @@ fn ix(n: usize) -> DeviceIx {
 }
 
 fn say(args: &CertsArgs, dir: &Directory, made: usize, took: Duration, authority: Option<&Path>) {
-    let mut text = format!(
-        "{} keys and certificates in {} ({:.1} s), keys readable by you only\n  {}  the list \
-         with `certificate_file` and `key_file`\n",
+    let next = match authority {
+        Some(file) => format!(
+            "{}  signs them: put it into the device profile (X.509 chain),\n  with a pattern that \
+             finds the device's name in `{}`",
+            file.display(),
+            args.common_name
+        ),
+        None => "each signs for itself: a server must be given each certificate".to_owned(),
+    };
+    let text = format!(
+        "{} {} with a key and a certificate in {} ({:.1} s), keys readable by you only\n  {}  \
+         the list with `certificate_file` and `key_file`\n  {next}\n",
         units::count(made as u64),
+        if made == 1 { "device" } else { "devices" },
         dir.devices.display(),
         took.as_secs_f64(),
         dir.root.join("devices.csv").display(),
     );
-    match authority {
-        Some(file) => {
-            text += &format!(
-                "  {}  signs them: put it into the device profile (X.509 chain),\n  with a \
-                 pattern that finds the device's name in `{}`\n",
-                file.display(),
-                args.common_name
-            );
-        }
-        None => text += "  each signs for itself: a server must be given each certificate\n",
-    }
     // A closed pipe is no failure.
     let _ = io::stdout().write_all(text.as_bytes());
 }
@@ -269,6 +305,16 @@ fn kinds() -> impl TypedValueParser<Value = KeyKind> {
 
 /// What is added to the list; columns of these names are replaced.
 const FILE_COLUMNS: [&str; 2] = ["certificate_file", "key_file"];
+
+/// What may be in the directory afterwards.
+const MADE: [&str; 6] = [
+    "devices",
+    "devices.csv",
+    "root.crt.pem",
+    "root.key.pem",
+    "intermediate.crt.pem",
+    "intermediate.key.pem",
+];
 
 /// As long as the longest-lived device certificate.
 const AUTHORITY_DAYS: u32 = 36_500;

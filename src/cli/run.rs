@@ -109,7 +109,7 @@ fn equip(
         bar.set_length(all as u64);
         bar.set_position(done as u64);
     };
-    let dir = tracks.file("certificates");
+    let dir = tracks.file(CERTIFICATES.0);
     let made = Equipment::prepare(plan, inventory, cohort_of, authorities, &dir, &progress);
     bar.finish_and_clear();
     made.map_err(Failure::usage)
@@ -281,7 +281,12 @@ impl Run {
             width: 80,
         };
         let text = report::text(summary, style);
-        let files = report::text_files(self.tracks.dir(), &FILES, style);
+        let certified = self.tracks.file(CERTIFICATES.0).is_dir();
+        let files: Vec<_> = FILES
+            .into_iter()
+            .chain(certified.then_some(CERTIFICATES))
+            .collect();
+        let files = report::text_files(self.tracks.dir(), &files, style);
         // A closed pipe is no failure of the run.
         let _ = write!(std::io::stdout(), "{text}{files}");
         if written.formula_like > 0 {
@@ -377,11 +382,18 @@ const FILES: [(&str, &str); 4] = [
     ("run.log", "what happened, without secrets"),
 ];
 
+/// What it holds besides when devices' keys were made for it.
+const CERTIFICATES: (&str, &str) = (
+    "certificates",
+    "keys and certificates of this run's devices; keys mode 0600",
+);
+
 const EXAMPLES: &str = "\
 Examples:
   fleetcall run scenarios/quickstart.toml
   fleetcall run line.toml --devices lot-17.csv --out results/lot-17
   fleetcall run line.toml --set telemetry.interval=1s --ui none
+  fleetcall run scenarios/negative.toml        does the server keep everybody else out?
   TB_HOST=… TB_PROVISION_KEY=… TB_PROVISION_SECRET=… fleetcall run scenarios/mqtt.toml
 
 Ctrl-C winds the run down and writes the reports; a second one stops at once and writes them too.";

@@ -78,13 +78,12 @@ impl Authorities {
             };
             let signer = match authority {
                 _ if cohort.misbehaviour == Some(Misbehaviour::ForeignCa) => made("foreign")?,
-                Some(files) => match read.get(files) {
-                    Some(known) => Arc::clone(known),
-                    None => {
+                Some(files) => match read.entry(files) {
+                    Entry::Occupied(known) => Arc::clone(known.get()),
+                    Entry::Vacant(unread) => {
                         let loaded = Authority::load(&files.0, &files.1)
-                            .map(Arc::new)
                             .map_err(|source| pki(format!("cohort `{}`", cohort.name), source))?;
-                        Arc::clone(read.entry(files).or_insert(loaded))
+                        Arc::clone(unread.insert(Arc::new(loaded)))
                     }
                 },
                 None => match own.entry(cohort.profile) {
@@ -110,14 +109,10 @@ impl Authorities {
                     .as_ref()
                     .filter(|_| honest && cohort.profile == profile)
             });
-        let made_up;
+        // Where devices bring files, the target knows an authority that nobody has.
         let signer = match signer.or(self.own.get(&profile)) {
-            Some(signer) => signer,
-            // Devices bring files: the target then knows an authority that nobody has.
-            None => {
-                made_up = made("unused")?;
-                &made_up
-            }
+            Some(signer) => Arc::clone(signer),
+            None => made("unused")?,
         };
         let whole = signer.identity().certificates_pem();
         let end = whole.find(END).map_or(whole.len(), |at| at + END.len());

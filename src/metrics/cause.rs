@@ -122,8 +122,14 @@ fn connack_hint(code: u8) -> &'static str {
 fn tls_alert_hint(number: u8) -> &'static str {
     match number {
         40 => "no common TLS version, cipher or signature (handshake)",
-        42..=46 | 48 => "the server does not accept the client certificate",
+        42..=44 | 46 => "the server does not accept the client certificate",
+        45 => "the client certificate is expired, says the server",
+        48 => "the server does not know the certificate's authority",
+        49 => "the server accepts the certificate, not the client",
+        51 => "the client's certificate and key do not fit together",
         70 => "the server does not speak this TLS version",
+        80 => "an error inside the server: see its log",
+        112 => "the server does not know the name it was called by",
         116 => "the server wants a client certificate",
         _ => "the server ended TLS with a fatal alert",
     }
@@ -267,7 +273,7 @@ mod tests {
     fn hints_for_single_codes_are_documented() {
         let codes = (1..=5)
             .map(FaultKind::Connack)
-            .chain([40, 42, 70, 116].map(FaultKind::TlsAlert))
+            .chain([40, 42, 45, 48, 49, 51, 70, 80, 112, 116].map(FaultKind::TlsAlert))
             .chain(
                 [
                     0x81, 0x83, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8b, 0x8e, 0x90, 0x96, 0x98, 0x99,

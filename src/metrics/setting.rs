@@ -89,26 +89,16 @@ pub(super) fn alarms(
     outcome: Outcome,
 ) -> bool {
     // These have their rightful credentials when they offend: a refusal came too early.
-    let is_second = matches!(
-        misbehaviour,
-        Some(
-            Misbehaviour::DuplicateName
-                | Misbehaviour::SecondProvisioning
-                | Misbehaviour::TakenCredentials
-        )
-    );
+    let is_second = misbehaviour.is_some_and(Misbehaviour::asks_again);
     let calm = match (outcome, expected) {
         (Outcome::Provisioned, Expectation::Refused) => {
             is_second || misbehaviour == Some(Misbehaviour::ConcurrentRequests)
         }
         (Outcome::Refused, Expectation::Refused) => !is_second,
-        // Its first answer is lost on purpose.
-        (Outcome::Unknown, Expectation::Refused) => {
-            misbehaviour == Some(Misbehaviour::ReplayAfterLoss)
-        }
         (Outcome::Provisioned, Expectation::Provisioned)
-        // Kept out at once, a device has failed; kept out with its credentials, it got them.
-        | (Outcome::Provisioned | Outcome::Failed, Expectation::Rejected) => true,
+        // Kept out at once, a device is refused or has failed; kept out with its credentials, it
+        // got them.
+        | (Outcome::Provisioned | Outcome::Refused | Outcome::Failed, Expectation::Rejected) => true,
         _ => false,
     };
     !calm

@@ -154,6 +154,17 @@ impl Misbehaviour {
         word
     }
 
+    /// Whether the wrong is a further request, after the device's own rightful one.
+    pub fn asks_again(self) -> bool {
+        matches!(
+            self,
+            Self::DuplicateName
+                | Self::SecondProvisioning
+                | Self::TakenCredentials
+                | Self::ReplayAfterLoss
+        )
+    }
+
     /// What a server that keeps its promises makes of it.
     pub fn expected(self) -> Expectation {
         match self {

@@ -1,17 +1,18 @@
 //! Authorities that issue certificates, and certificates that devices make themselves.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyUsagePurpose,
 };
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-
+use rustls::pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::identity::file_error;
+use super::signer::{NewKey, Signer};
 use super::{Identity, PkiError};
 
 /// Which kind of key is made.
@@ -33,15 +34,6 @@ impl KeyKind {
         ("p384", Self::P384),
         ("ed25519", Self::Ed25519),
     ];
-
-    fn generate(self) -> Result<KeyPair, PkiError> {
-        KeyPair::generate_for(match self {
-            Self::P256 => &rcgen::PKCS_ECDSA_P256_SHA256,
-            Self::P384 => &rcgen::PKCS_ECDSA_P384_SHA384,
-            Self::Ed25519 => &rcgen::PKCS_ED25519,
-        })
-        .map_err(crypto)
-    }
 }
 
 /// From when to when a certificate holds.
@@ -75,46 +67,38 @@ impl Validity {
 pub struct Authority {
     /// Its own certificate first, then those above it, the root included.
     identity: Identity,
-    issuer: Issuer<'static, KeyPair>,
+    issuer: Issuer<'static, Signer>,
 }
 
 impl Authority {
     /// Reads an authority: a PEM file with its certificate first, then perhaps those above it, and
-    /// a PEM file with its private key (PKCS #8).
+    /// a PEM file with its private key, which may be an RSA key.
     pub fn load(certificates: &Path, key: &Path) -> Result<Self, PkiError> {
         let identity = Identity::from_files(certificates, key)?;
         let own = &identity.chain()[0];
-        let is_authority = X509Certificate::from_der(own).is_ok_and(|(_, parsed)| {
-            parsed
-                .basic_constraints()
-                .ok()
-                .flatten()
-                .is_some_and(|c| c.value.ca)
-        });
-        if !is_authority {
-            let what = "its first certificate is no authority's (basic constraints say CA:FALSE \
-                or nothing)\nhelp: put the certificate that signs devices first";
-            return Err(file_error(certificates, what));
-        }
-        let pair = KeyPair::try_from(identity.key()).map_err(|error| {
-            file_error(
-                key,
-                format!(
-                    "cannot sign with this key: {error}\nhelp: convert it with `openssl pkcs8 \
-                     -topk8 -nodes`"
-                ),
-            )
+        may_sign(own).map_err(|what| {
+            let way_out = "help: put the certificate that signs devices first";
+            file_error(certificates, format!("{what}\n{way_out}"))
         })?;
-        let issuer = Issuer::from_ca_cert_der(own, pair).map_err(crypto)?;
-        Ok(Self { identity, issuer })
+        let signer = Signer::new(Arc::clone(&identity.certified().key))
+            .ok_or_else(|| file_error(key, "keys of this kind sign no certificates here"))?;
+        let issuer = has_plain_name(own)
+            .then(|| Issuer::from_ca_cert_der(own, signer).ok())
+            .flatten()
+            .ok_or_else(|| file_error(certificates, FOREIGN_NAME))?;
+        let authority = Self { identity, issuer };
+        if !authority.is_named_as_itself()? {
+            return Err(file_error(certificates, FOREIGN_NAME));
+        }
+        Ok(authority)
     }
 
     /// A new root.
     pub fn root(name: &str, kind: KeyKind, validity: Validity) -> Result<Self, PkiError> {
-        let key = kind.generate()?;
+        let key = NewKey::generate(kind)?;
         let params = authority_params(name, validity)?;
-        let certificate = params.self_signed(&key).map_err(crypto)?;
-        Self::assemble(vec![certificate.der().clone()], params, key)
+        let certificate = params.self_signed(&key.signer).map_err(crypto)?;
+        Ok(Self::assemble(vec![certificate.der().clone()], params, key))
     }
 
     /// A new authority below this one.
@@ -124,12 +108,15 @@ impl Authority {
         kind: KeyKind,
         validity: Validity,
     ) -> Result<Self, PkiError> {
-        let key = kind.generate()?;
-        let params = authority_params(name, validity)?;
-        let certificate = params.signed_by(&key, &self.issuer).map_err(crypto)?;
+        let key = NewKey::generate(kind)?;
+        let mut params = authority_params(name, validity)?;
+        params.use_authority_key_identifier_extension = true;
+        let certificate = params
+            .signed_by(&key.signer, &self.issuer)
+            .map_err(crypto)?;
         let mut chain = vec![certificate.der().clone()];
         chain.extend_from_slice(self.identity.chain());
-        Self::assemble(chain, params, key)
+        Ok(Self::assemble(chain, params, key))
     }
 
     /// A device's certificate: new key, signed by this authority, followed by this authority's own
@@ -145,7 +132,8 @@ impl Authority {
         self.sign(params, kind)
     }
 
-    /// A server's certificate for host names and IP addresses.
+    /// A server's certificate for host names and IP addresses, of which the first that is short
+    /// enough is its common name, too.
     pub fn issue_server(
         &self,
         names: &[&str],
@@ -153,7 +141,9 @@ impl Authority {
         validity: Validity,
     ) -> Result<Identity, PkiError> {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-        let mut params = leaf_params(names.first().map_or("localhost", String::as_str), validity)?;
+        let short = |name: &&String| name.chars().count() <= COMMON_NAME;
+        let common_name = names.iter().find(short).map_or("server", String::as_str);
+        let mut params = leaf_params(common_name, validity)?;
         params.subject_alt_names = CertificateParams::new(names)
             .map_err(crypto)?
             .subject_alt_names;
@@ -166,22 +156,38 @@ impl Authority {
         &self.identity
     }
 
-    fn sign(&self, params: CertificateParams, kind: KeyKind) -> Result<Identity, PkiError> {
-        let key = kind.generate()?;
-        let certificate = params.signed_by(&key, &self.issuer).map_err(crypto)?;
+    fn sign(&self, mut params: CertificateParams, kind: KeyKind) -> Result<Identity, PkiError> {
+        // By the name alone, whoever trusts two authorities of one name may try the wrong one.
+        params.use_authority_key_identifier_extension = true;
+        let key = NewKey::generate(kind)?;
+        let certificate = params
+            .signed_by(&key.signer, &self.issuer)
+            .map_err(crypto)?;
         let mut chain = vec![certificate.der().clone()];
         chain.extend_from_slice(without_root(self.identity.chain()));
-        Identity::new(chain, private(&key))
+        Ok(Identity::made(chain, key.der, key.signer.key()))
     }
 
     fn assemble(
         chain: Vec<CertificateDer<'static>>,
         params: CertificateParams,
-        key: KeyPair,
-    ) -> Result<Self, PkiError> {
-        Ok(Self {
-            identity: Identity::new(chain, private(&key))?,
-            issuer: Issuer::new(params, key),
+        key: NewKey,
+    ) -> Self {
+        Self {
+            identity: Identity::made(chain, key.der, key.signer.key()),
+            issuer: Issuer::new(params, key.signer),
+        }
+    }
+
+    /// Whether certificates that it issues name their issuer as its own certificate does: to the
+    /// byte, or else nobody finds the way from one to the other.
+    fn is_named_as_itself(&self) -> Result<bool, PkiError> {
+        let issued = self.issue("trial", KeyKind::P256, Validity::days(1))?;
+        let issued = &issued.chain()[0];
+        let own = &self.identity.chain()[0];
+        Ok(match (parse(issued), parse(own)) {
+            (Some(issued), Some(own)) => issued.issuer().as_raw() == own.subject().as_raw(),
+            _ => false,
         })
     }
 }
@@ -200,17 +206,18 @@ pub fn self_signed(
     kind: KeyKind,
     validity: Validity,
 ) -> Result<Identity, PkiError> {
-    let key = kind.generate()?;
+    let key = NewKey::generate(kind)?;
     let certificate = leaf_params(common_name, validity)?
-        .self_signed(&key)
+        .self_signed(&key.signer)
         .map_err(crypto)?;
-    Identity::new(vec![certificate.der().clone()], private(&key))
+    let chain = vec![certificate.der().clone()];
+    Ok(Identity::made(chain, key.der, key.signer.key()))
 }
 
 /// A root is for the other side to have; alone, it is all there is to show.
 fn without_root<'c>(chain: &'c [CertificateDer<'static>]) -> &'c [CertificateDer<'static>] {
     let is_root = |last: &CertificateDer<'_>| {
-        X509Certificate::from_der(last).is_ok_and(|(_, parsed)| parsed.issuer() == parsed.subject())
+        parse(last).is_some_and(|last| last.issuer().as_raw() == last.subject().as_raw())
     };
     match chain {
         [below @ .., last] if !below.is_empty() && is_root(last) => below,
@@ -218,13 +225,55 @@ fn without_root<'c>(chain: &'c [CertificateDer<'static>]) -> &'c [CertificateDer
     }
 }
 
-fn leaf_params(common_name: &str, validity: Validity) -> Result<CertificateParams, PkiError> {
-    let length = common_name.chars().count();
+/// Why a certificate is no authority's.
+fn may_sign(certificate: &CertificateDer<'_>) -> Result<(), &'static str> {
+    let certificate = parse(certificate).ok_or("its first certificate cannot be read")?;
+    let constraints = certificate.basic_constraints().ok().flatten();
+    if !constraints.is_some_and(|found| found.value.ca) {
+        return Err(
+            "its first certificate is no authority's (its basic constraints do not say CA)",
+        );
+    }
+    match certificate.key_usage() {
+        Ok(Some(usage)) if !usage.value.key_cert_sign() => {
+            Err("its first certificate may not sign others (so its key usage says)")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether each part of the subject's name holds one attribute, as all in use do.
+fn has_plain_name(certificate: &CertificateDer<'_>) -> bool {
+    parse(certificate).is_some_and(|found| {
+        let mut parts = found.subject().iter_rdn();
+        parts.all(|part| part.iter().count() == 1)
+    })
+}
+
+fn parse<'c>(certificate: &'c CertificateDer<'_>) -> Option<X509Certificate<'c>> {
+    X509Certificate::from_der(certificate)
+        .ok()
+        .map(|(_, parsed)| parsed)
+}
+
+/// Whether a text can be a common name: 1 to 64 characters (X.520's upper bound, which servers
+/// and clients check), none of them a control character.
+pub fn check_common_name(text: &str) -> Result<(), PkiError> {
+    let length = text.chars().count();
     if !(1..=COMMON_NAME).contains(&length) {
         return Err(PkiError::Crypto(format!(
             "a common name has 1 to {COMMON_NAME} characters, and this has {length}"
         )));
     }
+    if text.contains(char::is_control) {
+        let what = "a common name has no control characters, and this has";
+        return Err(PkiError::Crypto(what.to_owned()));
+    }
+    Ok(())
+}
+
+fn leaf_params(common_name: &str, validity: Validity) -> Result<CertificateParams, PkiError> {
+    check_common_name(common_name)?;
     let mut params = CertificateParams::new(Vec::new()).map_err(crypto)?;
     params.distinguished_name = rcgen::DistinguishedName::new();
     params
@@ -242,27 +291,15 @@ fn authority_params(name: &str, validity: Validity) -> Result<CertificateParams,
     Ok(params)
 }
 
-fn private(key: &KeyPair) -> PrivateKeyDer<'static> {
-    let der = key.serialize_der();
-    // ring writes Ed25519 keys as RFC 5958 has them, with the public key behind; OpenSSL 3.0 and
-    // many others read the form of RFC 5208 only, which ends with the private one.
-    let der = match der.strip_prefix(ED25519_V2) {
-        Some(rest) if rest.len() > ED25519_SEED => [ED25519_V1, &rest[..ED25519_SEED]].concat(),
-        _ => der,
-    };
-    PrivateKeyDer::Pkcs8(der.into())
-}
-
+#[expect(clippy::needless_pass_by_value, reason = "map_err passes it so")]
 fn crypto(error: rcgen::Error) -> PkiError {
     PkiError::Crypto(error.to_string())
 }
 
-/// What stands before the seed of an Ed25519 key: SEQUENCE, version, algorithm, OCTET STRINGs.
-const ED25519_V2: &[u8] = b"\x30\x51\x02\x01\x01\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
-const ED25519_V1: &[u8] = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
-const ED25519_SEED: usize = 32;
+const FOREIGN_NAME: &str = "its subject names one attribute twice, or in a way that cannot be \
+    repeated under the devices' certificates\nhelp: sign with an authority below it, whose subject \
+    is a common name alone";
 
-/// X.520's upper bound, which servers and clients check.
 const COMMON_NAME: usize = 64;
 
 const HOUR: Duration = Duration::from_hours(1);

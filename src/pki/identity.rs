@@ -1,8 +1,8 @@
 //! A private key with the certificates that go with it.
 
 use std::fmt;
-use std::fs::OpenOptions;
-use std::io::Write;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,9 +12,10 @@ use base64::engine::general_purpose::STANDARD;
 use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::CertifiedKey;
+use rustls::sign::{CertifiedKey, SigningKey};
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// Why a key or certificate cannot be had. Never holds key material.
 #[derive(Debug, Error)]
@@ -37,9 +38,10 @@ pub enum PkiError {
 pub struct Identity(Arc<Parts>);
 
 struct Parts {
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
+    /// The certificates, and the key as it signs.
     certified: Arc<CertifiedKey>,
+    /// The key as it is written.
+    key: PrivateKeyDer<'static>,
 }
 
 impl Identity {
@@ -50,44 +52,73 @@ impl Identity {
         chain: Vec<CertificateDer<'static>>,
         key: PrivateKeyDer<'static>,
     ) -> Result<Self, PkiError> {
-        let signing = any_supported_type(&key).map_err(|e| PkiError::Crypto(e.to_string()))?;
-        let certified = CertifiedKey::new(chain.clone(), signing);
-        certified
-            .keys_match()
-            .map_err(|_| PkiError::Crypto("the key is not the certificate's".to_owned()))?;
-        Ok(Self(Arc::new(Parts {
-            chain,
-            key,
-            certified: Arc::new(certified),
-        })))
+        let signing = any_supported_type(&key).map_err(|_| {
+            let known = "RSA of 2048 bits or more, P-256, P-384, Ed25519";
+            PkiError::Crypto(format!("the key is of no known kind ({known})"))
+        })?;
+        let own = signing.public_key();
+        let is_its = |certificate: &CertificateDer<'_>| {
+            own.as_ref()
+                .is_some_and(|own| public_key(certificate) == Some(own.as_ref()))
+        };
+        if !chain.first().is_some_and(is_its) {
+            let what = if chain.iter().any(is_its) {
+                "the certificates are out of order: the key's own must be the first"
+            } else {
+                "the key is not the certificate's"
+            };
+            return Err(PkiError::Crypto(what.to_owned()));
+        }
+        Ok(Self::made(chain, key, signing))
+    }
+
+    /// Puts together what was made together.
+    pub(super) fn made(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+        signing: Arc<dyn SigningKey>,
+    ) -> Self {
+        let certified = Arc::new(CertifiedKey::new(chain, signing));
+        Self(Arc::new(Parts { certified, key }))
     }
 
     /// Reads a PEM file of certificates, leaf first, and a PEM file with the key.
     pub fn from_files(certificates: &Path, key: &Path) -> Result<Self, PkiError> {
-        let chain = CertificateDer::pem_file_iter(certificates)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|e| file_error(certificates, pem_fault(&e)))?;
+        let text =
+            fs::read(certificates).map_err(|error| file_error(certificates, error.to_string()))?;
+        let chain = CertificateDer::pem_slice_iter(&text)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|_| file_error(certificates, UNSOUND))?;
         if chain.is_empty() {
-            return Err(file_error(certificates, "holds no certificate in PEM form"));
+            return Err(file_error(certificates, NO_CERTIFICATE));
         }
-        let private = PrivateKeyDer::from_pem_file(key).map_err(|e| {
-            let what = match e {
-                pem::Error::NoItemsFound => "holds no private key in PEM form that is not \
-                    encrypted\nhelp: decrypt it with `openssl pkey`"
-                    .to_owned(),
-                other => pem_fault(&other),
+        let text = fs::read(key).map_err(|error| file_error(key, error.to_string()))?;
+        let private = PrivateKeyDer::from_pem_slice(&text).map_err(|error| {
+            let what = match error {
+                // PKCS #8 says it in the first line, OpenSSL's older form in the second.
+                _ if text.windows(ENCRYPTED.len()).any(|w| w == ENCRYPTED) => LOCKED,
+                pem::Error::NoItemsFound => NO_KEY,
+                // The error quotes what it cannot read.
+                _ => UNSOUND,
             };
             file_error(key, what)
         })?;
         Self::new(chain, private).map_err(|e| match e {
-            PkiError::Crypto(what) => file_error(key, what),
-            other => other,
+            PkiError::Crypto(what) => file_error(
+                key,
+                format!(
+                    "{what}\nhelp: its certificates are those of {}",
+                    certificates.display()
+                ),
+            ),
+            other @ PkiError::File { .. } => other,
         })
     }
 
     /// Writes `<stem>.key.pem`, readable by its owner only, and `<stem>.crt.pem` into a directory;
-    /// returns the paths, the certificate's first. Nothing is overwritten. The key goes first: no
-    /// crash leaves a certificate without its key.
+    /// returns the paths, the certificate's first. Nothing is overwritten. The key goes first, and
+    /// a file has its name only once it is whole: whoever is cut off leaves neither half a key nor
+    /// a certificate without its key.
     pub fn write(&self, dir: &Path, stem: &str) -> Result<(PathBuf, PathBuf), PkiError> {
         let certificate = dir.join(format!("{stem}.crt.pem"));
         let key = dir.join(format!("{stem}.key.pem"));
@@ -98,7 +129,7 @@ impl Identity {
 
     /// The certificates, leaf first.
     pub fn chain(&self) -> &[CertificateDer<'static>] {
-        &self.0.chain
+        &self.0.certified.cert
     }
 
     /// The private key, DER. Secret.
@@ -114,13 +145,12 @@ impl Identity {
     /// The leaf as base64 of its DER on one line: what ThingsBoard stores and hashes
     /// (section 1.3 of the wire specification).
     pub fn leaf_base64(&self) -> String {
-        STANDARD.encode(&self.0.chain[0])
+        STANDARD.encode(&self.chain()[0])
     }
 
     /// The certificates as PEM, leaf first.
     pub fn certificates_pem(&self) -> String {
-        self.0
-            .chain
+        self.chain()
             .iter()
             .map(|certificate| armoured("CERTIFICATE", certificate))
             .collect()
@@ -140,7 +170,7 @@ impl Identity {
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identity")
-            .field("certificates", &self.0.chain.len())
+            .field("certificates", &self.chain().len())
             .finish_non_exhaustive()
     }
 }
@@ -152,23 +182,37 @@ pub(super) fn file_error(path: &Path, what: impl Into<String>) -> PkiError {
     }
 }
 
-/// What is wrong with a PEM file, without its contents.
-fn pem_fault(error: &pem::Error) -> String {
-    match error {
-        pem::Error::Io(error) => error.to_string(),
-        pem::Error::NoItemsFound => "holds nothing of the kind in PEM form".to_owned(),
-        _ => "is no sound PEM file".to_owned(),
-    }
+/// Whose certificate it is, of any version: OpenSSL's `x509 -req` makes version 1, on its own.
+fn public_key<'c>(certificate: &'c CertificateDer<'_>) -> Option<&'c [u8]> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    Some(parsed.tbs_certificate.subject_pki.raw)
 }
 
 fn write_new(path: &Path, mode: u32, text: &str) -> Result<(), PkiError> {
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
-        .map_err(|error| file_error(path, error.to_string()))
+    let written = || {
+        // Whoever else writes here at the same time is stopped by the unfinished file.
+        let unfinished = path.with_extension("pem.part");
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&unfinished)?;
+        let finish = |file: &mut File| {
+            if path.try_exists()? {
+                return Err(ErrorKind::AlreadyExists.into());
+            }
+            file.write_all(text.as_bytes())?;
+            fs::rename(&unfinished, path)
+        };
+        finish(&mut file).inspect_err(|_| drop(fs::remove_file(&unfinished)))
+    };
+    written().map_err(|error: io::Error| {
+        let what = match error.kind() {
+            ErrorKind::AlreadyExists => "is there already, and is not overwritten".to_owned(),
+            _ => format!("cannot be written: {error}"),
+        };
+        file_error(path, what)
+    })
 }
 
 /// RFC 7468: lines of 64 characters.
@@ -181,3 +225,12 @@ fn armoured(label: &str, der: &[u8]) -> String {
     }
     out + &format!("-----END {label}-----\n")
 }
+
+const ENCRYPTED: &[u8] = b"ENCRYPTED";
+const LOCKED: &str = "the key is encrypted, and nobody is there to ask for its password\n\
+    help: decrypt it with `openssl pkey -in FILE -out PLAIN`";
+const NO_CERTIFICATE: &str = "holds no certificate in PEM form\n\
+    help: convert one in DER form with `openssl x509 -inform DER -in FILE -out PEM`";
+const NO_KEY: &str = "holds no private key in PEM form\n\
+    help: convert one in DER form with `openssl pkey -inform DER -in FILE -out PEM`";
+const UNSOUND: &str = "is no sound PEM file";

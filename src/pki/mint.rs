@@ -52,24 +52,38 @@ pub fn make_all<N: AsRef<str> + Sync>(
     each: impl Fn(usize) + Sync,
 ) -> Result<Vec<Identity>, (usize, PkiError)> {
     let done = AtomicUsize::new(0);
+    make_each(recipe, names, threads, |_, identity| {
+        each(done.fetch_add(1, Relaxed) + 1);
+        Ok(identity)
+    })
+}
+
+/// As [`make_all`], but `keep` is given each identity with its position, on the thread that made
+/// it, and returns what is to be kept of it.
+pub fn make_each<N: AsRef<str> + Sync, T: Send>(
+    recipe: &Recipe,
+    names: &[N],
+    threads: usize,
+    keep: impl Fn(usize, Identity) -> Result<T, PkiError> + Sync,
+) -> Result<Vec<T>, (usize, PkiError)> {
     let failed = AtomicBool::new(false);
     let share = names.len().div_ceil(threads.max(1)).max(1);
     let make = |first: usize, names: &[N]| {
-        let mut made = Vec::with_capacity(names.len());
+        let mut kept = Vec::with_capacity(names.len());
         for (name, at) in names.iter().zip(first..) {
             if failed.load(Relaxed) {
                 break;
             }
-            match recipe.make(name.as_ref()) {
-                Ok(identity) => made.push(identity),
+            let made = recipe.make(name.as_ref());
+            match made.and_then(|identity| keep(at, identity)) {
+                Ok(one) => kept.push(one),
                 Err(error) => {
                     failed.store(true, Relaxed);
                     return Err((at, error));
                 }
             }
-            each(done.fetch_add(1, Relaxed) + 1);
         }
-        Ok(made)
+        Ok(kept)
     };
     thread::scope(|scope| {
         let shares: Vec<_> = names
@@ -87,7 +101,7 @@ pub fn make_all<N: AsRef<str> + Sync>(
                 .join()
                 .unwrap_or_else(|cause| panic::resume_unwind(cause))
             {
-                Ok(made) => all.extend(made),
+                Ok(kept) => all.extend(kept),
                 Err(error) => {
                     first_error.get_or_insert(error);
                 }

@@ -50,13 +50,13 @@ fn a_chain_is_sent_without_its_root() {
 #[test]
 fn what_is_written_is_read_again_and_the_key_is_the_owners_alone() {
     let dir = tempfile::tempdir().unwrap();
-    let made = root().issue("d", KeyKind::P256, Validity::days(1)).unwrap();
-    let (certificate, key) = made.write(dir.path(), "d").unwrap();
+    let written = root().issue("d", KeyKind::P256, Validity::days(1)).unwrap();
+    let (certificate, key) = written.write(dir.path(), "d").unwrap();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&key), 0o600);
     let read = Identity::from_files(&certificate, &key).unwrap();
-    assert_eq!(read.chain(), made.chain());
-    let again = made.write(dir.path(), "d").unwrap_err();
+    assert_eq!(read.chain(), written.chain());
+    let again = written.write(dir.path(), "d").unwrap_err();
     assert!(again.to_string().contains("d.key.pem"), "{again}");
 }
 
@@ -118,7 +118,7 @@ fn files_that_do_not_do_are_named_and_their_contents_are_not() {
 
 #[test]
 fn a_name_that_no_certificate_may_have_is_refused() {
-    for name in [String::new(), "x".repeat(65)] {
+    for name in [String::new(), "x".repeat(65), "a\nb".to_owned()] {
         assert!(self_signed(&name, KeyKind::P256, Validity::days(1)).is_err());
     }
     assert!(self_signed(&"ü".repeat(64), KeyKind::P256, Validity::days(1)).is_ok());

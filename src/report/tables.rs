@@ -166,6 +166,19 @@ mod tests {
     }
 
     #[test]
+    fn each_transport_has_its_word_in_the_third_column() {
+        let over = |transport| DeviceRow {
+            transport,
+            ..device("a")
+        };
+        let rows = TransportKind::ALL.map(over);
+        let (_, text) = written(|path| write_devices(path, rows));
+        let third = text.lines().skip(1).map(|row| row.split(',').nth(2));
+        let third: Vec<&str> = third.map(|word| word.expect("eleven columns")).collect();
+        assert_eq!(third.join(" "), "mqtt mqtts http https coap coaps");
+    }
+
+    #[test]
     fn a_table_without_rows_has_its_header() {
         let (result, text) = written(|path| write_devices(path, []));
         assert_eq!(result.rows, 0);

@@ -176,7 +176,7 @@ mod tests {
         let cut = CertificateDer::from(&der[..der.len() - 1]);
         let longer = CertificateDer::from([&der[..], b"x"].concat());
         for bad in [CertificateDer::from(Vec::new()), cut, longer] {
-            assert_eq!(judge(&[bad.clone()]), Err(BAD));
+            assert_eq!(judge(std::slice::from_ref(&bad)), Err(BAD));
             assert_eq!(judge(&[der.clone(), bad.clone()]), Err(BAD));
             assert!(Presented::new(&bad).is_none());
             assert!(common_name(&bad).is_none());

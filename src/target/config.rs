@@ -249,6 +249,12 @@ pub struct Limits {
     pub http_rpc_body: u64,
     /// CoAP exchanges remembered for deduplication; beyond it the oldest goes early.
     pub coap_exchanges: usize,
+    /// DTLS peers with a handshake under way; one more is not heard.
+    pub dtls_half_open: usize,
+    /// DTLS peers in all; one more is not heard.
+    pub dtls_peers: usize,
+    /// A DTLS peer that says nothing is forgotten after this time.
+    pub dtls_idle: Duration,
 }
 
 impl Default for Limits {
@@ -265,6 +271,9 @@ impl Default for Limits {
             http_body: 52_428_800,
             http_rpc_body: 65_536,
             coap_exchanges: 500_000,
+            dtls_half_open: 10_000,
+            dtls_peers: 200_000,
+            dtls_idle: Duration::from_hours(24),
         }
     }
 }

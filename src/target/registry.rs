@@ -104,12 +104,12 @@ impl Registry {
     /// Adds a device unless its name or credentials id is taken; all or nothing.
     pub(super) fn create(&self, device: Device) -> Result<Arc<Device>, Taken> {
         // Always names before ids before devices, so nobody waits for one another.
-        let mut names = self.shard(&self.names, self.hash(&device.name));
+        let mut names = shard(&self.names, self.hash(&device.name));
         if names.contains(&*device.name) {
             return Err(Taken::Name);
         }
         let hash = self.id_hash(&device);
-        let mut ids = self.shard(&self.ids, hash);
+        let mut ids = shard(&self.ids, hash);
         if find(&ids, hash, device.live().credentials.id()).is_some() {
             return Err(Taken::Credentials);
         }
@@ -126,7 +126,7 @@ impl Registry {
         credentials: Stored,
     ) -> Result<(), Unreplaced> {
         // Two replacements of one device's credentials come one after the other.
-        let _name = self.shard(&self.names, self.hash(&device.name));
+        let _name = shard(&self.names, self.hash(&device.name));
         if !device.live().credentials.is_certificate() {
             return Err(Unreplaced::OtherKind);
         }
@@ -156,7 +156,7 @@ impl Registry {
 
     /// The device of a name, byte for byte.
     pub(super) fn by_name(&self, name: &str) -> Option<Arc<Device>> {
-        let shard = self.shard(&self.names, self.hash(name));
+        let shard = shard(&self.names, self.hash(name));
         shard.get(name).map(|found| Arc::clone(&found.0))
     }
 
@@ -179,7 +179,7 @@ impl Registry {
 
     fn by_id(&self, id: &str) -> Option<Arc<Device>> {
         let hash = self.hash(id);
-        find(&self.shard(&self.ids, hash), hash, id).map(Arc::clone)
+        find(&shard(&self.ids, hash), hash, id).map(Arc::clone)
     }
 
     /// The device that an MQTT CONNECT without client certificate is from.
@@ -209,10 +209,6 @@ impl Registry {
     fn id_hash(&self, device: &Device) -> u64 {
         self.hash(device.live().credentials.id())
     }
-
-    fn shard<'a, T>(&self, shards: &'a [Mutex<T>], hash: u64) -> MutexGuard<'a, T> {
-        lock(&shards[shard_of(hash)])
-    }
 }
 
 struct ByName(Arc<Device>);
@@ -239,6 +235,10 @@ impl Eq for ByName {}
 
 fn find<'a>(ids: &'a HashTable<Arc<Device>>, hash: u64, id: &str) -> Option<&'a Arc<Device>> {
     ids.find(hash, |device| device.live().credentials.id() == id)
+}
+
+fn shard<T>(shards: &[Mutex<T>], hash: u64) -> MutexGuard<'_, T> {
+    lock(&shards[shard_of(hash)])
 }
 
 fn lock<T>(shard: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -28,6 +28,7 @@ pub struct Target {
     http: Option<SocketAddr>,
     https: Option<SocketAddr>,
     coap: Option<SocketAddr>,
+    coaps: Option<SocketAddr>,
     shown: Option<Shown>,
 }
 
@@ -51,18 +52,23 @@ pub struct DeviceView {
 impl Target {
     /// Binds every configured listener, then serves on the current tokio runtime.
     pub async fn start(config: TargetConfig) -> Result<Self, TargetError> {
-        let (mqtt_addr, http_addr, coap_addr) = (config.mqtt, config.http, config.coap);
-        let (mqtts_addr, https_addr) = (config.mqtts, config.https);
+        let addresses = TransportKind::ALL.map(|kind| config.listener(kind).copied());
+        let at = |kind: TransportKind| addresses[kind as usize];
         let shown = Shown::of(&config)?;
         let asking = shown.as_ref().map(Shown::asking).transpose()?;
         let silent = shown.as_ref().map(Shown::silent).transpose()?;
+        let datagrams = at(TransportKind::Coaps)
+            .and(shown.as_ref())
+            .map(|shown| coap::terms(&shown.identity))
+            .transpose()?;
         let backend = Backend::new(config)?;
         // All are bound before any is served: a failure leaves nothing half open.
-        let mqtt = bind("mqtt", mqtt_addr, listen).await?;
-        let mqtts = bind("mqtts", mqtts_addr, listen).await?;
-        let http = bind("http", http_addr, listen).await?;
-        let https = bind("https", https_addr, listen).await?;
-        let coap = bind("coap", coap_addr, coap::bind).await?;
+        let mqtt = bind(TransportKind::Mqtt, at(TransportKind::Mqtt), listen).await?;
+        let mqtts = bind(TransportKind::Mqtts, at(TransportKind::Mqtts), listen).await?;
+        let http = bind(TransportKind::Http, at(TransportKind::Http), listen).await?;
+        let https = bind(TransportKind::Https, at(TransportKind::Https), listen).await?;
+        let coap = bind(TransportKind::Coap, at(TransportKind::Coap), coap::bind).await?;
+        let coaps = bind(TransportKind::Coaps, at(TransportKind::Coaps), coap::bind).await?;
         let mut target = Self {
             backend: Arc::clone(&backend),
             listeners: JoinSet::new(),
@@ -71,12 +77,18 @@ impl Target {
             http: address(http.as_ref()),
             https: address(https.as_ref()),
             coap: coap.as_ref().and_then(|socket| socket.local_addr().ok()),
+            coaps: coaps.as_ref().and_then(|socket| socket.local_addr().ok()),
             shown,
         };
         target.serve_mqtt([(mqtt, None), (mqtts, asking)]);
         target.serve_http([(http, None), (https, silent)]);
         if let Some(socket) = coap {
+            let backend = Arc::clone(&backend);
             target.listeners.spawn(coap::serve(socket, backend));
+        }
+        if let (Some(socket), Some(terms)) = (coaps, datagrams) {
+            let serving = coap::serve_secured(socket, terms, backend);
+            target.listeners.spawn(serving);
         }
         Ok(target)
     }
@@ -132,7 +144,7 @@ impl Target {
 
     /// Where CoAP over DTLS listens.
     pub fn coaps(&self) -> Option<SocketAddr> {
-        None
+        self.coaps
     }
 
     /// The authority that its own certificate leads to, PEM; of a configured identity its last
@@ -195,7 +207,7 @@ async fn listen(addr: SocketAddr) -> std::io::Result<TcpListener> {
 }
 
 async fn bind<L, F>(
-    protocol: &'static str,
+    kind: TransportKind,
     addr: Option<SocketAddr>,
     listen: impl FnOnce(SocketAddr) -> F,
 ) -> Result<Option<L>, TargetError>
@@ -208,7 +220,7 @@ where
     match listen(addr).await {
         Ok(listener) => Ok(Some(listener)),
         Err(source) => Err(TargetError::Bind {
-            protocol,
+            protocol: kind.as_str(),
             addr,
             source,
         }),

@@ -85,11 +85,23 @@ impl Connection {
         };
         if dial.kind.protocol() == Protocol::Coap {
             let socket = udp(dial.addr, source).map_err(at_socket)?;
-            let endpoint = coap::Endpoint::new(socket, dial, ordinal);
+            let in_handshake = |kind| OpenFault {
+                phase: Phase::TlsHandshake,
+                ..at_socket(kind)
+            };
+            let (endpoint, tls) = match (&dial.tls, dial.kind.is_secure()) {
+                (Some(tls), true) => coap::Endpoint::secured(socket, tls, dial, identity, ordinal)
+                    .await
+                    .map(|(endpoint, span)| (endpoint, Some(span)))
+                    .map_err(in_handshake)?,
+                (_, false) => (coap::Endpoint::new(socket, dial, ordinal), None),
+                // As below.
+                (None, true) => return Err(in_handshake(FaultKind::TlsProtocol)),
+            };
             return Ok(Opened {
                 connection: Self::Coap(Box::new(endpoint)),
                 tcp: None,
-                tls: None,
+                tls,
                 mqtt: None,
             });
         }
@@ -171,8 +183,8 @@ impl Connection {
         match self {
             Self::Mqtt(session) => session.close().await,
             Self::Http(client) => client.close().await,
-            // Its server does not learn of it.
-            Self::Coap(_) => {}
+            // In the open, its server does not learn of it.
+            Self::Coap(endpoint) => endpoint.close(),
         }
     }
 }

@@ -59,7 +59,7 @@ pub async fn probe(dial: &Dial) -> Result<(), FaultKind> {
             .await
             .map(drop),
         // Over DTLS the ping is no record: it is dropped unread, which is no error.
-        Protocol::Coap => coap::ping(&udp(dial.addr, dial.source(0))?).await,
+        Protocol::Coap => coap::ping(udp(dial.addr, dial.source(0))?).await,
     }
 }
 

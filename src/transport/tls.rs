@@ -6,8 +6,9 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use rtc_dtls::config::HandshakeConfig;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{ResolvesClientCert, Resumption, WebPkiServerVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -49,9 +50,12 @@ pub enum TlsError {
 #[derive(Clone)]
 pub struct Tls {
     base: Arc<ClientConfig>,
-    verifier: Arc<dyn ServerCertVerifier>,
     pub(super) name: ServerName<'static>,
     pub(super) trust: Trust,
+    /// Who judges the server by that trust.
+    verifier: Arc<dyn ServerCertVerifier>,
+    /// What all devices without a certificate share under DTLS, once one of them asked.
+    pub(super) datagrams: Arc<OnceLock<Arc<HandshakeConfig>>>,
     /// What each device, by its ordinal, needs to resume its session; `None` without resumption.
     kept: Option<Arc<Mutex<HashMap<u32, Kept>>>>,
 }
@@ -106,9 +110,10 @@ impl Tls {
         base.resumption = Resumption::disabled();
         Ok(Self {
             base: Arc::new(base),
-            verifier,
             name,
             trust,
+            verifier,
+            datagrams: Arc::default(),
             kept: resumption.then(Arc::default),
         })
     }
@@ -126,11 +131,21 @@ impl Tls {
     /// Judges a server by the certificates that it showed, leaf first, as a TLS handshake does. It
     /// has yet to prove that it has the leaf's key. For DTLS, which rustls does not speak.
     pub fn judge(&self, shown: &[CertificateDer<'_>]) -> Result<(), FaultKind> {
-        let (leaf, above) = shown.split_first().ok_or(FaultKind::TlsProtocol)?;
-        self.verifier
-            .verify_server_cert(leaf, above, &self.name, &[], UnixTime::now())
-            .map(drop)
-            .map_err(|e| tls_kind(&e))
+        self.judging()(shown)
+    }
+
+    /// The judge apart from everything else.
+    pub(super) fn judging(
+        &self,
+    ) -> impl Fn(&[CertificateDer<'_>]) -> Result<(), FaultKind> + Send + Sync + use<> {
+        let (verifier, name) = (Arc::clone(&self.verifier), self.name.clone());
+        move |shown| {
+            let (leaf, above) = shown.split_first().ok_or(FaultKind::TlsProtocol)?;
+            verifier
+                .verify_server_cert(leaf, above, &name, &[], UnixTime::now())
+                .map(drop)
+                .map_err(|e| tls_kind(&e))
+        }
     }
 
     /// What the device with this ordinal needs for its handshakes.

@@ -69,12 +69,12 @@ fn a_list_gets_chains_that_openssl_verifies_for_every_kind_of_key() {
             assert!(shown.contains(algorithm), "{shown}");
             assert!(shown.contains("TLS Web Client Authentication"), "{shown}");
             openssl(&["pkey", "-noout", "-in", &row[4]]);
-            let mode = fs::metadata(&row[4]).unwrap().permissions().mode();
-            assert_eq!(mode & 0o777, 0o600);
+            let rights = fs::metadata(&row[4]).unwrap().permissions().mode();
+            assert_eq!(rights & 0o777, 0o600);
         }
         for name in ["root.key.pem", "intermediate.key.pem", "devices.csv"] {
-            let mode = fs::metadata(out.join(name)).unwrap().permissions().mode();
-            assert_eq!(mode & 0o777, 0o600, "{name}");
+            let rights = fs::metadata(out.join(name)).unwrap().permissions().mode();
+            assert_eq!(rights & 0o777, 0o600, "{name}");
         }
         let said = format!("{made:?}");
         assert!(!said.contains("PRIVATE"), "{said}");
@@ -139,4 +139,64 @@ fn what_cannot_be_done_is_said_before_anything_is_written() {
         error.contains("in use") && error.contains("--out"),
         "{error}"
     );
+}
+
+#[test]
+fn what_was_made_before_is_left_alone_whatever_it_is() {
+    for there in ["root.key.pem", "intermediate.crt.pem", "devices.csv"] {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("out");
+        fs::create_dir(&out).unwrap();
+        fs::write(out.join(there), "in use").unwrap();
+        let made = certs(dir.path(), &["--self-signed"]);
+        assert_eq!(made.status.code(), Some(2));
+        let error = String::from_utf8(made.stderr).unwrap();
+        assert!(error.contains(there) && error.contains("--out"), "{error}");
+        assert_eq!(fs::read_dir(&out).unwrap().count(), 1, "{there}");
+    }
+}
+
+#[test]
+fn devices_of_one_common_name_are_warned_of_where_a_server_goes_by_it() {
+    let constant = ["--common-name", "station", "--threads", "2"];
+    let dir = tempfile::tempdir().unwrap();
+    let made = certs(dir.path(), &constant);
+    assert!(made.status.success(), "{made:?}");
+    let warning = String::from_utf8(made.stderr).unwrap();
+    assert!(
+        warning.contains("2 devices share") && warning.contains("`../b` that of `a,"),
+        "{warning}"
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let alone = [&constant[..], &["--self-signed"]].concat();
+    let made = certs(dir.path(), &alone);
+    assert!(made.status.success() && made.stderr.is_empty(), "{made:?}");
+}
+
+#[test]
+fn each_device_has_its_own_certificate_however_many_threads_make_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let list = dir.path().join("list.csv");
+    let names = (0..101).map(|n| format!("sensor-{n}\n"));
+    fs::write(&list, format!("name\n{}", names.collect::<String>())).unwrap();
+    let out = dir.path().join("out");
+    succeed(
+        Command::new(env!("CARGO_BIN_EXE_fleetcall"))
+            .args(["generate", "certs", "--threads", "7", "--devices"])
+            .arg(&list)
+            .arg("--out")
+            .arg(&out),
+    );
+    let mut rows = csv::Reader::from_path(out.join("devices.csv")).unwrap();
+    let rows: Vec<_> = rows.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 101);
+    for row in rows {
+        let subject = openssl(&["x509", "-noout", "-subject", "-in", &row[1]]);
+        assert_eq!(subject.trim(), format!("subject=CN = {}", &row[0]));
+        let key = openssl(&["pkey", "-pubout", "-in", &row[2]]);
+        let certified = openssl(&["x509", "-noout", "-pubkey", "-in", &row[1]]);
+        assert_eq!(key, certified, "{}", &row[0]);
+    }
+    // Nothing unfinished is left beside the two files of each.
+    assert_eq!(fs::read_dir(out.join("devices")).unwrap().count(), 202);
 }

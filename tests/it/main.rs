@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod authorities;
 mod certs;
 mod cli;
 mod device_wire;
 mod docs;
+mod dtls;
 mod end_to_end;
 mod floors;
 mod hostile_server;

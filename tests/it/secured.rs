@@ -1,29 +1,42 @@
 //! Every way in, and every way that must stay shut, as a user runs them.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use fleetcall::model::Misbehaviour;
+use fleetcall::pki::{Authority, KeyKind, Validity};
+use fleetcall::target::{Profile, Target, TargetConfig};
 use serde_json::Value;
 
 use crate::support::{Ran, Run};
 
+/// At a rate that an unoptimised build keeps beside other tests, one such run at a time: what is
+/// asked here is who gets in, not how fast.
+fn finish(run: Run) -> Ran {
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    run.arg("--set")
+        .arg("arrival.stages=[{ duration = \"16s\", rate = 63 }, { duration = \"3s\", rate = 0 }]")
+        .finish()
+}
+
 #[test]
 fn each_device_gets_in_its_own_way_and_sends_telemetry() {
-    let ran = Run::shipped("scenarios/every-way-in.toml").finish();
+    let ran = finish(Run::shipped("scenarios/every-way-in.toml"));
     assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
-    let mut asked: BTreeMap<(String, String), u32> = BTreeMap::new();
+    let mut ways: BTreeMap<(String, String), u32> = BTreeMap::new();
     for row in ran.rows("devices.csv") {
         let acked: u32 = row["telemetry_acked"].parse().unwrap();
         assert!(acked > 0, "{row:?}");
         let way = (row["transport"].clone(), row["credentials_type"].clone());
-        *asked.entry(way).or_default() += 1;
+        *ways.entry(way).or_default() += 1;
     }
-    let ways: Vec<(&str, &str)> = asked
+    let seen: Vec<(&str, &str)> = ways
         .keys()
         .map(|(transport, kind)| (transport.as_str(), kind.as_str()))
         .collect();
     assert_eq!(
-        ways,
+        seen,
         [
             ("coap", "ACCESS_TOKEN"),
             ("coaps", "ACCESS_TOKEN"),
@@ -83,9 +96,63 @@ fn a_devices_key_is_kept_beside_its_credentials() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_devices_trust_is_the_scenarios_choice_and_no_trust_is_said_aloud() {
+    let any = Some("127.0.0.1:0".parse().unwrap());
+    let target = Target::start(TargetConfig {
+        mqtts: any,
+        coaps: any,
+        profiles: vec![Profile {
+            key: "K".into(),
+            secret: "S".into(),
+            ..Profile::default()
+        }],
+        ..TargetConfig::default()
+    })
+    .await
+    .unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let ca = dir.path().join("ca.pem");
+    std::fs::write(&ca, target.ca_pem().unwrap()).unwrap();
+    let foreign = dir.path().join("foreign.pem");
+    let other = Authority::root("other", KeyKind::P256, Validity::days(1)).unwrap();
+    std::fs::write(&foreign, other.identity().certificates_pem()).unwrap();
+    let (ca, foreign) = (ca.display(), foreign.display());
+    for (trust, code, outcome) in [
+        (format!("ca = \"{ca}\""), 0, "provisioned"),
+        ("insecure = true".to_owned(), 0, "provisioned"),
+        (format!("ca = \"{foreign}\""), 3, "failed"),
+        // The system's authorities do not know it either.
+        (String::new(), 3, "failed"),
+    ] {
+        let scenario = format!(
+            "name = \"trust\"\nprofile = {{ provision_key = \"K\", provision_secret = \"S\" }}\n\
+             devices.generate = {{ count = 6, kind = \"serial\", prefix = \"{outcome}{}-\" }}\n\
+             arrival.stages = [{{ duration = \"1s\", rate = 20 }}]\n\
+             cohort = [{{ name = \"m\", transport = \"mqtts\" }}, {{ name = \"c\", transport = \"coaps\" }}]\n\
+             [target]\nmqtts = \"{}\"\ncoaps = \"{}\"\n{trust}\n",
+            trust.len(),
+            target.mqtts().unwrap(),
+            target.coaps().unwrap(),
+        );
+        let ran = tokio::task::spawn_blocking(move || Run::of(&scenario).finish());
+        let ran = ran.await.unwrap();
+        assert_eq!(ran.code, code, "{trust}: {}{}", ran.stdout, ran.stderr);
+        assert_eq!(ran.number(&format!("devices.{outcome}")), 6, "{trust}");
+        if outcome == "failed" {
+            let untrusted = ran.errors()["tls_handshake.tls_server_untrusted"];
+            assert_eq!(untrusted, 6, "{trust}: {:?}", ran.errors());
+        }
+        let insecure = trust.starts_with("insecure");
+        assert_eq!(ran.stdout.contains("INSECURE"), insecure, "{}", ran.stdout);
+        let noted = ran.summary()["notes"].to_string().contains("INSECURE");
+        assert_eq!(noted, insecure);
+    }
+}
+
 #[test]
 fn the_negative_suite_finds_nothing_wrong_with_a_sound_server() {
-    let ran = Run::shipped("scenarios/negative.toml").finish();
+    let ran = finish(Run::shipped("scenarios/negative.toml"));
     assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
     let rows = rows(&ran);
     for (word, _) in Misbehaviour::WORDS {
@@ -111,10 +178,8 @@ fn each_fault_of_judgement_is_found_and_named() {
         ("accept_race", "racers", "concurrent"),
         ("foreign_token", "", "same credentials"),
     ] {
-        let ran = Run::shipped("scenarios/negative.toml")
-            .arg("--set")
-            .arg(&format!("target.bugs=[\"{bug}\"]"))
-            .finish();
+        let run = Run::shipped("scenarios/negative.toml").arg("--set");
+        let ran = finish(run.arg(&format!("target.bugs=[\"{bug}\"]")));
         assert_eq!(ran.code, 3, "{bug}: {}{}", ran.stdout, ran.stderr);
         assert_eq!(ran.summary()["result"], "failed");
         assert!(ran.stdout.contains(sentence), "{bug}: {}", ran.stdout);

@@ -3,7 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod chain;
 mod doors;
+mod login;
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,9 +14,10 @@ use std::process::{Command, Output};
 use fleetcall::pki::{Authority, Identity, KeyKind, Validity};
 use fleetcall::target::{Profile, Target, TargetConfig};
 use secrecy::ExposeSecret;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::program;
+use crate::support::{program, python, root};
 
 /// A target with TLS on every port that has it, its authority in a file, and room for keys.
 struct House {
@@ -91,4 +94,23 @@ async fn s_client(house: &House, args: &[&str]) -> String {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     )
+}
+
+/// What paho-mqtt saw, step by step; the steps are explained in the script.
+async fn paho(house: &House, steps: Value) -> Vec<Value> {
+    let mut command = python();
+    command.arg(root().join("tests/peers/paho_tls.py"));
+    command.arg(house.target.mqtts().unwrap().port().to_string());
+    command.arg(house.path("ca.pem")).arg(steps.to_string());
+    let output = run(command).await;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The code of CONNACK that one paho-mqtt client with a certificate got.
+async fn connack(house: &House, identity: &Identity) -> Value {
+    let (cert, key) = house.write("device", identity);
+    let seen = paho(house, json!([{"cert": cert, "key": key}])).await;
+    seen[0]["connack"].clone()
 }

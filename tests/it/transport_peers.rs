@@ -9,6 +9,8 @@ mod coap;
 mod http;
 mod mqtt;
 
+pub(crate) use coap::lossy_network;
+
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::Stdio;

@@ -35,11 +35,13 @@ impl Device<'_> {
         let fleet = &self.worker.fleet;
         let dialect = plea.dialect.as_ref().unwrap_or(fleet.dialect(self.ix));
         let asked = self.ask(dialect, &plea.request).await;
-        if let (Err((Outcome::Refused, ..)), true) = (&asked, wrong.is_some_and(is_further)) {
+        if let (Err((Outcome::Refused, ..)), true) =
+            (&asked, wrong.is_some_and(Misbehaviour::asks_again))
+        {
             self.offence = Some(Observed::Barred);
         }
         self.granted(asked?, &plea, connected).await;
-        if let Some(wrong) = wrong.filter(|wrong| is_further(*wrong)) {
+        if let Some(wrong) = wrong.filter(|wrong| wrong.asks_again()) {
             self.ask_again(wrong, &plea, own.as_ref()).await;
         }
         Ok(())
@@ -167,17 +169,6 @@ impl Device<'_> {
         };
         self.offence = Some(observed);
     }
-}
-
-/// Whether the wrong is a further request after a rightful one.
-pub(super) fn is_further(wrong: Misbehaviour) -> bool {
-    matches!(
-        wrong,
-        Misbehaviour::DuplicateName
-            | Misbehaviour::SecondProvisioning
-            | Misbehaviour::TakenCredentials
-            | Misbehaviour::ReplayAfterLoss
-    )
 }
 
 /// The list gives no credentials for the device.

@@ -213,14 +213,13 @@ fn version(
     faults: &Faults,
 ) -> Option<MqttVersion> {
     match &table.version {
-        Entry::Absent => Some(MqttVersion::V3),
         Entry::Faulty => None,
         Entry::Given(_, spot) if transport?.protocol() != Protocol::Mqtt => {
             let title = "`version` is MQTT's, and this cohort does not talk MQTT";
             faults.add(spot, title, "remove it");
             None
         }
-        Entry::Given(3, _) => Some(MqttVersion::V3),
+        Entry::Absent | Entry::Given(3, _) => Some(MqttVersion::V3),
         Entry::Given(5, _) => Some(MqttVersion::V5),
         Entry::Given(other, spot) => {
             let title = format!("`version` must be 3 (MQTT 3.1.1) or 5, found {other}");

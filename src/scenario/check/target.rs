@@ -17,43 +17,7 @@ pub(super) fn target(entry: &Entry<Target>, root: &Spot, faults: &Faults) -> Opt
     let (target, at) = required(entry, "[target]", root, EITHER, faults)?;
     let addresses = addresses(target);
     if target.embedded.or(false)? {
-        for (transport, entry) in addresses {
-            if let Some((_, spot)) = entry.given() {
-                let key = transport.as_str();
-                let title = format!("`{key}` is an address, and the target is embedded");
-                faults.add(
-                    spot,
-                    title,
-                    "keep either `embedded = true` or the addresses",
-                );
-            }
-        }
-        for (key, spot) in [
-            ("ca", target.ca.given().map(|(_, spot)| spot)),
-            ("insecure", target.insecure.given().map(|(_, spot)| spot)),
-        ] {
-            if let Some(spot) = spot {
-                let title =
-                    format!("`{key}` is for a server elsewhere, and the target is embedded");
-                faults.add(
-                    spot,
-                    title,
-                    "remove it: the embedded target's authority is known",
-                );
-            }
-        }
-        let misbehaviour = misbehaviour(&target.faults, faults);
-        let bugs = match &target.bugs {
-            Entry::Absent => Some(Vec::new()),
-            Entry::Faulty => None,
-            Entry::Given(bugs, _) => Some(bugs.iter().map(|choice| choice.0).collect()),
-        };
-        return Some(TargetPlan::Embedded {
-            faults: misbehaviour?,
-            release: target.release.or(Choice(Release::default()))?.0,
-            bugs: bugs?,
-            resumption: target.resumption.or(false)?,
-        });
+        return embedded(target, faults);
     }
     for (key, spot) in [
         ("strategy", target.strategy.given().map(|(_, spot)| spot)),
@@ -88,6 +52,46 @@ pub(super) fn target(entry: &Entry<Target>, root: &Spot, faults: &Faults) -> Opt
     Some(TargetPlan::Remote {
         addresses: read?.into_iter().flatten().collect::<BTreeMap<_, _>>(),
         trust: trust?,
+        resumption: target.resumption.or(false)?,
+    })
+}
+
+/// The embedded target, which has no addresses and nobody to trust.
+fn embedded(target: &Target, faults: &Faults) -> Option<TargetPlan> {
+    for (transport, entry) in addresses(target) {
+        if let Some((_, spot)) = entry.given() {
+            let key = transport.as_str();
+            let title = format!("`{key}` is an address, and the target is embedded");
+            faults.add(
+                spot,
+                title,
+                "keep either `embedded = true` or the addresses",
+            );
+        }
+    }
+    for (key, spot) in [
+        ("ca", target.ca.given().map(|(_, spot)| spot)),
+        ("insecure", target.insecure.given().map(|(_, spot)| spot)),
+    ] {
+        if let Some(spot) = spot {
+            let title = format!("`{key}` is for a server elsewhere, and the target is embedded");
+            faults.add(
+                spot,
+                title,
+                "remove it: the embedded target's authority is known",
+            );
+        }
+    }
+    let misbehaviour = misbehaviour(&target.faults, faults);
+    let bugs = match &target.bugs {
+        Entry::Absent => Some(Vec::new()),
+        Entry::Faulty => None,
+        Entry::Given(bugs, _) => Some(bugs.iter().map(|choice| choice.0).collect()),
+    };
+    Some(TargetPlan::Embedded {
+        faults: misbehaviour?,
+        release: target.release.or(Choice(Release::default()))?.0,
+        bugs: bugs?,
         resumption: target.resumption.or(false)?,
     })
 }

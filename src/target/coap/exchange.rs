@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -17,6 +18,7 @@ use super::message::{Answer, Carriage, Incoming, Request, empty_ack, read, reset
 use super::resource::{Outcome, Resources};
 use crate::target::counts::bump;
 use crate::target::pending::Ticket;
+use crate::target::registry::Device;
 
 /// A datagram to be sent.
 pub(super) type Outgoing = (SocketAddr, Vec<u8>);
@@ -36,6 +38,8 @@ pub(super) struct Exchanges {
     later: BTreeMap<(Instant, u64), Later>,
     serial: u64,
     out: Vec<Outgoing>,
+    /// Devices that their certificates name.
+    holders: HashMap<SocketAddr, Arc<Device>>,
 }
 
 /// A request that was seen.
@@ -80,7 +84,16 @@ impl Exchanges {
             later: BTreeMap::new(),
             serial: 0,
             out: Vec::new(),
+            holders: HashMap::new(),
         }
+    }
+
+    /// Says which device a peer's certificate names; `None` takes it back.
+    pub(super) fn hold(&mut self, peer: SocketAddr, device: Option<Arc<Device>>) {
+        match device {
+            Some(device) => self.holders.insert(peer, device),
+            None => self.holders.remove(&peer),
+        };
     }
 
     /// Takes a datagram.
@@ -143,7 +156,7 @@ impl Exchanges {
         bump(&tally.coap_requests);
         self.remember(key, digest, now);
         let outcome = match self.blocks.join(peer, &mut request, now) {
-            Ok(()) => self.resources.answer(&request),
+            Ok(()) => self.resources.answer(&request, self.holders.get(&peer)),
             Err(piece) => return self.send(peer, &request, &piece, digest, now),
         };
         match outcome {

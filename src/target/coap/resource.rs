@@ -36,12 +36,15 @@ pub(super) struct Resources {
 }
 
 impl Resources {
-    /// Answers a request.
-    pub(super) fn answer(&self, request: &Request) -> Outcome {
+    /// Answers a request of a stranger, or of the device that its certificate names.
+    pub(super) fn answer(&self, request: &Request, holder: Option<&Arc<Device>>) -> Outcome {
         if !matches!(request.method, GET | POST) {
             return coded(NOT_ALLOWED);
         }
         let path: Vec<&str> = request.path.iter().map(String::as_str).collect();
+        if let (Some(holder), Some((feature, id))) = (holder, without_token(&path)) {
+            return self.feature(request, Who::Holder(holder), feature, id);
+        }
         match path[..] {
             ["fw" | "sw", token] if request.method == GET => match self.device(token) {
                 Some(_) => coded(NOT_FOUND),
@@ -56,12 +59,11 @@ impl Resources {
                     coded(BAD_REQUEST)
                 }
             }
-            ["api", "v1", token, feature, ref rest @ ..] if rest.len() <= 1 => self.feature(
-                request,
-                token,
-                &feature.to_ascii_lowercase(),
-                rest.first().copied(),
-            ),
+            ["api", "v1", token, feature, ref rest @ ..] if rest.len() <= 1 => {
+                // Whom a certificate names, no token renames.
+                let who = holder.map_or(Who::Token(token), Who::Holder);
+                self.feature(request, who, feature, rest.first().copied())
+            }
             ["api", "v1", ..] => coded(BAD_REQUEST),
             _ => coded(NOT_FOUND),
         }
@@ -99,7 +101,8 @@ impl Resources {
         }
     }
 
-    fn feature(&self, request: &Request, token: &str, feature: &str, id: Option<&str>) -> Outcome {
+    fn feature(&self, request: &Request, who: Who<'_>, feature: &str, id: Option<&str>) -> Outcome {
+        let feature = &*feature.to_ascii_lowercase();
         let known = match (request.method, feature, id) {
             (POST, "telemetry" | "attributes" | "claim" | "rpc", None)
             | (POST, "rpc", Some(_))
@@ -110,7 +113,11 @@ impl Resources {
         if !known {
             return coded(BAD_REQUEST);
         }
-        let Some(device) = self.device(token) else {
+        let device = match who {
+            Who::Token(token) => self.device(token),
+            Who::Holder(device) => Some(Arc::clone(device)),
+        };
+        let Some(device) = device else {
             return coded(UNAUTHORIZED);
         };
         let backend = &self.backend;
@@ -165,6 +172,28 @@ impl Resources {
             bump(&self.backend.tally.bad_logins);
         }
         device
+    }
+}
+
+/// Who says to be whom, and by what.
+#[derive(Clone, Copy)]
+enum Who<'a> {
+    /// By an access token in the path.
+    Token(&'a str),
+    /// By a certificate.
+    Holder(&'a Arc<Device>),
+}
+
+/// The feature and the id of a path as devices with a certificate write it (section 6.3).
+fn without_token<'a>(path: &[&'a str]) -> Option<(&'a str, Option<&'a str>)> {
+    match *path {
+        ["api", "v1", feature] if !feature.eq_ignore_ascii_case("provision") => {
+            Some((feature, None))
+        }
+        ["api", "v1", feature, id] if id.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some((feature, Some(id)))
+        }
+        _ => None,
     }
 }
 

@@ -68,11 +68,8 @@ where
     let mut alarm = pin!(sleep_until(last_packet + limits.inactivity));
     loop {
         let flow = tokio::select! {
-            read = poll_fn(|cx| poll_read(stream, cx, &mut unread)) => {
-                read?;
-                last_packet = Instant::now();
-                take_all(&mut unread, session, last_packet)
-            }
+            // What came before a take-over is taken before it: a last message at QoS 0 counts.
+            biased;
             () = &mut alarm => {
                 let now = Instant::now();
                 if now >= last_packet + limits.inactivity {
@@ -80,6 +77,11 @@ where
                 } else {
                     session.tick(now)
                 }
+            }
+            read = poll_fn(|cx| poll_read(stream, cx, &mut unread)) => {
+                read?;
+                last_packet = Instant::now();
+                take_all(&mut unread, session, last_packet)
             }
             () = closing.notified() => session.taken_over(),
         };

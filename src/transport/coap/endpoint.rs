@@ -8,22 +8,24 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg32;
 use secrecy::ExposeSecret;
 use tokio::net::UdpSocket;
-use tokio::task::coop::consume_budget;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use crate::model::{FaultKind, Request, Route, Status};
+use crate::pki::Identity;
 use crate::transport::dial::Dial;
-use crate::transport::fault::io_kind;
-use crate::transport::{Exchanged, Fault, Span, scratch};
+use crate::transport::{Exchanged, Fault, Span, Tls};
 
+use super::association::Association;
 use super::blocks::{Block, Joined, LARGEST};
 use super::message::{self, Incoming, Malformed, Post};
+use super::terms::terms;
+use super::way::Way;
 use super::{CoapTiming, numbers};
 
-/// A socket that talks with one server.
+/// A socket that talks with one server, in the open or sealed.
 #[derive(Debug)]
 pub struct Endpoint {
-    socket: UdpSocket,
+    way: Way,
     port: u16,
     timing: CoapTiming,
     answer_timeout: Duration,
@@ -35,11 +37,32 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Sends nothing yet.
+    /// Over UDP: sends nothing yet.
     pub(in crate::transport) fn new(socket: UdpSocket, dial: &Dial, ordinal: u32) -> Self {
-        let port = socket.local_addr().map_or(0, |local| local.port());
+        Self::over(Way::Plain(socket), dial, ordinal)
+    }
+
+    /// Over DTLS: shakes hands within `connect_timeout`, and shows the certificate if it is asked
+    /// for one.
+    pub(in crate::transport) async fn secured(
+        socket: UdpSocket,
+        tls: &Tls,
+        dial: &Dial,
+        identity: Option<&Identity>,
+        ordinal: u32,
+    ) -> Result<(Self, Span), FaultKind> {
+        let own = terms(tls, identity)?;
+        let opened = Association::open(socket, dial.addr, own, dial.connect_timeout);
+        let (mut association, span) = opened.await?;
+        association.settle(terms(tls, None)?);
+        let way = Way::Sealed(Box::new(association));
+        Ok((Self::over(way, dial, ordinal), span))
+    }
+
+    fn over(way: Way, dial: &Dial, ordinal: u32) -> Self {
+        let port = way.socket().local_addr().map_or(0, |local| local.port());
         Self {
-            socket,
+            way,
             port,
             timing: dial.coap,
             answer_timeout: dial.answer_timeout,
@@ -81,13 +104,21 @@ impl Endpoint {
     /// See [`Connection::idle_until`](crate::transport::Connection::idle_until).
     pub(in crate::transport) async fn idle_until(&mut self, deadline: Instant) {
         while Instant::now() < deadline {
-            match timeout_at(deadline, receive(&self.socket)).await {
+            if self.way.is_over() {
+                return sleep_until(deadline).await;
+            }
+            match timeout_at(deadline, self.way.receive()).await {
                 Ok(Ok(Ok(stray))) => self.answer_stray(&stray),
                 // Garbage, and refusals of what was sent before: nothing that ends a socket's life.
                 Ok(_) => {}
                 Err(_) => return,
             }
         }
+    }
+
+    /// See [`Connection::close`](crate::transport::Connection::close).
+    pub(in crate::transport) fn close(self) {
+        self.way.close();
     }
 
     /// All requests and answers that make up one exchange: the code, the body, when it was whole.
@@ -157,12 +188,12 @@ impl Endpoint {
         let mut patience = self.timing.ack_timeout.mul_f64(stretch);
         let mut again = self.timing.max_retransmit;
         let mut acknowledged = false;
-        sending.transmit(&self.socket, datagram).await?;
+        sending.transmit(&mut self.way, datagram).await?;
         let mut deadline = Instant::now() + patience;
         loop {
             // Asked each time: a flood of strays must not keep the clock from being looked at.
             let heard = if Instant::now() < deadline {
-                timeout_at(deadline, receive(&self.socket)).await.ok()
+                timeout_at(deadline, self.way.receive()).await.ok()
             } else {
                 None
             };
@@ -179,7 +210,7 @@ impl Endpoint {
                 None => {
                     again -= 1;
                     patience *= 2;
-                    sending.transmit(&self.socket, datagram).await?;
+                    sending.transmit(&mut self.way, datagram).await?;
                     deadline = Instant::now() + patience;
                 }
             }
@@ -247,21 +278,21 @@ impl Endpoint {
     }
 
     /// Sends an empty message if the kernel takes it at once; the server will else ask again.
-    fn reply(&self, message: [u8; 4]) {
-        let _ = self.socket.try_send(&message);
+    fn reply(&mut self, message: [u8; 4]) {
+        self.way.try_send(&message);
     }
 
     /// Deals with what came since the last exchange, refusals included, so that nothing old is
     /// taken for an effect of the next request.
     fn take_in_what_is_there(&mut self) {
         for _ in 0..STRAYS_BEFORE {
-            match try_receive(&self.socket) {
-                Ok(Ok(stray)) => self.answer_stray(&stray),
+            match self.way.try_receive() {
+                Ok(Some(Ok(stray))) => self.answer_stray(&stray),
                 Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => break,
-                Ok(Err(_)) | Err(_) => {}
+                Ok(_) | Err(_) => {}
             }
         }
-        let _ = self.socket.take_error();
+        let _ = self.way.socket().take_error();
     }
 
     fn numbers(&self) -> (u16, u32) {
@@ -270,12 +301,13 @@ impl Endpoint {
 }
 
 /// Asks whether anybody refuses: see [`probe`](crate::transport::probe).
-pub(in crate::transport) async fn ping(socket: &UdpSocket) -> Result<(), FaultKind> {
+pub(in crate::transport) async fn ping(socket: UdpSocket) -> Result<(), FaultKind> {
     let port = socket.local_addr().map_or(0, |local| local.port());
     let datagram = message::ping(numbers::message_id(port));
+    let mut way = Way::Plain(socket);
     for wait in PING_WAITS {
-        socket.send(&datagram).await.map_err(|e| io_kind(&e))?;
-        if let Ok(heard) = timeout(wait, receive(socket)).await {
+        way.send(&datagram).await?;
+        if let Ok(heard) = timeout(wait, way.receive()).await {
             return heard.map(drop);
         }
     }
@@ -297,10 +329,10 @@ struct Sending {
 }
 
 impl Sending {
-    async fn transmit(&mut self, socket: &UdpSocket, datagram: &[u8]) -> Result<(), FaultKind> {
+    async fn transmit(&mut self, way: &mut Way, datagram: &[u8]) -> Result<(), FaultKind> {
         let now = Instant::now();
         self.first.get_or_insert(now);
-        socket.send(datagram).await.map_err(|e| io_kind(&e))?;
+        way.send(datagram).await?;
         self.datagrams += 1;
         Ok(())
     }
@@ -314,26 +346,6 @@ impl Sending {
         };
         Fault { kind, sent }
     }
-}
-
-async fn receive(socket: &UdpSocket) -> Result<Result<Incoming, Malformed>, FaultKind> {
-    loop {
-        consume_budget().await;
-        socket.readable().await.map_err(|e| io_kind(&e))?;
-        match try_receive(socket) {
-            Ok(heard) => return Ok(heard),
-            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {}
-            Err(e) => return Err(io_kind(&e)),
-        }
-    }
-}
-
-fn try_receive(socket: &UdpSocket) -> std::io::Result<Result<Incoming, Malformed>> {
-    scratch::lend(|buffer| {
-        socket
-            .try_recv(buffer)
-            .map(|length| message::decode(&buffer[..length]))
-    })
 }
 
 /// 2.31 Continue: go on with the next block.

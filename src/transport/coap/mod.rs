@@ -1,14 +1,18 @@
 //! CoAP (RFC 7252) as a device speaks it: one UDP socket, one confirmable request at a time,
 //! with retransmission, separate responses and block-wise transfer (RFC 7959).
 //!
-//! `message` judges and makes datagrams, `endpoint` moves them and keeps the rules of time,
-//! `blocks` cuts and joins long bodies, `numbers` gives out message ids and tokens. No observation,
-//! no multicast, no DTLS, no proxying.
+//! `message` judges and makes messages, `endpoint` moves them and keeps the rules of time,
+//! `blocks` cuts and joins long bodies, `numbers` gives out message ids and tokens. `way` is what
+//! messages travel in: datagrams, or a DTLS `association` made by the `terms` of the dial. No
+//! observation, no multicast, no pre-shared keys, no proxying.
 
+mod association;
 mod blocks;
 mod endpoint;
 mod message;
 mod numbers;
+mod terms;
+mod way;
 
 use std::time::Duration;
 

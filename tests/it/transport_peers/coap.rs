@@ -41,7 +41,7 @@ impl Loss {
 }
 
 /// Stands between devices and a server, losing datagrams both ways.
-async fn lossy_network(server: SocketAddr) -> SocketAddr {
+pub(crate) async fn lossy_network(server: SocketAddr) -> SocketAddr {
     let front = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
     let addr = front.local_addr().unwrap();
     tokio::spawn(async move {
