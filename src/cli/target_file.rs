@@ -382,7 +382,7 @@ impl Source<'_> {
     }
 }
 
-const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+const YEAR: Duration = Duration::from_hours(365 * 24);
 
 const SHARES: &str = "refuse, lose_answer and disconnect must lie between 0 and 1, and not exceed 1 \
     together";

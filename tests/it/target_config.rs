@@ -267,88 +267,90 @@ fn a_release_provisions_twice_and_the_file_may_say_otherwise() {
     }
 }
 
+/// A start with a file and a list is refused with each of the words, and without secrets.
+fn hold(config: &str, list: &str, args: &[&str], words: &[&str]) {
+    let dir = with_files(&[
+        ("t.toml", config),
+        ("meters.csv", list),
+        ("meters.secret", "SECRET-of-meters"),
+    ]);
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command(&dir, args).output().unwrap();
+    let said = String::from_utf8(stderr).unwrap();
+    assert_eq!(status.code(), Some(2), "{args:?}: {said}");
+    assert!(stdout.is_empty(), "{args:?} got ready");
+    for word in words {
+        assert!(
+            said.contains(word),
+            "{args:?} does not say {word:?}:\n{said}"
+        );
+    }
+    assert!(!said.contains("SECRET"), "{said}");
+}
+
 #[test]
-fn what_a_target_cannot_start_with_is_exit_code_2_with_its_place() {
-    let two = |first: &str, second: &str| {
-        TWO_PROFILES
-            .replace("key-of-meters", first)
-            .replace("key-of-gadgets", second)
-    };
-    let duplicate = two("SECRET-key", "SECRET-key");
+fn a_file_that_does_not_do_is_exit_code_2_with_its_place() {
+    let duplicate = TWO_PROFILES
+        .replace("key-of-meters", "SECRET-key")
+        .replace("key-of-gadgets", "SECRET-key");
     let unknown = TWO_PROFILES.replace("seed", "sede");
     let file = ["--config", "t.toml"];
-    for (config, list, args, words) in [
-        (&*unknown, METERS, &file[..], &["t.toml:2:1: ", "sede"][..]),
-        (&duplicate, METERS, &file, &["t.toml:16:1: ", "\"gadgets\""]),
+    for (config, list, words) in [
+        (&*unknown, METERS, &["t.toml:2:1: ", "sede"][..]),
+        (&duplicate, METERS, &["t.toml:16:1: ", "\"gadgets\""]),
         (
             TWO_PROFILES,
             "name,token,username\nm1,t,\nm2,SECRET,u\n",
-            &file,
             &["meters.csv:3: ", "two kinds"],
         ),
         (
             TWO_PROFILES,
             "name,certificate_file\nm1,gone.pem\n",
-            &file,
             &["meters.csv:2: ", "gone.pem"],
         ),
         (
             TWO_PROFILES,
             "name,password\nm1,SECRET\n",
-            &file,
             &["meters.csv:2: ", "user name"],
         ),
         (
             TWO_PROFILES,
             "name,token\nm1,SECRET\nm2,SECRET\n",
-            &file,
             &["\"m2\"", "token of another device"],
         ),
+    ] {
+        hold(config, list, &file, words);
+    }
+}
+
+#[test]
+fn options_that_do_not_do_are_exit_code_2_with_their_names() {
+    for (config, args, words) in [
         (
             TWO_PROFILES,
-            METERS,
-            &["--config", "gone.toml"],
-            &["gone.toml"],
+            &["--config", "gone.toml"][..],
+            &["gone.toml"][..],
         ),
         (
             TWO_PROFILES,
-            METERS,
             &["--config", "t.toml", "--strategy", "allow"],
             &["--strategy", "several"],
         ),
         (
             "",
-            METERS,
             &["--http", "127.0.0.1:0", "--ca-out", "ca.pem"],
             &["--ca-out", "--https"],
         ),
-        ("", METERS, &["--tls-cert", "ca.pem"], &["--tls-key"]),
+        ("", &["--tls-cert", "ca.pem"], &["--tls-key"]),
         (
             "",
-            METERS,
             &["--tls-cert", "gone.pem", "--tls-key", "gone.pem"],
             &["gone.pem"],
         ),
     ] {
-        let dir = with_files(&[
-            ("t.toml", config),
-            ("meters.csv", list),
-            ("meters.secret", "SECRET-of-meters"),
-        ]);
-        let Output {
-            status,
-            stdout,
-            stderr,
-        } = command(&dir, args).output().unwrap();
-        let said = String::from_utf8(stderr).unwrap();
-        assert_eq!(status.code(), Some(2), "{args:?}: {said}");
-        assert!(stdout.is_empty(), "{args:?} got ready");
-        for word in words {
-            assert!(
-                said.contains(word),
-                "{args:?} does not say {word:?}:\n{said}"
-            );
-        }
-        assert!(!said.contains("SECRET"), "{said}");
+        hold(config, METERS, args, words);
     }
 }

@@ -38,14 +38,13 @@ fn every_key_arrives() {
     for kind in TransportKind::ALL {
         assert!(config.listener(kind).is_some(), "{kind:?}");
     }
-    let Faults {
-        delay,
-        refuse,
-        lose_answer,
-        disconnect,
-    } = config.faults;
-    assert_eq!(delay, Duration::from_millis(5));
-    assert_eq!([refuse, lose_answer, disconnect], [0.5, 0.25, 0.25]);
+    let faults = Faults {
+        delay: Duration::from_millis(5),
+        refuse: 0.5,
+        lose_answer: 0.25,
+        disconnect: 0.125,
+    };
+    assert_eq!(config.faults, faults);
     assert_eq!(config.core_timeout, Duration::from_secs(1));
     let limits = config.limits;
     let times = [
@@ -103,7 +102,7 @@ key = "DIR/ca.key.pem"
 delay = "5ms"
 refuse = 0.5
 lose_answer = 0.25
-disconnect = 0.25
+disconnect = 0.125
 
 [limits]
 core_timeout = "1s"
@@ -146,12 +145,22 @@ fn an_empty_file_and_a_nameless_profile_are_the_default() {
     }
 }
 
+/// Each text is refused with each of the words, and without its secrets.
+fn hold(cases: &[(String, &[&str])]) {
+    for (text, words) in cases {
+        let said = refused(text);
+        for word in *words {
+            assert!(said.contains(word), "{text}\nlacks {word:?}: {said}");
+        }
+        for secret in ["SECRET", "424242"] {
+            assert!(!said.contains(secret), "{text}\n{said}");
+        }
+    }
+}
+
 #[test]
-fn each_fault_has_its_place_and_shows_no_secret() {
-    let profile = |name: &str, rest: &str| format!("[[profile]]\nname = \"{name}\"\n{rest}\n");
-    let sound = "provision_key = \"K\"\nprovision_secret = \"SECRET\"";
-    let other = "provision_key = \"L\"\nprovision_secret = \"SECRET\"";
-    for (text, words) in [
+fn each_fault_has_its_place() {
+    hold(&[
         ("sede = 1".to_owned(), &["toml:1:1: ", "sede", "seed"][..]),
         ("seed = 1\nlisten.mqtt = \"host\"".into(), &["toml:2:15: "]),
         ("release = \"5.0\"".into(), &["toml:1:11: ", "4.2.1"]),
@@ -176,6 +185,21 @@ fn each_fault_has_its_place_and_shows_no_secret() {
             &["toml:1:21: ", "1 ms"],
         ),
         ("limits.pending = 0".into(), &["toml:1:18: ", "nonzero"]),
+    ]);
+    let nowhere = read(Path::new("nowhere.toml"), fallback()).unwrap_err();
+    assert!(nowhere.message.contains("nowhere.toml"));
+}
+
+/// A profile's table.
+fn profile(name: &str, rest: &str) -> String {
+    format!("[[profile]]\nname = \"{name}\"\n{rest}\n")
+}
+
+const SOUND: &str = "provision_key = \"K\"\nprovision_secret = \"SECRET\"";
+
+#[test]
+fn a_secret_that_is_none_is_not_shown() {
+    hold(&[
         (
             profile("a", "provision_key = 5\nprovision_secret = 424242"),
             &["toml:3:17: ", "quotes"],
@@ -197,28 +221,35 @@ fn each_fault_has_its_place_and_shows_no_secret() {
             profile("a", "provision_secret = \"\""),
             &["toml:3:20: ", "empty"],
         ),
+    ]);
+}
+
+#[test]
+fn a_profile_that_contradicts_itself_or_another_is_refused() {
+    let other = "provision_key = \"L\"\nprovision_secret = \"SECRET\"";
+    hold(&[
         (
-            profile("a", sound) + &profile("b", sound),
+            profile("a", SOUND) + &profile("b", SOUND),
             &["toml:5:1: ", "\"b\"", "provision_key"],
         ),
         (
-            profile("a", sound) + &profile("a", other),
+            profile("a", SOUND) + &profile("a", other),
             &["toml:5:1: ", "named \"a\""],
         ),
         (
-            profile("a", sound) + "[[profile]]\n" + other,
+            profile("a", SOUND) + "[[profile]]\n" + other,
             &["toml:5:1: ", "`name`"],
         ),
         (
-            profile("a", sound) + &profile("b", "provision_secret = \"SECRET\""),
+            profile("a", SOUND) + &profile("b", "provision_secret = \"SECRET\""),
             &["toml:5:1: ", "\"b\"", "no provision_key"],
         ),
         (
-            profile("a", sound) + &profile("b", "provision_key = \"L\""),
+            profile("a", SOUND) + &profile("b", "provision_key = \"L\""),
             &["toml:5:1: ", "\"b\"", "no provision_secret"],
         ),
         (
-            profile("a", &format!("{sound}\nprovision_secret_file = \"x\"")),
+            profile("a", &format!("{SOUND}\nprovision_secret_file = \"x\"")),
             &["toml:1:1: ", "both"],
         ),
         (
@@ -234,7 +265,7 @@ fn each_fault_has_its_place_and_shows_no_secret() {
             &["toml:1:1: ", "nowhere.pem"],
         ),
         (
-            profile("a", &format!("strategy = \"x509-chain\"\n{sound}")),
+            profile("a", &format!("strategy = \"x509-chain\"\n{SOUND}")),
             &["toml:1:1: ", "certificates"],
         ),
         (
@@ -242,17 +273,7 @@ fn each_fault_has_its_place_and_shows_no_secret() {
             &["toml:1:1: ", "x509-chain"],
         ),
         (profile("a", "devices = \"nowhere.csv\""), &["nowhere.csv"]),
-    ] {
-        let said = refused(&text);
-        for word in words {
-            assert!(said.contains(word), "{text}\nlacks {word:?}: {said}");
-        }
-        for secret in ["SECRET", "424242"] {
-            assert!(!said.contains(secret), "{text}\n{said}");
-        }
-    }
-    let nowhere = read(Path::new("nowhere.toml"), fallback()).unwrap_err();
-    assert!(nowhere.message.contains("nowhere.toml"));
+    ]);
 }
 
 /// The keys that the program knows, as it lists them against one that it does not know.
