@@ -215,6 +215,35 @@ fn listed_certificates_are_logins_over_tls() {
 }
 
 #[test]
+fn a_chain_profile_beside_another_provisions_in_the_handshake() {
+    let config = r#"
+        listen.mqtts = "127.0.0.1:0"
+        [[profile]]
+        name = "by-request"
+        provision_key = "K"
+        provision_secret = "S"
+        [[profile]]
+        name = "by-chain"
+        strategy = "x509-chain"
+        ca = "certs/intermediate.crt.pem"
+        name_pattern = "^(d1)@fleet$"
+    "#;
+    let dir = with_files(&[("t.toml", config), ("names.csv", "name\nd1\nd2\n")]);
+    let mut generate = Command::new(env!("CARGO_BIN_EXE_fleetcall"));
+    generate.args(["generate", "certs", "--devices", "names.csv"]);
+    generate.args(["--out", "certs", "--common-name", "{{ name }}@fleet"]);
+    succeed(generate.current_dir(dir.path()));
+    let server = Server::start(dir, &["--config", "t.toml", "--ca-out", "ca.pem"]);
+    for (device, inside) in [("0000001", true), ("0000002", false)] {
+        let [certificate, key] =
+            ["crt", "key"].map(|kind| server.path(&format!("certs/devices/{device}.{kind}.pem")));
+        let [certificate, key] = [&certificate, &key].map(|path| path.to_str().unwrap());
+        let login = ["--cert", certificate, "--key", key];
+        assert_eq!(server.lets_in("mqtts", &login), inside, "{device}");
+    }
+}
+
+#[test]
 fn a_certificate_of_ones_own_is_shown() {
     use fleetcall::pki::{Authority, KeyKind, Validity};
 
