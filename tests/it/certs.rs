@@ -5,7 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::support::{root, succeed};
+use fleetcall::pki::Identity;
+
+use crate::support::{Process, eventually, root, succeed};
 
 fn certs(dir: &Path, more: &[&str]) -> Output {
     let list = dir.join("list.csv");
@@ -199,4 +201,39 @@ fn each_device_has_its_own_certificate_however_many_threads_make_them() {
     }
     // Nothing unfinished is left beside the two files of each.
     assert_eq!(fs::read_dir(out.join("devices")).unwrap().count(), 202);
+}
+
+#[test]
+fn whoever_is_cut_off_leaves_whole_keys_and_no_certificate_without_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let list = dir.path().join("list.csv");
+    let names = (0..300_000).map(|n| format!("sensor-{n}\n"));
+    fs::write(&list, format!("name\n{}", names.collect::<String>())).unwrap();
+    let out = dir.path().join("out");
+    let mut making = Process::start(
+        Command::new(env!("CARGO_BIN_EXE_fleetcall"))
+            .args(["generate", "certs", "--devices"])
+            .arg(&list)
+            .arg("--out")
+            .arg(&out),
+    );
+    let devices = out.join("devices");
+    eventually(|| fs::read_dir(&devices).is_ok_and(|files| files.count() > 100));
+    making.0.kill().unwrap();
+    making.0.wait().unwrap();
+    assert!(!out.join("devices.csv").exists());
+    let mut keys = 0;
+    for file in fs::read_dir(&devices).unwrap() {
+        let file = file.unwrap().path();
+        let name = file.file_name().unwrap().to_str().unwrap();
+        if name.ends_with(".crt.pem") {
+            let key = devices.join(name.replace(".crt.", ".key."));
+            Identity::from_files(&file, &key).unwrap();
+        } else if name.ends_with(".key.pem") {
+            let text = fs::read_to_string(&file).unwrap();
+            assert!(text.ends_with("-----END PRIVATE KEY-----\n"), "{name}");
+            keys += 1;
+        }
+    }
+    assert!(keys > 50, "{keys}");
 }
