@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use fleetcall::model::Misbehaviour;
+use fleetcall::pki::{Authority, KeyKind, Validity};
+use fleetcall::target::{Profile, Target, TargetConfig};
 use serde_json::Value;
 
 use crate::support::{Ran, Run};
@@ -91,6 +93,60 @@ fn a_devices_key_is_kept_beside_its_credentials() {
             .unwrap();
         let subject = String::from_utf8(checked.stdout).unwrap();
         assert!(subject.contains(&row["name"]), "{subject} {row:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_devices_trust_is_the_scenarios_choice_and_no_trust_is_said_aloud() {
+    let any = Some("127.0.0.1:0".parse().unwrap());
+    let target = Target::start(TargetConfig {
+        mqtts: any,
+        coaps: any,
+        profiles: vec![Profile {
+            key: "K".into(),
+            secret: "S".into(),
+            ..Profile::default()
+        }],
+        ..TargetConfig::default()
+    })
+    .await
+    .unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let ca = dir.path().join("ca.pem");
+    std::fs::write(&ca, target.ca_pem().unwrap()).unwrap();
+    let foreign = dir.path().join("foreign.pem");
+    let other = Authority::root("other", KeyKind::P256, Validity::days(1)).unwrap();
+    std::fs::write(&foreign, other.identity().certificates_pem()).unwrap();
+    let (ca, foreign) = (ca.display(), foreign.display());
+    for (trust, code, outcome) in [
+        (format!("ca = \"{ca}\""), 0, "provisioned"),
+        ("insecure = true".to_owned(), 0, "provisioned"),
+        (format!("ca = \"{foreign}\""), 3, "failed"),
+        // The system's authorities do not know it either.
+        (String::new(), 3, "failed"),
+    ] {
+        let scenario = format!(
+            "name = \"trust\"\nprofile = {{ provision_key = \"K\", provision_secret = \"S\" }}\n\
+             devices.generate = {{ count = 6, kind = \"serial\", prefix = \"{outcome}{}-\" }}\n\
+             arrival.stages = [{{ duration = \"1s\", rate = 20 }}]\n\
+             cohort = [{{ name = \"m\", transport = \"mqtts\" }}, {{ name = \"c\", transport = \"coaps\" }}]\n\
+             [target]\nmqtts = \"{}\"\ncoaps = \"{}\"\n{trust}\n",
+            trust.len(),
+            target.mqtts().unwrap(),
+            target.coaps().unwrap(),
+        );
+        let ran = tokio::task::spawn_blocking(move || Run::of(&scenario).finish());
+        let ran = ran.await.unwrap();
+        assert_eq!(ran.code, code, "{trust}: {}{}", ran.stdout, ran.stderr);
+        assert_eq!(ran.number(&format!("devices.{outcome}")), 6, "{trust}");
+        if outcome == "failed" {
+            let untrusted = ran.errors()["tls_handshake.tls_server_untrusted"];
+            assert_eq!(untrusted, 6, "{trust}: {:?}", ran.errors());
+        }
+        let insecure = trust.starts_with("insecure");
+        assert_eq!(ran.stdout.contains("INSECURE"), insecure, "{}", ran.stdout);
+        let noted = ran.summary()["notes"].to_string().contains("INSECURE");
+        assert_eq!(noted, insecure);
     }
 }
 
