@@ -1,11 +1,14 @@
 //! `fleetcall generate certs`, and what OpenSSL thinks of what it makes.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
-use crate::support::{root, succeed};
+use fleetcall::pki::Identity;
+
+use crate::support::{Process, eventually, root, succeed};
 
 fn certs(dir: &Path, more: &[&str]) -> Output {
     let list = dir.join("list.csv");
@@ -199,4 +202,86 @@ fn each_device_has_its_own_certificate_however_many_threads_make_them() {
     }
     // Nothing unfinished is left beside the two files of each.
     assert_eq!(fs::read_dir(out.join("devices")).unwrap().count(), 202);
+}
+
+#[test]
+fn whoever_is_cut_off_leaves_whole_keys_and_no_certificate_without_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let list = dir.path().join("list.csv");
+    let names = (0..300_000).map(|n| format!("sensor-{n}\n"));
+    fs::write(&list, format!("name\n{}", names.collect::<String>())).unwrap();
+    let out = dir.path().join("out");
+    let mut making = Process::start(
+        Command::new(env!("CARGO_BIN_EXE_fleetcall"))
+            .args(["generate", "certs", "--devices"])
+            .arg(&list)
+            .arg("--out")
+            .arg(&out),
+    );
+    let devices = out.join("devices");
+    eventually(|| fs::read_dir(&devices).is_ok_and(|files| files.count() > 100));
+    making.0.kill().unwrap();
+    making.0.wait().unwrap();
+    assert!(!out.join("devices.csv").exists());
+    let mut keys = 0;
+    for file in fs::read_dir(&devices).unwrap() {
+        let file = file.unwrap().path();
+        let name = file.file_name().unwrap().to_str().unwrap();
+        if name.ends_with(".crt.pem") {
+            let key = devices.join(name.replace(".crt.", ".key."));
+            Identity::from_files(&file, &key).unwrap();
+        } else if name.ends_with(".key.pem") {
+            let text = fs::read_to_string(&file).unwrap();
+            assert!(text.ends_with("-----END PRIVATE KEY-----\n"), "{name}");
+            keys += 1;
+        }
+    }
+    assert!(keys > 50, "{keys}");
+}
+
+#[test]
+fn the_files_of_a_list_provision_its_devices_through_their_chain() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = certs(dir.path(), &["--common-name", "{{ row.serial }}@fleet"]);
+    assert!(made.status.success(), "{made:?}");
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let profile = format!(
+        "[[profile]]\nname = \"lot\"\nstrategy = \"x509-chain\"\nca = {:?}\n\
+         name_pattern = \"^([^@]+)@fleet$\"\n",
+        path("out/intermediate.crt.pem")
+    );
+    fs::write(path("target.toml"), profile).unwrap();
+    let mut target = Process::start(
+        Command::new(env!("CARGO_BIN_EXE_fleetcall"))
+            .args(["target", "--mqtts", "127.0.0.1:0", "--config"])
+            .args([path("target.toml"), "--ca-out".to_owned(), path("ca.pem")])
+            .stdout(Stdio::piped()),
+    );
+    let mut ready = String::new();
+    BufReader::new(target.0.stdout.take().unwrap())
+        .read_line(&mut ready)
+        .unwrap();
+    let ready: serde_json::Value = serde_json::from_str(&ready).unwrap();
+    let scenario = format!(
+        "name = \"lot\"\n[target]\nmqtts = {}\nca = {:?}\n[devices]\nlist = {:?}\n\
+         [[cohort]]\nname = \"certified\"\ntransport = \"mqtts\"\ncredentials = \"x509_chain\"\n\
+         certificate = {{ file = \"{{{{ row.certificate_file }}}}\", \
+         key_file = \"{{{{ row.key_file }}}}\" }}\n\
+         [arrival]\nmodel = \"open\"\nstages = [{{ duration = \"1s\", rate = 10 }}]\n",
+        ready["mqtts"],
+        path("ca.pem"),
+        path("out/devices.csv"),
+    );
+    fs::write(path("lot.toml"), scenario).unwrap();
+    succeed(
+        Command::new(env!("CARGO_BIN_EXE_fleetcall"))
+            .args(["run", &path("lot.toml"), "--ui", "none", "--out"])
+            .arg(path("run")),
+    );
+    let mut rows = csv::Reader::from_path(path("run/devices.csv")).unwrap();
+    let rows: Vec<_> = rows.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 3);
+    for row in rows {
+        assert_eq!((&row[3], &row[4]), ("X509_CERTIFICATE", "provisioned"));
+    }
 }

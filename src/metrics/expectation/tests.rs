@@ -285,7 +285,8 @@ fn outcomes_that_are_as_expected_want_no_attention() {
     assert!(alarms(Misbehaviour::WrongSecret, Outcome::Provisioned));
     assert!(!alarms(Misbehaviour::DuplicateName, Outcome::Provisioned));
     assert!(alarms(Misbehaviour::WrongSecret, Outcome::Failed));
-    assert!(alarms(Misbehaviour::ForeignCa, Outcome::Refused));
+    assert!(!alarms(Misbehaviour::ForeignCa, Outcome::Refused));
+    assert!(alarms(Misbehaviour::ForeignCa, Outcome::Unknown));
     assert!(alarms(Misbehaviour::PaddedName, Outcome::Refused));
 }
 
