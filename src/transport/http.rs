@@ -2,16 +2,17 @@
 //! new one when the server closed it. No pool, no redirects, no retries of what may have been sent.
 //!
 //! hyper's connection is driven by the exchange itself and not by a task of its own: the request
-//! leaves at the moment that is stamped, and a device costs no second task.
+//! leaves at the moment that is stamped, and a device costs no second task. Between requests a
+//! device that waits keeps its wire and not hyper's buffers.
 
 use std::error::Error as _;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Body;
 use hyper::client::conn::http1;
@@ -19,6 +20,8 @@ use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Uri};
 use hyper_util::rt::TokioIo;
 use secrecy::ExposeSecret;
+use tokio::io::Interest;
+use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use crate::model::{FaultKind, Request, Route, Status};
@@ -32,8 +35,10 @@ use super::{Exchanged, Fault, Span};
 /// A device's HTTP client: at most one connection at a time.
 #[derive(Debug)]
 pub struct Client {
-    /// `None` after an exchange that left it out of step.
+    /// `None` after an exchange that left it out of step, and while it rests.
     link: Option<Link>,
+    /// A connection on which nothing is under way, without hyper and its buffers.
+    resting: Option<Wire>,
     addr: SocketAddr,
     source: Option<IpAddr>,
     /// For each new connection the same; `None` without TLS.
@@ -56,6 +61,7 @@ impl Client {
             .expect("an address is made of visible ASCII");
         Self {
             link: Link::new(wire).await,
+            resting: None,
             addr: dial.addr,
             source,
             terms,
@@ -98,21 +104,49 @@ impl Client {
         }
     }
 
-    /// Waits, and lets go of a connection that the server closes meanwhile.
+    /// Waits, and lets go of a connection that the server closes meanwhile. Cancel-safe.
     pub(super) async fn idle_until(&mut self, deadline: Instant) {
+        self.rest().await;
         let wait = sleep_until(deadline);
-        match &mut self.link {
-            Some(link) => link.carrier.drive(wait).await,
-            None => wait.await,
+        if let Some(link) = &mut self.link {
+            return link.carrier.drive(wait).await;
+        }
+        let ended = async {
+            match &mut self.resting {
+                Some(wire) => until_ended(wire).await,
+                None => pending().await,
+            }
+        };
+        let over = tokio::select! {
+            () = ended => true,
+            () = wait => false,
+        };
+        if over {
+            self.resting = None;
+            sleep_until(deadline).await;
         }
     }
 
     /// Closes: over TLS with close_notify, then by FIN.
     pub(super) async fn close(self) {
         let running = self.link.and_then(|link| link.carrier.running);
-        if let Some(running) = running {
-            let mut wire = running.into_parts().io.into_inner();
+        let wire = running.map(|running| running.into_parts().io.into_inner());
+        if let Some(mut wire) = wire.or(self.resting) {
             let _ = timeout(CLOSE_WITHIN, wire.shut()).await;
+        }
+    }
+
+    /// Takes a connection out of hyper once nothing is under way on it: hyper's buffers are most of
+    /// what an idle device would hold. Never waits.
+    async fn rest(&mut self) {
+        let Some(link) = &mut self.link else { return };
+        if !poll_fn(|cx| Poll::Ready(link.is_at_rest(cx))).await {
+            return;
+        }
+        if let Some(running) = self.link.take().and_then(|link| link.carrier.running) {
+            let parts = running.into_parts();
+            // What came unasked for belongs to no request.
+            self.resting = Some(parts.io.into_inner()).filter(|_| parts.read_buf.is_empty());
         }
     }
 
@@ -140,6 +174,16 @@ impl Client {
     /// The connection if it is still good, else a new one. Taken out of `self`: an exchange that
     /// is dropped half-way leaves no connection behind that is out of step.
     async fn ready_link(&mut self) -> Result<Link, FaultKind> {
+        if let Some(mut wire) = self.resting.take() {
+            let mut unasked = BytesMut::new();
+            if wire.read_into(&mut unasked).is_ok()
+                && unasked.is_empty()
+                && let Some(mut link) = Link::new(wire).await
+            {
+                link.used = true;
+                return Ok(link);
+            }
+        }
         if let Some(mut link) = self.link.take() {
             let by = Instant::now() + self.answer_timeout;
             let ready = link.carrier.drive(link.sender.ready());
@@ -191,6 +235,13 @@ impl Link {
         })
     }
 
+    /// Whether an answer came, all of it, and the connection may serve the next request.
+    fn is_at_rest(&mut self, cx: &mut Context<'_>) -> bool {
+        self.used
+            && self.carrier.poll(cx)
+            && matches!(self.sender.poll_ready(cx), Poll::Ready(Ok(())))
+    }
+
     /// Whether the server ended it by an alert before the first answer, as it does in TLS 1.3 when
     /// it does not take the client's certificate: a new connection would fare no better.
     fn is_rejected(&self) -> bool {
@@ -233,16 +284,34 @@ impl Carrier {
     async fn drive<F: Future>(&mut self, work: F) -> F::Output {
         let mut work = pin!(work);
         poll_fn(|cx| {
-            if let Some(running) = &mut self.running
-                && let Poll::Ready(end) = Pin::new(running).poll(cx)
-            {
-                // It reaches the work by hyper's own channels, too, if the work waits for it.
-                self.ended = end.err().map(|e| hyper_kind(&e));
-                self.running = None;
-            }
+            self.poll(cx);
             work.as_mut().poll(cx)
         })
         .await
+    }
+
+    /// Moves what can be moved; whether the connection still runs.
+    fn poll(&mut self, cx: &mut Context<'_>) -> bool {
+        if let Some(running) = &mut self.running
+            && let Poll::Ready(end) = Pin::new(running).poll(cx)
+        {
+            // It reaches whoever waits for an answer by hyper's own channels, too.
+            self.ended = end.err().map(|e| hyper_kind(&e));
+            self.running = None;
+        }
+        self.running.is_some()
+    }
+}
+
+/// Waits until the server closes a resting connection, or says what nobody asked for.
+async fn until_ended(wire: &mut Wire) {
+    let mut unasked = BytesMut::new();
+    while unasked.is_empty() {
+        // Readiness that is there already would never yield.
+        consume_budget().await;
+        if wire.ready(Interest::READABLE).await.is_err() || wire.read_into(&mut unasked).is_err() {
+            return;
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use fleetcall::model::{FaultKind, Status, TransportKind};
 use fleetcall::transport::Dial;
@@ -230,6 +231,49 @@ async fn a_connection_closed_while_idle_is_replaced_before_the_next_request() {
         }
     }
     assert_eq!(requests.load(Ordering::Relaxed), 3);
+}
+
+#[tokio::test]
+async fn a_rested_connection_serves_on_unless_the_server_spoke_unasked() {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&connections);
+    let addr = serve(move |mut stream| {
+        seen.fetch_add(1, Ordering::Relaxed);
+        async move {
+            // Else the kernel keeps the unasked answer back until the client acknowledges the last.
+            stream.set_nodelay(true).unwrap();
+            for _ in 0..3 {
+                request(&mut stream).await;
+                stream.write_all(ANSWER).await.unwrap();
+            }
+            // An answer to nothing: it must not pass for that of the next request.
+            let unasked = [
+                b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n",
+                &b"evil"[..],
+            ]
+            .concat();
+            stream.write_all(&unasked).await.unwrap();
+            // Closed, with what it did not read or without.
+            let _ = stream.read(&mut [0]).await;
+        }
+    })
+    .await;
+    let mut connection = open(&dial(TransportKind::Http, addr))
+        .await
+        .unwrap()
+        .connection;
+    for n in 0..6 {
+        let answered = connection.exchange(&post(PATH, "{}")).await.unwrap();
+        assert_eq!(answered.reply.body, b"fine"[..], "request {n}");
+        // Rests, then is interrupted, as by the end of a run; and rests on.
+        let rest = connection.idle_until(Instant::now() + PATIENCE);
+        let _ = tokio::time::timeout(Duration::from_millis(30), rest).await;
+        assert_eq!(
+            connections.load(Ordering::Relaxed),
+            1 + n / 3,
+            "request {n}"
+        );
+    }
 }
 
 #[tokio::test]
