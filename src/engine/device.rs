@@ -325,6 +325,10 @@ impl<'a> Device<'a> {
                 Ok(false) => self.count_telemetry(1, 0, 0),
                 Err(kind) => {
                     self.count_telemetry(1, 0, 1);
+                    // For a certificate that it does not know, the server has no path without a token:
+                    // it says 4.00 (section 6.3 of the wire specification).
+                    self.rejected |= kind == FaultKind::CoapCode(0x80)
+                        && matches!(self.credentials, Some(Credentials::X509 { .. }));
                     self.trouble(Phase::Telemetry, kind);
                 }
             },

@@ -151,6 +151,43 @@ async fn whom_devices_trust_is_the_scenarios_choice_and_no_trust_is_said_aloud()
 }
 
 #[test]
+fn a_device_that_is_kept_out_with_its_credentials_is_seen_with_and_without_telemetry() {
+    for (transport, more) in [
+        ("mqtts", ""),
+        ("mqtts", "telemetry.interval = \"200ms\""),
+        ("coaps", "telemetry.interval = \"200ms\""),
+    ] {
+        let scenario = format!(
+            r#"
+            name = "kept-out"
+            target.embedded = true
+            devices.generate.count = 4
+            arrival.stages = [{{ duration = "1s", rate = 10 }}]
+            {more}
+            [[cohort]]
+            name = "outdated"
+            transport = "{transport}"
+            credentials = "x509"
+            misbehaviour = "expired_certificate"
+            "#
+        );
+        let ran = Run::of(&scenario).finish();
+        assert_eq!(
+            ran.code, 0,
+            "{transport} {more}: {}{}",
+            ran.stdout, ran.stderr
+        );
+        assert_eq!(
+            rows(&ran)[0]["observed"]["rejected"],
+            4,
+            "{transport} {more}"
+        );
+        // They were given their credentials, whose keys are kept.
+        assert_eq!(ran.number("devices.provisioned"), 4);
+    }
+}
+
+#[test]
 fn the_negative_suite_finds_nothing_wrong_with_a_sound_server() {
     let ran = finish(Run::shipped("scenarios/negative.toml"));
     assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
