@@ -9,7 +9,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::inventory::{Inventory, Template};
-use crate::model::{DeviceIx, Misbehaviour};
+use crate::model::{DeviceIx, Expectation, Misbehaviour};
 use crate::pki::{Authority, Identity, KeyKind, PkiError, Recipe, Validity, make_all};
 use crate::scenario::{CertificatePlan, Cohort, CredentialsPlan, Plan};
 
@@ -52,6 +52,20 @@ pub enum EquipmentError {
         name: String,
         /// What the template engine said.
         why: String,
+    },
+    /// Two devices of a profile would be one for the server, which takes the later certificate for
+    /// the first device's new one.
+    #[error(
+        "devices `{first}` and `{second}` have one common name, `{common_name}`: a server takes them \
+         for one device\nhelp: use `{{{{ name }}}}` or another column in `common_name`"
+    )]
+    Namesakes {
+        /// Who has it first.
+        first: String,
+        /// Who has it, too.
+        second: String,
+        /// The name.
+        common_name: String,
     },
     /// The directory for what is made cannot be had.
     #[error("{}: {source}", path.display())]
@@ -137,6 +151,7 @@ impl Equipment {
         }
         let mut kits: Vec<Option<Box<Kit>>> = Vec::new();
         kits.resize_with(cohort_of.len(), || None);
+        let mut known = Namesakes::default();
         for (cohort, number) in plan.cohorts.iter().zip(0u16..) {
             let Some(certificate) = cohort.credentials.certificate() else {
                 continue;
@@ -165,6 +180,7 @@ impl Equipment {
                         .iter()
                         .map(|ix| render(common_name, inventory, *ix))
                         .collect::<Result<Vec<_>, _>>()?;
+                    known.refuse(inventory, cohort, &devices, &names)?;
                     let (threads, all) = (plan.limits.workers, names.len());
                     let made = make_all(&recipe, &names, threads, |done| progress(done, all))
                         .map_err(|(n, source)| {
@@ -194,6 +210,36 @@ impl Equipment {
 
     pub(super) fn kit(&self, ix: DeviceIx) -> Option<&Kit> {
         self.0.get(ix.get())?.as_deref()
+    }
+}
+
+/// The common names of chains so far, by profile.
+#[derive(Default)]
+struct Namesakes(HashMap<(usize, String), DeviceIx>);
+
+impl Namesakes {
+    /// Refuses a second device of a common name, unless nobody is to be let in by it.
+    fn refuse(
+        &mut self,
+        inventory: &Inventory,
+        cohort: &Cohort,
+        devices: &[DeviceIx],
+        names: &[String],
+    ) -> Result<(), EquipmentError> {
+        let by_chain = matches!(cohort.credentials, CredentialsPlan::X509Chain(_));
+        if !by_chain || cohort.expected() != Expectation::Provisioned {
+            return Ok(());
+        }
+        for (ix, name) in devices.iter().zip(names) {
+            if let Some(first) = self.0.insert((cohort.profile, name.clone()), *ix) {
+                return Err(EquipmentError::Namesakes {
+                    first: inventory.name(first).to_owned(),
+                    second: inventory.name(*ix).to_owned(),
+                    common_name: name.clone(),
+                });
+            }
+        }
+        Ok(())
     }
 }
 

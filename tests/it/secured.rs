@@ -151,6 +151,26 @@ async fn whom_devices_trust_is_the_scenarios_choice_and_no_trust_is_said_aloud()
 }
 
 #[test]
+fn devices_that_a_server_would_take_for_one_are_refused_before_the_first_packet() {
+    let scenario = r#"
+        name = "namesakes"
+        target = { embedded = true, strategy = "x509-chain" }
+        devices.generate.count = 3
+        arrival.stages = [{ duration = "1s", rate = 10 }]
+        [[cohort]]
+        name = "chained"
+        transport = "mqtts"
+        credentials = "x509_chain"
+        certificate.common_name = "line-3"
+    "#;
+    let ran = Run::of(scenario).finish();
+    assert_eq!(ran.code, 2, "{}", ran.stdout);
+    for word in ["line-3", "one device", "common_name"] {
+        assert!(ran.stderr.contains(word), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn a_device_that_is_kept_out_with_its_credentials_is_seen_with_and_without_telemetry() {
     for (transport, more) in [
         ("mqtts", ""),
