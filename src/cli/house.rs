@@ -35,6 +35,7 @@ impl House {
     pub(super) async fn open(
         fleet: &Fleet,
         authorities: &Authorities,
+        trust: Trust,
         apart: bool,
     ) -> Result<Self, Failure> {
         match &fleet.plan.target {
@@ -46,9 +47,7 @@ impl House {
                     Self::here(config).await
                 }
             }
-            TargetPlan::Remote {
-                addresses, trust, ..
-            } => {
+            TargetPlan::Remote { addresses, .. } => {
                 let (mut found, mut unresolved) = (Vec::new(), None);
                 for (kind, host) in addresses {
                     let addr = resolve(host).await.unwrap_or_else(|why| {
@@ -61,7 +60,7 @@ impl House {
                     addresses: found,
                     unresolved,
                     tenant: Tenant::Elsewhere,
-                    trust: trusted(trust)?,
+                    trust,
                 })
             }
         }
@@ -310,8 +309,11 @@ fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, String> {
     }
 }
 
-/// Whom devices are to trust at a server elsewhere.
-fn trusted(trust: &TrustPlan) -> Result<Trust, Failure> {
+/// Whom devices are to trust, as far as the scenario says; an embedded target tells itself.
+pub(super) fn trust(plan: &Plan) -> Result<Trust, Failure> {
+    let TargetPlan::Remote { trust, .. } = &plan.target else {
+        return Ok(Trust::System);
+    };
     match trust {
         TrustPlan::System => Ok(Trust::System),
         TrustPlan::Insecure => Ok(Trust::Insecure),

@@ -9,7 +9,7 @@ use clap::Args;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::house::House;
+use super::house::{self, House};
 use super::screen::{self, Screen, Ui};
 use super::tracks::Tracks;
 use super::{Exit, Failure};
@@ -63,19 +63,26 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
     let dealt = scenario::dealt_to_each(&cohort_of, plan.cohorts.len());
     let provisions = engine::plan_around(machine, &plan, &dealt).map_err(Failure::usage)?;
 
+    // All that can be found wrong with scenario, list and files is found before there is a
+    // directory for results.
+    let trust = house::trust(&plan)?;
+    let authorities = Authorities::of(&plan).map_err(Failure::usage)?;
+    let equipment = equip(&plan, &inventory, &cohort_of, &authorities)?;
+    let mut fleet = Fleet::new(plan, inventory, cohort_of, equipment).map_err(Failure::usage)?;
+
     let started = Timestamp::now();
-    let tracks = Tracks::make(args.out.as_deref(), &plan.name, started)?;
+    let tracks = Tracks::make(args.out.as_deref(), &fleet.plan.name, started)?;
     tracks.open_log()?;
+    fleet
+        .write_keys(&tracks.file(CERTIFICATES.0))
+        .map_err(Failure::usage)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(Failure::bug)?;
-    let authorities = Authorities::of(&plan).map_err(Failure::usage)?;
-    let equipment = equip(&plan, &inventory, &cohort_of, &authorities, &tracks)?;
-    let mut fleet = Fleet::new(plan, inventory, cohort_of, equipment).map_err(Failure::usage)?;
     runtime.block_on(async {
-        let house = House::open(&fleet, &authorities, provisions.target_apart).await?;
+        let house = House::open(&fleet, &authorities, trust, provisions.target_apart).await?;
         fleet.dials = house.dials(&fleet.plan)?;
         let mut provisions = provisions;
         provisions
@@ -92,14 +99,12 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
     })
 }
 
-/// Reads or makes the devices' keys and certificates; made ones are in the run's directory before
-/// the first packet.
+/// Reads or makes the devices' keys and certificates.
 fn equip(
     plan: &Plan,
     inventory: &Inventory,
     cohort_of: &[u16],
     authorities: &Authorities,
-    tracks: &Tracks,
 ) -> Result<Equipment, Failure> {
     let bar = indicatif::ProgressBar::new(0).with_style(
         indicatif::ProgressStyle::with_template("{bar:30} {pos} of {len} certificates")
@@ -109,8 +114,7 @@ fn equip(
         bar.set_length(all as u64);
         bar.set_position(done as u64);
     };
-    let dir = tracks.file(CERTIFICATES.0);
-    let made = Equipment::prepare(plan, inventory, cohort_of, authorities, &dir, &progress);
+    let made = Equipment::prepare(plan, inventory, cohort_of, authorities, &progress);
     bar.finish_and_clear();
     made.map_err(Failure::usage)
 }

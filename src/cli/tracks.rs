@@ -36,7 +36,7 @@ impl Tracks {
             ))
         };
         fs::create_dir_all(&dir).map_err(failed)?;
-        for taken in ["credentials.csv", "summary.json"] {
+        for taken in ["credentials.csv", "summary.json", "certificates"] {
             if dir.join(taken).exists() {
                 return Err(Failure::usage(format!(
                     "{}: holds the {taken} of an earlier run\nhelp: name another directory with \

@@ -1,5 +1,5 @@
-//! The keys and certificates that devices have before they start: read from files, or made and
-//! written down before the first packet, so that no run can lose a device's key.
+//! The keys and certificates that devices have before they start: read from files, or made, and
+//! then written before the first packet, so that no run can lose a device's key.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -26,8 +26,8 @@ pub struct Authorities {
 #[derive(Debug)]
 pub struct Kit {
     pub(super) identity: Identity,
-    pub(super) certificate_file: PathBuf,
-    pub(super) key_file: PathBuf,
+    /// Its certificate's file and its key's; `None` until what was made is written.
+    pub(super) files: Option<(PathBuf, PathBuf)>,
 }
 
 /// The kits of all devices; empty where no cohort needs any.
@@ -42,6 +42,18 @@ pub enum EquipmentError {
     Pki {
         /// Whose.
         what: String,
+        /// Why.
+        source: PkiError,
+    },
+    /// The files that the scenario names for a device cannot be used.
+    #[error(
+        "{device}: {source}\n\
+         help: check the columns that `certificate` names (paths are from the working directory); \
+         `fleetcall generate certs` makes such files and the list to them"
+    )]
+    Files {
+        /// Whose.
+        device: String,
         /// Why.
         source: PkiError,
     },
@@ -135,14 +147,13 @@ impl Authorities {
 }
 
 impl Equipment {
-    /// Reads or makes what each device needs; what is made is written to `dir` at once.
-    /// `progress` is told how many of how many are ready.
+    /// Reads or makes what each device needs; nothing is written yet. `progress` is told how many
+    /// of how many are ready.
     pub fn prepare(
         plan: &Plan,
         inventory: &Inventory,
         cohort_of: &[u16],
         authorities: &Authorities,
-        dir: &Path,
         progress: &(dyn Fn(usize, usize) + Sync),
     ) -> Result<Self, EquipmentError> {
         let needs = |cohort: &Cohort| cohort.credentials.certificate().is_some();
@@ -186,26 +197,34 @@ impl Equipment {
                         .map_err(|(n, source)| {
                             pki(format!("device `{}`", inventory.name(devices[n])), source)
                         })?;
-                    std::fs::create_dir_all(dir).map_err(|source| EquipmentError::Directory {
-                        path: dir.to_owned(),
-                        source,
-                    })?;
                     for (ix, identity) in devices.into_iter().zip(made) {
-                        let stem = format!("{:07}", ix.0 + 1);
-                        let (certificate_file, key_file) =
-                            identity.write(dir, &stem).map_err(|source| {
-                                pki(format!("device `{}`", inventory.name(ix)), source)
-                            })?;
-                        kits[ix.get()] = Some(Box::new(Kit {
-                            identity,
-                            certificate_file,
-                            key_file,
-                        }));
+                        let files = None;
+                        kits[ix.get()] = Some(Box::new(Kit { identity, files }));
                     }
                 }
             }
         }
         Ok(Self(kits))
+    }
+
+    /// Writes what was made into a directory, each device's by its number in the list.
+    pub(super) fn write(&mut self, dir: &Path) -> Result<(), EquipmentError> {
+        let made = |kit: &Option<Box<Kit>>| kit.as_ref().is_some_and(|kit| kit.files.is_none());
+        if !self.0.iter().any(made) {
+            return Ok(());
+        }
+        std::fs::create_dir_all(dir).map_err(|source| EquipmentError::Directory {
+            path: dir.to_owned(),
+            source,
+        })?;
+        for (kit, number) in self.0.iter_mut().zip(1u32..) {
+            if let Some(kit) = kit.as_mut().filter(|kit| kit.files.is_none()) {
+                let written = kit.identity.write(dir, &format!("{number:07}"));
+                let whose = || format!("device {number} of the list");
+                kit.files = Some(written.map_err(|source| pki(whose(), source))?);
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn kit(&self, ix: DeviceIx) -> Option<&Kit> {
@@ -267,12 +286,16 @@ fn read(
 ) -> Result<Kit, EquipmentError> {
     let certificate_file = PathBuf::from(render(certificate, inventory, ix)?);
     let key_file = PathBuf::from(render(key, inventory, ix)?);
-    let identity = Identity::from_files(&certificate_file, &key_file)
-        .map_err(|source| pki(format!("device `{}`", inventory.name(ix)), source))?;
+    let identity = Identity::from_files(&certificate_file, &key_file).map_err(|source| {
+        let (name, number) = (inventory.name(ix), ix.0 + 1);
+        EquipmentError::Files {
+            device: format!("device `{name}` (number {number} of the list)"),
+            source,
+        }
+    })?;
     Ok(Kit {
         identity,
-        certificate_file,
-        key_file,
+        files: Some((certificate_file, key_file)),
     })
 }
 

@@ -1,9 +1,11 @@
 //! The fleet: plan, list, dealing and addresses together, shared by all workers and never changed.
 
+use std::path::Path;
+
 use secrecy::ExposeSecret;
 use thiserror::Error;
 
-use super::equipment::Equipment;
+use super::equipment::{Equipment, EquipmentError};
 use crate::dialect::ThingsBoard;
 use crate::inventory::{Derivation, Inventory, Template};
 use crate::ledger::{Entry, Issued};
@@ -100,6 +102,12 @@ impl Fleet {
         Ok(fleet)
     }
 
+    /// Writes the keys and certificates that were made for this run: to be done before the first
+    /// packet, so that no run can lose a device's key.
+    pub fn write_keys(&mut self, dir: &Path) -> Result<(), EquipmentError> {
+        self.equipment.write(dir)
+    }
+
     /// All devices, in list order.
     pub fn devices(&self) -> impl Iterator<Item = DeviceIx> + use<> {
         (0..self.len()).map(DeviceIx)
@@ -181,10 +189,7 @@ impl Fleet {
     /// What the ledger keeps of credentials.
     pub(super) fn issued(&self, ix: DeviceIx, credentials: Credentials) -> Entry {
         let files = match &credentials {
-            Credentials::X509 { .. } => self
-                .equipment
-                .kit(ix)
-                .map(|kit| (kit.certificate_file.clone(), kit.key_file.clone())),
+            Credentials::X509 { .. } => self.equipment.kit(ix).and_then(|kit| kit.files.clone()),
             _ => None,
         };
         Entry::Provisioned(Issued { credentials, files })

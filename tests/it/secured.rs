@@ -151,6 +151,49 @@ async fn whom_devices_trust_is_the_scenarios_choice_and_no_trust_is_said_aloud()
 }
 
 #[test]
+fn files_that_are_missing_are_told_with_the_device_and_leave_no_directory_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let list = dir.path().join("list.csv");
+    std::fs::write(&list, "name,crt,key\na,nowhere.pem,nowhere.key\n").unwrap();
+    let scenario = |target: &str, cohort: &str| {
+        format!(
+            "name = \"files\"\ndevices.list = \"{}\"\n\
+             profile = {{ provision_key = \"K\", provision_secret = \"S\" }}\n\
+             arrival.stages = [{{ duration = \"1s\", rate = 1 }}]\ntarget = {{ {target} }}\n\
+             [[cohort]]\nname = \"c\"\ntransport = \"mqtts\"\n{cohort}\n",
+            list.display()
+        )
+    };
+    let files = "credentials = \"x509\"\n\
+        certificate = { file = \"{{ row.crt }}\", key_file = \"{{ row.key }}\" }";
+    let authority = "credentials = \"x509_chain\"\n\
+        certificate = { ca = \"absent.pem\", ca_key = \"absent.key\" }";
+    let ca = "mqtts = \"127.0.0.1:1\", ca = \"unknown.pem\"";
+    for (scenario, words) in [
+        (
+            scenario("embedded = true", files),
+            [
+                "`a` (number 1 of the list)",
+                "nowhere.pem",
+                "generate certs",
+            ],
+        ),
+        (
+            scenario("embedded = true, strategy = \"x509-chain\"", authority),
+            ["cohort `c`", "absent.pem", ""],
+        ),
+        (scenario(ca, ""), ["unknown.pem", "help: `ca`", ""]),
+    ] {
+        let ran = Run::of(&scenario).finish();
+        assert_eq!(ran.code, 2, "{}", ran.stderr);
+        for word in words {
+            assert!(ran.stderr.contains(word), "{word}: {}", ran.stderr);
+        }
+        assert!(!ran.out.exists(), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn devices_that_a_server_would_take_for_one_are_refused_before_the_first_packet() {
     let scenario = r#"
         name = "namesakes"
