@@ -74,6 +74,9 @@ struct Device<'a> {
     alias: Option<String>,
     /// What its wrong request came to, where that was not its only one.
     offence: Option<Observed>,
+    /// Credentials that a wrong request got, and the name that they are for, until the ledger has
+    /// them.
+    besides: Option<(String, Credentials)>,
     /// The server kept it out when it connected.
     rejected: bool,
     /// Nothing more can come of it: its credentials are of no use, or it is kept out as expected.
@@ -108,6 +111,7 @@ impl<'a> Device<'a> {
             telemetry_acked: 0,
             alias: None,
             offence: None,
+            besides: None,
             rejected: false,
             stranded: false,
         }
@@ -153,12 +157,16 @@ impl<'a> Device<'a> {
         }
     }
 
-    /// Hands over credentials that a wrong request got, unless they are the device's own.
-    async fn keep_besides(&mut self, name: &str, credentials: Credentials) {
+    /// Hands over credentials that a wrong request got, unless they are the device's own. As with
+    /// those, the device's end asks for it again.
+    async fn keep_besides(&mut self) {
         let known = self.credentials.as_ref();
-        if !known.is_some_and(|known| known.is_same(&credentials)) {
-            let entry = self.worker.fleet.issued(self.ix, credentials);
+        self.besides
+            .take_if(|(_, got)| known.is_some_and(|known| known.is_same(got)));
+        if let Some((name, credentials)) = &self.besides {
+            let entry = self.worker.fleet.issued(self.ix, credentials.clone());
             self.worker.note(self.ix, Some(name), entry).await;
+            self.besides = None;
         }
     }
 
@@ -448,6 +456,7 @@ impl<'a> Device<'a> {
     /// The device's one record.
     async fn end(mut self) {
         self.keep_credentials().await;
+        self.keep_besides().await;
         let outcome = self
             .outcome
             .expect("run and cut_off both decide the outcome");

@@ -4,9 +4,11 @@
 //! after the device's own rightful one. What such a further request gets does not change the
 //! device's outcome, only what is observed of it.
 
+use std::pin::pin;
+
 use tokio::time::Instant;
 
-use super::provisioning::{Ended, Granted, close, judged};
+use super::provisioning::{Ended, Granted, judged};
 use super::{Device, InFlight};
 use crate::dialect::ThingsBoard;
 use crate::model::{
@@ -74,6 +76,7 @@ impl Device<'_> {
     }
 
     async fn granted(&mut self, (credentials, exchanged): Granted, plea: &Plea, due: Instant) {
+        self.in_flight = InFlight::Nothing;
         self.sample(Phase::Provision, due, &exchanged.span);
         if plea.name.trim() != self.worker.fleet.name(self.ix) {
             // The server knows the device by this name.
@@ -111,51 +114,69 @@ impl Device<'_> {
         self.observe(asked, name).await;
     }
 
-    /// Two connections, one request over each at the same time: a name is given away once.
+    /// Two connections, one request over each at the same time: a name is given away once. What the
+    /// sooner answer grants is kept before the later one is waited for.
     async fn ask_twice_at_once(&mut self, plea: &Plea) -> Result<(), Ended> {
         let connected = self.connect_to_ask(self.due).await?;
         let fleet = &self.worker.fleet;
-        let mut login = fleet.dialect(self.ix).provision_login(&plea.name);
+        let dialect = fleet.dialect(self.ix);
+        let mut login = dialect.provision_login(&plea.name);
         // Brokers that know clients by their id would close the first of two with one id.
         login.client_id.push_str("~2");
         let rival = Connection::open(fleet.dial(self.ix), &login, None, self.ix.0).await;
         let mut rival = rival
             .map_err(|fault| (Outcome::Failed, fault.phase, fault.kind))?
             .connection;
+        let mut mine = self.connection.take().expect("connected above");
         (self.step, self.in_flight) = (Phase::Provision, InFlight::Request);
         self.attempts += 2;
-        let own = self.connection.as_mut().expect("connected above");
-        let (first, second) =
-            tokio::join!(own.exchange(&plea.request), rival.exchange(&plea.request));
+        let verdict = {
+            let mut one = pin!(mine.exchange(&plea.request));
+            let mut two = pin!(rival.exchange(&plea.request));
+            let (sooner, later) = tokio::select! {
+                sooner = &mut one => (sooner, two),
+                sooner = &mut two => (sooner, one),
+            };
+            match judged(dialect, sooner) {
+                Ok(granted) => {
+                    self.offence = Some(Observed::Unfinished);
+                    self.granted(granted, plea, connected).await;
+                    Ok(judged(dialect, later.await))
+                }
+                Err(first) => match judged(dialect, later.await) {
+                    Ok(granted) => {
+                        self.granted(granted, plea, connected).await;
+                        Ok(Err(first))
+                    }
+                    Err(second) => Err((first, second)),
+                },
+            }
+        };
         self.in_flight = InFlight::Nothing;
-        close(Some(rival)).await;
-        let dialect = fleet.dialect(self.ix);
-        let (first, second) = (judged(dialect, first), judged(dialect, second));
-        let (won, lost) = match (first, second) {
-            (Ok(granted), other) | (other, Ok(granted)) => (granted, other),
-            (Err(first), Err(second)) => {
+        let result = match verdict {
+            Ok(other) => {
+                self.observe(other, &plea.name).await;
+                Ok(())
+            }
+            Err((first, second)) => {
                 if (first.0, second.0) == (Outcome::Refused, Outcome::Refused) {
                     self.offence = Some(Observed::Barred);
                 }
                 // What leaves doubt outweighs what does not.
-                let worse = if second.0 == Outcome::Unknown {
-                    second
-                } else {
-                    first
-                };
-                return Err(worse);
+                let in_doubt = second.0 == Outcome::Unknown;
+                Err(if in_doubt { second } else { first })
             }
         };
-        self.granted(won, plea, connected).await;
-        self.observe(lost, &plea.name).await;
-        Ok(())
+        self.connection = Some(mine);
+        rival.close().await;
+        result
     }
 
     /// What the wrong request came to.
     async fn observe(&mut self, asked: Result<Granted, Ended>, name: &str) {
-        let observed = match asked {
+        self.offence = Some(match asked {
             Ok((credentials, _)) => {
-                self.keep_besides(name, credentials).await;
+                self.besides = Some((name.to_owned(), credentials));
                 Observed::Provisioned
             }
             Err((outcome, phase, kind)) => {
@@ -166,8 +187,8 @@ impl Device<'_> {
                     _ => Observed::Failed,
                 }
             }
-        };
-        self.offence = Some(observed);
+        });
+        self.keep_besides().await;
     }
 }
 

@@ -6,7 +6,7 @@ use super::{Device, InFlight};
 use crate::dialect::{Answer, ThingsBoard};
 use crate::model::{Credentials, FaultKind, Outcome, Phase, Request};
 use crate::scenario::CredentialsPlan;
-use crate::transport::{Connection, Exchanged, Fault};
+use crate::transport::{Exchanged, Fault};
 
 /// How a device's provisioning ended without credentials: outcome, phase and fault.
 pub(super) type Ended = (Outcome, Phase, FaultKind);
@@ -137,13 +137,6 @@ fn chain_outcome(phase: Phase, kind: FaultKind) -> Outcome {
         (_, FaultKind::TlsAlert(_) | FaultKind::TlsServerUntrusted | FaultKind::TlsProtocol)
         | (Phase::TcpConnect, _) => Outcome::Failed,
         _ => Outcome::Unknown,
-    }
-}
-
-/// Closes a connection that an exchange of two needed besides the device's own.
-pub(super) async fn close(connection: Option<Connection>) {
-    if let Some(connection) = connection {
-        connection.close().await;
     }
 }
 
