@@ -1,6 +1,8 @@
 //! Every way in, and every way that must stay shut, as a user runs them.
 
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::sync::{Mutex, PoisonError};
 
 use fleetcall::model::Misbehaviour;
@@ -191,6 +193,40 @@ fn files_that_are_missing_are_told_with_the_device_and_leave_no_directory_behind
         }
         assert!(!ran.out.exists(), "{}", ran.stderr);
     }
+}
+
+#[test]
+fn what_the_sooner_of_two_requests_was_granted_outlives_a_run_that_is_cut_off() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let body =
+            r#"{"credentialsValue":"tok","credentialsType":"ACCESS_TOKEN","status":"SUCCESS"}"#;
+        let mut silent = Vec::new();
+        let mut answered = false;
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            // The probe before the run says nothing.
+            let asked = stream.read(&mut [0; 4096]).is_ok_and(|n| n > 0);
+            if asked && !answered {
+                answered = true;
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+                stream.write_all((head + body).as_bytes()).unwrap();
+            }
+            silent.push(stream);
+        }
+    });
+    let scenario = format!(
+        "name = \"cut\"\nprofile = {{ provision_key = \"K\", provision_secret = \"S\" }}\n\
+         target.http = \"{addr}\"\ndevices.generate.count = 1\nlimits.grace = \"1s\"\n\
+         arrival.stages = [{{ duration = \"1s\", rate = 10 }}]\n\
+         cohort = [{{ name = \"r\", transport = \"http\", misbehaviour = \"concurrent_requests\" }}]\n"
+    );
+    let ran = Run::of(&scenario).finish();
+    // The sums of each run hold, too: a row of credentials for each provisioned device.
+    assert_eq!(ran.number("devices.provisioned"), 1, "{}", ran.stdout);
+    assert_eq!(ran.rows("credentials.csv")[0]["access_token"], "tok");
+    assert_eq!(rows(&ran)[0]["observed"]["unfinished"], 1, "{}", ran.stdout);
 }
 
 #[test]
