@@ -3,6 +3,8 @@
 //! Sees neither sockets nor clocks; how the bytes travel is `transport`'s. Today's only dialect is
 //! ThingsBoard's; a second one makes this an enum, and the compiler lists what must be thought of.
 
+mod import;
 mod thingsboard;
 
+pub use import::{ColumnType, Meant};
 pub use thingsboard::{Answer, ThingsBoard};

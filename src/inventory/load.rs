@@ -48,7 +48,7 @@ pub fn load_csv(path: &Path, options: &ListOptions<'_>) -> Result<Inventory, Lis
 pub fn headers(path: &Path) -> Result<Vec<String>, ListError> {
     let unreadable = |e| ListError::Unreadable(path.to_owned(), e);
     let mut rows = Rows::new(BufReader::new(File::open(path).map_err(unreadable)?));
-    Ok(match rows.next().map_err(unreadable)? {
+    Ok(match rows.read().map_err(unreadable)? {
         Some(Ok(row)) => row.cells().map(str::to_owned).collect(),
         Some(Err(_)) | None => Vec::new(),
     })
@@ -60,9 +60,9 @@ pub fn line(path: &Path, device: DeviceIx) -> Option<u64> {
     let mut rows = Rows::new(BufReader::new(File::open(path).ok()?));
     // The header is row 0.
     for _ in 0..=device.get() {
-        rows.next().ok()??.ok()?;
+        rows.read().ok()??.ok()?;
     }
-    Some(rows.next().ok()??.ok()?.line())
+    Some(rows.read().ok()??.ok()?.line())
 }
 
 /// What one pass over a list remembers, besides the list.
@@ -87,7 +87,7 @@ impl Load {
 
     fn read(&mut self, input: impl BufRead, options: &ListOptions<'_>) -> io::Result<Inventory> {
         let mut rows = Rows::new(input);
-        let header = match rows.next()? {
+        let header = match rows.read()? {
             None => {
                 self.add(1, 1, "the file is empty", HEADER_HELP);
                 None
@@ -108,7 +108,7 @@ impl Load {
                 .cloned()
                 .zip(header.keep.iter().map(|n| *n == header.name)),
         );
-        while let Some(row) = rows.next()? {
+        while let Some(row) = rows.read()? {
             match row {
                 Ok(row) => {
                     if !self.row(&row, &header, &mut inventory) {
@@ -166,7 +166,7 @@ impl Load {
             .collect();
         Some(Header {
             line: row.line(),
-            cells: row.len(),
+            cells: row.width(),
             name: name?,
             kept: kept.into_iter().cloned().collect(),
             keep: keep.into_iter().collect::<Option<_>>()?,
@@ -175,7 +175,7 @@ impl Load {
 
     /// Finds one column; a second one of that name is a fault, since either could be meant.
     fn column(&mut self, row: &Row<'_>, wanted: &str, by: &str, help: &str) -> Option<usize> {
-        let mut found = (0..row.len()).filter(|n| row.cell(*n) == wanted);
+        let mut found = (0..row.width()).filter(|n| row.cell(*n) == wanted);
         match (found.next(), found.next()) {
             (Some(first), None) => return Some(first),
             (Some(first), Some(second)) => {
@@ -183,13 +183,13 @@ impl Load {
                 let what = format!(
                     "two columns `{wanted}`, the first is column {} of {}",
                     first + 1,
-                    row.len()
+                    row.width()
                 );
                 self.add(line, column, what, "rename one of them");
             }
             (None, _) => {
                 let near = nearest(wanted, row.cells());
-                let place = (0..row.len())
+                let place = (0..row.width())
                     .find(|n| Some(row.cell(*n)) == near)
                     .unwrap_or(0);
                 let (line, column) = row.place(place);
@@ -214,9 +214,9 @@ impl Load {
 
     /// Takes a row, or its fault. `false`: the list is full.
     fn row(&mut self, row: &Row<'_>, header: &Header, inventory: &mut Inventory) -> bool {
-        if row.len() != header.cells {
+        if row.width() != header.cells {
             let (line, column) = row.place(header.cells);
-            let (found, s) = (row.len(), if row.len() == 1 { "" } else { "s" });
+            let (found, s) = (row.width(), if row.width() == 1 { "" } else { "s" });
             let what = format!("{found} cell{s}, where the header has {}", header.cells);
             self.add(line, column, what, CELLS_HELP);
             return true;

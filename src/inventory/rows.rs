@@ -6,11 +6,12 @@
 //! gives the line of the blank lines before a record as the record's. What is well-formed is read
 //! as that crate reads it (held by a test).
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, Read as _};
 
 /// A reader of rows. Blank lines are skipped; a byte order mark before the first row is too.
-pub(super) struct Rows<R> {
+pub struct Rows<R> {
     input: R,
+    /// Known from the first row on.
     delimiter: Option<u8>,
     /// Physical lines read so far.
     lines: u64,
@@ -29,7 +30,7 @@ struct Cell {
 }
 
 /// A row, valid until the next is read.
-pub(super) struct Row<'r> {
+pub struct Row<'r> {
     raw: &'r [u8],
     first_line: u64,
     text: &'r str,
@@ -38,7 +39,7 @@ pub(super) struct Row<'r> {
 
 /// Why a row is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Malformed {
+pub enum Malformed {
     /// Bytes that are no UTF-8; the first of them.
     NotUtf8(u8),
     /// The file begins as UTF-16 does.
@@ -55,18 +56,21 @@ pub(super) enum Malformed {
 
 /// A malformed row and its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Misplaced {
-    pub(super) line: u64,
-    pub(super) column: u64,
-    pub(super) why: Malformed,
+pub struct Misplaced {
+    /// The physical line, from 1.
+    pub line: u64,
+    /// The character within the line, from 1.
+    pub column: u64,
+    /// What is wrong there.
+    pub why: Malformed,
 }
 
 /// What reading on gave.
-pub(super) type Next<'r> = Option<Result<Row<'r>, Misplaced>>;
+pub type Read<'r> = Option<Result<Row<'r>, Misplaced>>;
 
 impl<R: BufRead> Rows<R> {
-    /// The first row decides over the delimiter: the most frequent of comma, semicolon and tab.
-    pub(super) fn new(input: R) -> Self {
+    /// The first row decides over the delimiter: the most frequent of [`DELIMITERS`].
+    pub fn new(input: R) -> Self {
         Self {
             input,
             delimiter: None,
@@ -78,8 +82,13 @@ impl<R: BufRead> Rows<R> {
         }
     }
 
+    /// The delimiter, once a row has been read.
+    pub fn delimiter(&self) -> Option<u8> {
+        self.delimiter
+    }
+
     /// The next row; `None` at the end of the file.
-    pub(super) fn next(&mut self) -> io::Result<Next<'_>> {
+    pub fn read(&mut self) -> io::Result<Read<'_>> {
         loop {
             self.raw.clear();
             self.first_line = self.lines + 1;
@@ -99,7 +108,7 @@ impl<R: BufRead> Rows<R> {
         self.split(delimiter)
     }
 
-    fn split(&mut self, delimiter: u8) -> io::Result<Next<'_>> {
+    fn split(&mut self, delimiter: u8) -> io::Result<Read<'_>> {
         self.text.clear();
         self.cells.clear();
         let mut at = 0;
@@ -233,28 +242,33 @@ impl<R: BufRead> Rows<R> {
 
 impl<'r> Row<'r> {
     /// The number of cells, at least 1.
-    pub(super) fn len(&self) -> usize {
+    pub fn width(&self) -> usize {
         self.cells.len()
     }
 
     /// A cell's text, without quotes.
-    pub(super) fn cell(&self, n: usize) -> &'r str {
+    pub fn cell(&self, n: usize) -> &'r str {
         let start = n.checked_sub(1).map_or(0, |before| self.cells[before].end);
         &self.text[start..self.cells[n].end]
     }
 
     /// All cells' texts.
-    pub(super) fn cells(&self) -> impl Iterator<Item = &'r str> + '_ {
-        (0..self.len()).map(|n| self.cell(n))
+    pub fn cells(&self) -> impl Iterator<Item = &'r str> + '_ {
+        (0..self.width()).map(|n| self.cell(n))
+    }
+
+    /// The row as it stands in the file, without its line end; a line end within is a line feed.
+    pub fn raw(&self) -> &'r [u8] {
+        self.raw
     }
 
     /// The line on which the row begins.
-    pub(super) fn line(&self) -> u64 {
+    pub fn line(&self) -> u64 {
         self.first_line
     }
 
     /// A cell's line and column; beyond the last cell, those of the row's end.
-    pub(super) fn place(&self, n: usize) -> (u64, u64) {
+    pub fn place(&self, n: usize) -> (u64, u64) {
         let at = self.cells.get(n).map_or(self.raw.len(), |cell| cell.at);
         place(self.raw, self.first_line, at)
     }
@@ -293,7 +307,8 @@ fn detect(header: &[u8]) -> u8 {
     DELIMITERS[first]
 }
 
-const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
+/// The delimiters that a list may have: those that ThingsBoard's import offers.
+pub const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -310,7 +325,7 @@ mod tests {
     fn read(bytes: &[u8]) -> Vec<Result<Vec<String>, Misplaced>> {
         let mut rows = Rows::new(bytes);
         let mut all = Vec::new();
-        while let Some(row) = rows.next().unwrap() {
+        while let Some(row) = rows.read().unwrap() {
             all.push(row.map(|row| row.cells().map(str::to_owned).collect()));
         }
         all
@@ -392,7 +407,7 @@ mod tests {
     fn a_line_without_end_is_not_read_into_memory() {
         let endless = vec![b'x'; 3 * LIMIT];
         let mut rows = Rows::new(&endless[..]);
-        let Some(Err(fault)) = rows.next().unwrap() else {
+        let Some(Err(fault)) = rows.read().unwrap() else {
             panic!("read")
         };
         assert_eq!(fault.why, Malformed::TooLong);
@@ -402,7 +417,7 @@ mod tests {
     #[test]
     fn a_cell_after_a_cell_of_two_lines_has_its_own_line() {
         let mut rows = Rows::new(&b"\n\xc3\xa9,\"x\ny\",z\n"[..]);
-        let Some(Ok(row)) = rows.next().unwrap() else {
+        let Some(Ok(row)) = rows.read().unwrap() else {
             panic!("no row")
         };
         assert_eq!(
