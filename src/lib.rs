@@ -16,6 +16,7 @@ pub mod inventory;
 pub mod metrics;
 
 // Floor 2: what the user meant.
+pub mod lint;
 pub mod scenario;
 
 // Floor 3: edges, each touching one outside thing.

@@ -92,5 +92,17 @@ impl fmt::Display for ListFaults {
     }
 }
 
+/// A text from the list for a message: quoted, escaped, shortened.
+pub(crate) fn shown(text: &str) -> String {
+    let mut short: String = text.chars().take(SHOWN).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    format!("{short:?}")
+}
+
+/// The longest text that a message shows, characters.
+const SHOWN: usize = 40;
+
 /// As many as fit a screen; a wrong export has one in every row.
 const KEPT: usize = 20;

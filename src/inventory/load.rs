@@ -7,7 +7,7 @@ use std::path::Path;
 
 use hashbrown::HashTable;
 
-use super::fault::{ListError, ListFault, ListFaults};
+use super::fault::{ListError, ListFault, ListFaults, shown};
 use super::list::Inventory;
 use super::nearest;
 use super::rows::{Malformed, Misplaced, Row, Rows};
@@ -351,18 +351,7 @@ fn fault_of_name(name: &str) -> Option<(String, &'static str)> {
     })
 }
 
-/// A text from the list for a message: quoted, escaped, shortened.
-fn shown(text: &str) -> String {
-    let mut short: String = text.chars().take(SHOWN).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    format!("{short:?}")
-}
-
 const NAME_LIMIT: usize = 255;
-
-const SHOWN: usize = 40;
 
 const NAME_HELP: &str =
     "name the column as the scenario's `name_column` says, which is \"name\" by default";

@@ -21,7 +21,8 @@ pub use fault::{ListError, ListFault, ListFaults};
 pub use generate::{GenerateError, GenerateSpec, NameKind, Oui, generate, names, token};
 pub use list::Inventory;
 pub use load::{ListOptions, headers, line, load_csv};
-pub use rows::{DELIMITERS, Malformed, Misplaced, Read, Row, Rows};
+pub use rows::{DELIMITERS, LineEnd, Malformed, Misplaced, Read, Row, Rows};
 pub use template::{Template, TemplateError};
 
+pub(crate) use fault::shown;
 pub(crate) use nearest::nearest;

@@ -15,6 +15,8 @@ pub struct Rows<R> {
     delimiter: Option<u8>,
     /// Physical lines read so far.
     lines: u64,
+    /// How the last of them ended.
+    end: LineEnd,
     /// The row as it stands in the file, without its line end.
     raw: Vec<u8>,
     /// The line on which `raw` begins.
@@ -54,6 +56,17 @@ pub enum Malformed {
     TooLong,
 }
 
+/// How a physical line ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineEnd {
+    /// A line feed.
+    Lf,
+    /// A carriage return and a line feed.
+    CrLf,
+    /// Not at all: the file ends.
+    Missing,
+}
+
 /// A malformed row and its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Misplaced {
@@ -75,6 +88,7 @@ impl<R: BufRead> Rows<R> {
             input,
             delimiter: None,
             lines: 0,
+            end: LineEnd::Missing,
             raw: Vec::new(),
             first_line: 0,
             text: String::new(),
@@ -85,6 +99,32 @@ impl<R: BufRead> Rows<R> {
     /// The delimiter, once a row has been read.
     pub fn delimiter(&self) -> Option<u8> {
         self.delimiter
+    }
+
+    /// How the last physical line that was read ends.
+    pub fn line_end(&self) -> LineEnd {
+        self.end
+    }
+
+    /// Physical lines read so far, which is the line that the last row ends on.
+    pub fn lines(&self) -> u64 {
+        self.lines
+    }
+
+    /// The row that was read last as another delimiter has it; `None` where it has quotes, which
+    /// may mean something else then.
+    pub fn again(&mut self, delimiter: u8) -> Option<Row<'_>> {
+        if self.raw.contains(&b'"') {
+            return None;
+        }
+        // Without a quote nothing more is read.
+        self.split(delimiter).ok()??.ok()
+    }
+
+    /// The row that was read last as it stands in the file, malformed or not, without its line
+    /// end.
+    pub fn raw(&self) -> &[u8] {
+        &self.raw
     }
 
     /// The next row; `None` at the end of the file.
@@ -220,13 +260,18 @@ impl<R: BufRead> Rows<R> {
             return Ok(Line::End);
         }
         self.lines += 1;
+        self.end = LineEnd::Missing;
         if self.raw.last() == Some(&b'\n') {
             self.raw.pop();
+            self.end = LineEnd::Lf;
         } else if read as u64 == limit {
             return Ok(Line::TooLong);
         }
         if self.raw.len() > start && self.raw.last() == Some(&b'\r') {
             self.raw.pop();
+            if self.end == LineEnd::Lf {
+                self.end = LineEnd::CrLf;
+            }
         }
         if self.lines == 1 && self.raw.starts_with(BOM) {
             self.raw.drain(..BOM.len());

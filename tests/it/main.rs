@@ -11,6 +11,7 @@ mod dtls;
 mod end_to_end;
 mod floors;
 mod hostile_server;
+mod lists;
 mod mqtt5;
 mod peers_against_target;
 mod secured;

@@ -1,0 +1,8 @@
+//! MAC addresses and their notations.
+
+/// How a MAC address is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(in crate::lint) enum Notation {
+    /// `AA:BB:CC:00:11:22`
+    Colons,
+}
