@@ -10,6 +10,7 @@ mod check;
 mod columns;
 mod file;
 mod finding;
+mod fix;
 mod mend;
 mod names;
 mod options;
@@ -18,5 +19,6 @@ mod rule;
 
 pub use check::{Checked, LintError, List, check};
 pub use finding::{Finding, Place, Severity};
+pub use fix::{FixError, Fixed, Parted, fix, split};
 pub use options::Options;
 pub use rule::{Repair, Rule, RuleSet, UnknownRule};
