@@ -51,11 +51,7 @@ impl Output {
         limit: Option<u64>,
         header: &[String],
     ) -> io::Result<Self> {
-        // A header is read for its delimiter: another one in it must be quoted.
-        let quoted = header
-            .iter()
-            .any(|h| h.bytes().any(|b| DELIMITERS.contains(&b)));
-        let header = encoded(header, delimiter, quoted)?;
+        let header = guarded(header, delimiter)?;
         Self::begun(path, overwrite, delimiter, limit, header)
     }
 
@@ -89,7 +85,13 @@ impl Output {
 
     /// Writes a row's cells.
     pub(super) fn row(&mut self, cells: &[String]) -> io::Result<()> {
-        let row = encoded(cells, self.delimiter, false)?;
+        let row = encoded(cells, self.delimiter, csv::QuoteStyle::Necessary)?;
+        self.write(&row)
+    }
+
+    /// Writes a row that has not as many cells as the header.
+    pub(super) fn odd(&mut self, cells: &[String]) -> io::Result<()> {
+        let row = guarded(cells, self.delimiter)?;
         self.write(&row)
     }
 
@@ -131,12 +133,18 @@ impl Output {
     }
 }
 
-fn encoded(cells: &[String], delimiter: u8, quoted: bool) -> io::Result<Vec<u8>> {
-    let style = if quoted {
+/// A row that is looked through for delimiters when it is read: others in it are quoted.
+fn guarded(cells: &[String], delimiter: u8) -> io::Result<Vec<u8>> {
+    let any = |cell: &String| cell.bytes().any(|byte| DELIMITERS.contains(&byte));
+    let style = if cells.iter().any(any) {
         csv::QuoteStyle::Always
     } else {
         csv::QuoteStyle::Necessary
     };
+    encoded(cells, delimiter, style)
+}
+
+fn encoded(cells: &[String], delimiter: u8, style: csv::QuoteStyle) -> io::Result<Vec<u8>> {
     let mut writer = csv::WriterBuilder::new()
         .delimiter(delimiter)
         .quote_style(style)

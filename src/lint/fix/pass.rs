@@ -104,9 +104,12 @@ impl<'p> Pass<'p> {
                 .unwrap_or(Mended::Odd(cells)),
             other => other,
         };
-        if let Mended::Written(cells) | Mended::Odd(cells) = mended {
-            self.output.row(&cells).map_err(|e| self.unwritten(e))?;
-        }
+        let written = match mended {
+            Mended::Written(cells) => self.output.row(&cells),
+            Mended::Odd(cells) => self.output.odd(&cells),
+            Mended::Dropped => Ok(()),
+        };
+        written.map_err(|e| self.unwritten(e))?;
         self.tell(&changed)?;
         Ok(true)
     }
