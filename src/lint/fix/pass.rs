@@ -56,7 +56,7 @@ impl<'p> Pass<'p> {
         let to = if target.to_comma { b',' } else { delimiter };
         let output = Output::new(target.path, target.overwrite, to, limit, &header)
             .map_err(|e| FixError::Unwritable(target.path.to_owned(), e))?;
-        let changes = create(target.changes, target.overwrite)
+        let log = create(target.changes, target.overwrite)
             .and_then(Changes::new)
             .map_err(|e| FixError::Unwritable(target.changes.to_owned(), e))?;
         let mut pass = Self {
@@ -66,7 +66,7 @@ impl<'p> Pass<'p> {
             mender,
             target,
             output,
-            changes,
+            changes: log,
             number: 0,
         };
         pass.tell(&changed)?;

@@ -66,14 +66,14 @@ pub fn fix(path: &Path, to: &Path, options: &Options, overwrite: bool) -> Result
             to_comma,
         };
         let pass = Pass::begin(path, Mender::new(options, facts), &target)?;
-        let (outputs, changed) = pass.run()?;
+        let (outputs, count) = pass.run()?;
         let checked = check(&outputs, options)?;
         let settled = checked.facts(0);
         if settled == facts {
             return Ok(Fixed {
                 outputs,
                 changes,
-                changed,
+                changed: count,
                 checked,
             });
         }

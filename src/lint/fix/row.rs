@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
 use super::changes::Change;
-use crate::dialect::{ColumnType, Meant};
+use crate::dialect::ColumnType;
 use crate::inventory::Row;
 use crate::lint::columns::{Columns, Kind};
 use crate::lint::mend::Facts;
