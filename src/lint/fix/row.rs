@@ -112,6 +112,11 @@ impl<'m> Mender<'m> {
                 *cell = new;
             }
         }
+        // What could not be seen may have been all there was.
+        if cells.iter().all(|cell| cell.trim().is_empty()) && self.on(Rule::BlankRow) {
+            changed.push(self.change(row, number, None, Rule::BlankRow, ("", REMOVED)));
+            return Mended::Dropped;
+        }
         if let Some(first) = self.again(row, &cells) {
             let told = format!("{REMOVED}: the unit of line {first}");
             let name = self.columns.name();
