@@ -30,11 +30,11 @@ struct Column {
 
 impl Lint for Attributes {
     fn begin(&mut self, list: &Opened<'_>, out: &mut Findings<'_>) {
+        use ColumnType as C;
         self.0.clear();
         if !out.wants(Rule::AttributeType) {
             return;
         }
-        use ColumnType as C;
         let columns = (0..list.columns.width()).filter(|at| {
             matches!(
                 list.columns.kind(*at),

@@ -112,7 +112,7 @@ impl<'t> Parts<'t> {
     fn of(text: &'t str) -> Option<Self> {
         let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
         let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
-            Some((mantissa, exponent)) => (mantissa, Some(exponent.parse().ok()?)),
+            Some((mantissa, exponent)) => (mantissa, Some(exponent.parse::<i32>().ok()?.into())),
             None => (unsigned, None),
         };
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -128,7 +128,7 @@ impl<'t> Parts<'t> {
     }
 
     fn scale(&self) -> i64 {
-        self.fraction.len() as i64 - self.exponent.unwrap_or(0)
+        signed(self.fraction.len()) - self.exponent.unwrap_or(0)
     }
 
     /// Whether the server makes a long of it.
@@ -138,7 +138,7 @@ impl<'t> Parts<'t> {
         }
         let digits = [self.whole, self.fraction].concat();
         let significant = digits.trim_end_matches('0');
-        let zeros = (digits.len() - significant.len()) as i64;
+        let zeros = signed(digits.len() - significant.len());
         // Zero has no decimals.
         significant.is_empty() || self.scale() - zeros <= 0
     }
@@ -150,7 +150,7 @@ impl<'t> Parts<'t> {
         if significant.is_empty() {
             return Some(0);
         }
-        let zeros = (digits.len() - digits.trim_end_matches('0').len()) as i64;
+        let zeros = signed(digits.len() - digits.trim_end_matches('0').len());
         let exponent = u32::try_from(zeros - self.scale()).ok()?;
         if significant.len() as u32 > 19 || exponent > 19 {
             return None;
@@ -173,6 +173,10 @@ impl<'t> Parts<'t> {
             shortest.is_ok_and(|shortest| plain(&shortest) == significant.trim_matches('0'))
         }
     }
+}
+
+fn signed(length: usize) -> i64 {
+    i64::try_from(length).unwrap_or(i64::MAX)
 }
 
 /// Whether commons-lang takes it for a number of which `BigDecimal` is then asked. Numbers with
@@ -211,6 +215,9 @@ mod tests {
             ("1.5e3", Cast::Number(L::Exponent)),
             ("1e-3", Cast::Number(L::Exponent)),
             ("1E400", Cast::Text),
+            ("1E-9223372036854775808", Cast::Text),
+            ("1E2147483647", Cast::Text),
+            ("0E2147483647", Cast::Number(L::Exponent)),
             ("1E-17", Cast::Text),
             ("1,5", Cast::Number(L::Comma)),
             ("1,500,000", Cast::Text),

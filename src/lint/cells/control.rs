@@ -6,7 +6,7 @@ use crate::dialect::ColumnType;
 use crate::inventory::shown;
 use crate::lint::columns::Kind;
 use crate::lint::finding::Findings;
-use crate::lint::mend::{Facts, Mend};
+use crate::lint::mend::Mend;
 use crate::lint::record::{Lint, Opened, Record};
 use crate::lint::rule::Rule;
 
@@ -94,7 +94,7 @@ fn may_have(cell: &str) -> bool {
 }
 
 /// A text without them; those that are white space part words, and become a blank.
-fn mend_text(cell: &str, _facts: &Facts) -> Option<String> {
+fn mend_text(cell: &str) -> Option<String> {
     if !may_have(cell) || !cell.trim().chars().any(|c| Cell::Text.minds(c)) {
         return None;
     }
@@ -109,17 +109,17 @@ fn mend_text(cell: &str, _facts: &Facts) -> Option<String> {
     Some(parted.chars().filter(|c| !Cell::Text.minds(*c)).collect())
 }
 
-fn mend_label(cell: &str, facts: &Facts) -> Option<String> {
+fn mend_label(cell: &str) -> Option<String> {
     // What `trim` takes off may be all that there is to find.
     let around = cell.trim() != cell && cell.chars().any(|c| Cell::Text.minds(c));
-    mend_text(cell, facts).or_else(|| around.then(|| cell.trim().to_owned()))
+    mend_text(cell).or_else(|| around.then(|| cell.trim().to_owned()))
 }
 
-fn mend_value(cell: &str, _facts: &Facts) -> Option<String> {
+fn mend_value(cell: &str) -> Option<String> {
     without(cell, Cell::Value)
 }
 
-fn mend_attribute(cell: &str, _facts: &Facts) -> Option<String> {
+fn mend_attribute(cell: &str) -> Option<String> {
     without(cell, Cell::Attribute)
 }
 
@@ -134,28 +134,28 @@ fn without(cell: &str, kind: Cell) -> Option<String> {
 pub(super) const MEND_NAME: Mend = Mend {
     rule: Rule::ControlCharacter,
     applies: |kind| Cell::of(kind) == Cell::Name,
-    mend: mend_text,
+    mend: |cell, _| mend_text(cell),
 };
 
 /// Types and labels lose them.
 pub(super) const MEND_TEXT: Mend = Mend {
     rule: Rule::ControlCharacter,
     applies: |kind| Cell::of(kind) == Cell::Text,
-    mend: mend_label,
+    mend: |cell, _| mend_label(cell),
 };
 
 /// Credentials and settings lose them.
 pub(super) const MEND_VALUE: Mend = Mend {
     rule: Rule::ControlCharacter,
     applies: |kind| Cell::of(kind) == Cell::Value,
-    mend: mend_value,
+    mend: |cell, _| mend_value(cell),
 };
 
 /// Attributes lose them.
 pub(super) const MEND_ATTRIBUTE: Mend = Mend {
     rule: Rule::ControlCharacter,
     applies: |kind| Cell::of(kind) == Cell::Attribute,
-    mend: mend_attribute,
+    mend: |cell, _| mend_attribute(cell),
 };
 
 #[cfg(test)]
@@ -175,29 +175,27 @@ mod tests {
             ("é\u{a0}", None, None, None),
             ("\tPump", None, Some("Pump"), None),
         ] {
-            let facts = Facts::default();
-            assert_eq!(mend_text(cell, &facts).as_deref(), name, "{cell:?}");
-            assert_eq!(mend_value(cell, &facts).as_deref(), value, "{cell:?}");
-            let mended = mend_attribute(cell, &facts);
+            assert_eq!(mend_text(cell).as_deref(), name, "{cell:?}");
+            assert_eq!(mend_value(cell).as_deref(), value, "{cell:?}");
+            let mended = mend_attribute(cell);
             assert_eq!(mended.as_deref(), attribute, "{cell:?}");
         }
-        let label = mend_label("\tPump", &Facts::default());
+        let label = mend_label("\tPump");
         assert_eq!(label.as_deref(), Some("Pump"));
     }
 
     proptest! {
         #[test]
         fn a_repaired_cell_is_not_found_again(cell in "(?s).{0,20}|[\t\0\u{85}a ]{0,8}") {
-            let facts = Facts::default();
             for (mend, kind) in [
-                (mend_text as fn(&str, &Facts) -> Option<String>, Cell::Name),
+                (mend_text as fn(&str) -> Option<String>, Cell::Name),
                 (mend_label, Cell::Text),
                 (mend_value, Cell::Value),
                 (mend_attribute, Cell::Attribute),
             ] {
                 let within = if kind == Cell::Name { cell.trim() } else { &cell };
                 let found = within.chars().any(|c| kind.minds(c));
-                let mended = mend(&cell, &facts);
+                let mended = mend(&cell);
                 prop_assert_eq!(mended.is_some(), found);
                 if let Some(mended) = mended {
                     prop_assert!(!mended.chars().any(|c| kind.minds(c)), "{:?}", mended);

@@ -5,7 +5,7 @@ use crate::dialect::ColumnType;
 use crate::inventory::shown;
 use crate::lint::columns::Kind;
 use crate::lint::finding::Findings;
-use crate::lint::mend::{Facts, Mend};
+use crate::lint::mend::Mend;
 use crate::lint::record::{Lint, Opened, Record};
 use crate::lint::rule::Rule;
 
@@ -52,7 +52,7 @@ fn meant(cell: &str) -> Option<bool> {
     }
 }
 
-fn mend(cell: &str, _facts: &Facts) -> Option<String> {
+fn mend(cell: &str) -> Option<String> {
     if is_plain(cell) {
         return None;
     }
@@ -63,7 +63,7 @@ fn mend(cell: &str, _facts: &Facts) -> Option<String> {
 pub(super) const MEND: Mend = Mend {
     rule: Rule::GatewayValue,
     applies: |kind| kind == Kind::Import(ColumnType::IsGateway),
-    mend,
+    mend: |cell, _| mend(cell),
 };
 
 /// Also as German, French and Spanish spreadsheets write it.
@@ -107,7 +107,7 @@ mod tests {
             ("", None),
             (" ", None),
         ] {
-            let found = mend(cell, &Facts::default());
+            let found = mend(cell);
             assert_eq!(found.as_deref(), mended, "{cell:?}");
         }
     }
@@ -115,9 +115,9 @@ mod tests {
     proptest! {
         #[test]
         fn a_repaired_value_is_not_found_again(cell in "\\PC*|[tTrRuUeE1 ]{0,6}") {
-            if let Some(mended) = mend(&cell, &Facts::default()) {
+            if let Some(mended) = mend(&cell) {
                 prop_assert!(is_plain(&mended));
-                prop_assert_eq!(mend(&mended, &Facts::default()), None);
+                prop_assert_eq!(mend(&mended), None);
             }
         }
     }

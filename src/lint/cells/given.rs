@@ -115,10 +115,8 @@ impl Given {
 
     /// What else a row gives besides that.
     pub(super) fn dropped(&self, taken: Kind, record: &Record<'_>) -> Option<(Kind, usize)> {
-        let kinds = Kind::ALL.into_iter().rev().filter(|kind| *kind < taken);
-        kinds
-            .filter_map(|kind| Some((kind, self.place(kind, record)?)))
-            .next()
+        let mut kinds = Kind::ALL.into_iter().rev().filter(|kind| *kind < taken);
+        kinds.find_map(|kind| Some((kind, self.place(kind, record)?)))
     }
 
     /// The id by which the server tells a row's credentials from all others, as far as it is text

@@ -10,7 +10,7 @@ use super::text_long::TEXTS;
 use crate::inventory::shown;
 use crate::lint::columns::Kind;
 use crate::lint::finding::Findings;
-use crate::lint::mend::{Facts, Mend};
+use crate::lint::mend::Mend;
 use crate::lint::record::{Lint, Opened, Record};
 use crate::lint::rule::Rule;
 
@@ -56,10 +56,6 @@ fn refused(cell: &str) -> Option<&'static str> {
     } else {
         tag.then_some("a tag")
     }
-}
-
-fn mend(cell: &str, _facts: &Facts) -> Option<String> {
-    mended(cell)
 }
 
 /// The text without tags, if all of them are known and closed.
@@ -142,7 +138,7 @@ impl<'t> Tag<'t> {
 pub(super) const MEND: Mend = Mend {
     rule: Rule::TextMarkup,
     applies: |kind| matches!(kind, Kind::Import(column) if TEXTS.contains(&column)),
-    mend,
+    mend: |cell, _| mended(cell),
 };
 
 /// Elements about a text's looks, which must be closed. What a script or a style holds is no text.
