@@ -22,8 +22,8 @@ impl<T: Copy> Gathered<T> {
     }
 
     /// How many there are.
-    pub(super) fn count(&self) -> usize {
-        self.0.len()
+    pub(super) fn count(&self) -> u64 {
+        self.0.len() as u64
     }
 
     /// Tells each.
@@ -41,7 +41,7 @@ impl<T: Copy> Gathered<T> {
         words: impl Fn(T) -> String,
         most: impl FnOnce(u64, T) -> String,
     ) {
-        let count = self.0.len() as u64;
+        let count = self.count();
         match self.0.first() {
             Some((at, why)) if count >= MANY && count > of / 2 => {
                 out.add(rule, place(*at), || most(count, *why));

@@ -15,6 +15,8 @@ mod markup;
 mod secrets;
 mod seen;
 mod snmp;
+#[cfg(test)]
+mod tests;
 mod text_long;
 mod token;
 mod type_typo;

@@ -56,20 +56,22 @@ impl Lint for Tokens {
 
     fn end(&mut self, _list: &Opened<'_>, out: &mut Findings<'_>) {
         let tokens = self.count;
-        std::mem::take(&mut self.guessable).tell(
+        let guessable = std::mem::take(&mut self.guessable);
+        let others = tokens - guessable.count();
+        guessable.tell(
             (Rule::TokenGuessable, tokens),
             out,
             |()| "the token is the name, but for its spelling".to_owned(),
             |count, ()| format!("{count} of {tokens} tokens are the names of their devices"),
         );
-        let weak = std::mem::take(&mut self.weak);
-        let alike = self.alike.varying().filter(|_| weak.count() == 0);
-        if let (Some(varying), Some(first)) = (alike, self.first) {
+        if let (Some(varying), Some(first)) = (self.alike.varying(), self.first) {
+            let s = if varying == 1 { "" } else { "s" };
             out.add(Rule::TokenWeak, first, || {
-                format!("{tokens} tokens that differ in {varying} characters alone")
+                format!("{others} tokens that differ in {varying} character{s} at most")
             });
+            return;
         }
-        weak.tell(
+        std::mem::take(&mut self.weak).tell(
             (Rule::TokenWeak, tokens),
             out,
             |weakness| weakness.words().to_owned(),
