@@ -122,11 +122,16 @@ pub(super) struct Alike {
     digits: bool,
     hex: bool,
     count: u64,
+    /// They differ in enough, and more of them cannot change that.
+    apart: bool,
 }
 
 impl Alike {
     /// Takes a token into account.
     pub(super) fn take(&mut self, token: &str) {
+        if self.apart {
+            return;
+        }
         let (a, b) = (self.first.as_bytes(), token.as_bytes());
         self.count += 1;
         if self.count == 1 {
@@ -138,6 +143,7 @@ impl Alike {
                 digits: true,
                 hex: true,
                 count: 1,
+                apart: false,
             };
             return;
         }
@@ -155,28 +161,39 @@ impl Alike {
             self.digits &= rest.iter().all(u8::is_ascii_digit);
             self.hex &= rest.iter().all(u8::is_ascii_hexdigit);
         }
+        self.apart = self.count >= FEW && self.bits() >= 40.0;
+    }
+
+    /// How many characters differ at most.
+    fn length(&self) -> usize {
+        self.longest.saturating_sub(self.start + self.end)
     }
 
     /// How many characters differ, where these are too few for the list's tokens to be secret:
     /// fewer than 40 bits.
     pub(super) fn varying(&self) -> Option<usize> {
-        if self.count < 10 {
-            return None;
-        }
-        let varying = self.longest.saturating_sub(self.start + self.end);
+        let few = self.count < FEW || self.apart || self.length() == 0;
+        (!few && self.bits() < 40.0).then(|| self.length())
+    }
+
+    /// How much there is to guess, at best. It only grows.
+    fn bits(&self) -> f64 {
         let first = self.first.as_bytes();
         let first = &first[self.start..first.len() - self.end.min(first.len() - self.start)];
         let all = |of: fn(&u8) -> bool| first.iter().all(of);
         let digits = self.digits && all(u8::is_ascii_digit);
         let hex = self.hex && all(u8::is_ascii_hexdigit);
-        let bits = match (digits, hex) {
+        let each = match (digits, hex) {
             (true, _) => 3.3,
             (_, true) => 4.0,
             _ => 6.0,
         };
-        (varying > 0 && varying as f64 * bits < 40.0).then_some(varying)
+        self.length() as f64 * each
     }
 }
+
+/// Fewer tokens may be alike by chance.
+const FEW: u64 = 10;
 
 /// How many characters of a counter may differ from row to row.
 const VARYING: usize = 4;
