@@ -331,9 +331,13 @@ rules! {
         "refused",
         "shorten it";
     TextMarkup = "text-markup", Some(29), Error, Automatic, ThingsBoard,
-        "HTML or a template in a name, type or label",
+        "HTML in a name, type or label",
         "refused as a possible attack",
         "remove the markup";
+    MarkupUnclear = "markup-unclear", Some(29), Error, Decision, ThingsBoard,
+        "a template, or what looks like a tag, in a name, type or label",
+        "refused as a possible attack",
+        "write it without `{{`, or without `<` before a letter: only you know what it stands for";
     ControlCharacter = "control-character", Some(30), Error, Automatic, Any,
         "a control character",
         "NUL in a name and any in credentials are refused; others pass and match nothing",
@@ -350,8 +354,12 @@ rules! {
         "one access token twice",
         "\"Device credentials are already assigned to another device!\": which row wins is chance",
         "give each device its own";
+    CredentialsDuplicate = "credentials-duplicate", Some(33), Error, Decision, ThingsBoard,
+        "one MQTT user, client id or LwM2M endpoint for two devices",
+        "\"Device credentials are already assigned to another device!\": which row wins is chance",
+        "give each device its own; a shared user name needs a client id for each device";
     TokenShared = "token-shared", Some(34), Error, Decision, ThingsBoard,
-        "an access token that is also a user name or client id of the list",
+        "an access token that is also the id of another device's credentials",
         "\"Device credentials are already assigned to another device!\": ids are one space over all kinds",
         "give each device its own";
     TokenGuessable = "token-guessable", Some(34), Warning, Decision, ThingsBoard,
@@ -359,9 +367,9 @@ rules! {
         "tokens are unique over all tenants of a server: another one with this scheme takes it; and whoever reads the label can log in",
         "draw tokens at random: `fleetcall generate --tokens`, or derive them with a key";
     TokenEmpty = "token-empty", Some(35), Damage, Decision, ThingsBoard,
-        "some rows without an access token",
-        "the server draws one that the maker does not know",
-        "fill it in, or remove the column";
+        "some rows without an access token or other credentials",
+        "the server draws a token that the maker does not know",
+        "fill it in";
     TokenWeak = "token-weak", Some(36), Warning, Decision, ThingsBoard,
         "an access token that is short or can be guessed from others",
         "accepted",
@@ -404,6 +412,10 @@ rules! {
         "correct the mode or the key";
     GatewayValue = "gateway-value", Some(41), Damage, Automatic, ThingsBoard,
         "IS_GATEWAY is neither `true` nor `false`",
+        "read as false without a word",
+        "write true or false";
+    GatewayUnknown = "gateway-unknown", Some(41), Damage, Decision, ThingsBoard,
+        "IS_GATEWAY is a word that is neither yes nor no",
         "read as false without a word",
         "write true or false";
     Snmp = "snmp", Some(42), Error, Source, ThingsBoard,

@@ -97,7 +97,9 @@ impl Output {
 
     /// Writes a row as it stood, without its line end.
     pub(super) fn raw(&mut self, row: &[u8]) -> io::Result<()> {
-        let mut row = row.to_vec();
+        // Before a line end they would be a part of it.
+        let returns = row.iter().rev().take_while(|byte| **byte == b'\r').count();
+        let mut row = row[..row.len() - returns].to_vec();
         row.push(b'\n');
         self.write(&row)
     }

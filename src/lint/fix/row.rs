@@ -114,6 +114,11 @@ impl<'m> Mender<'m> {
                 *cell = new;
             }
         }
+        // What could not be seen may have been all there was.
+        if cells.iter().all(|cell| cell.trim().is_empty()) && self.on(Rule::BlankRow) {
+            changed.push(self.change(row, number, None, Rule::BlankRow, ("", REMOVED)));
+            return Mended::Dropped;
+        }
         let name = self.columns.name();
         let old = name.map_or("", |n| row.cell(n));
         match self.again(row, &cells) {
