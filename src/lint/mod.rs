@@ -10,6 +10,7 @@ mod check;
 mod columns;
 mod file;
 mod finding;
+pub mod format;
 mod mend;
 mod names;
 mod options;
