@@ -117,7 +117,7 @@ impl Load {
                 }
                 Err(misplaced) => {
                     self.malformed(misplaced);
-                    if matches!(misplaced.why, Malformed::Unclosed | Malformed::TooLong) {
+                    if misplaced.ends_reading() {
                         break;
                     }
                 }

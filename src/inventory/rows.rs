@@ -56,6 +56,13 @@ pub enum Malformed {
     TooLong,
 }
 
+impl Misplaced {
+    /// Whether nothing after it can be read.
+    pub fn ends_reading(self) -> bool {
+        matches!(self.why, Malformed::Unclosed | Malformed::TooLong)
+    }
+}
+
 /// How a physical line ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineEnd {
@@ -125,6 +132,11 @@ impl<R: BufRead> Rows<R> {
     /// end.
     pub fn raw(&self) -> &[u8] {
         &self.raw
+    }
+
+    /// What was not read yet.
+    pub fn into_rest(self) -> R {
+        self.input
     }
 
     /// The next row; `None` at the end of the file.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::finding::{Finding, Findings, Severity};
+use super::finding::{Finding, Findings, Marks, Severity};
 use super::mend::Facts;
 use super::options::Options;
 use super::record::Lint;
@@ -49,6 +49,11 @@ pub enum LintError {
 }
 
 impl Checked {
+    /// What repairs of a list go by.
+    pub(super) fn facts(&self, list: usize) -> Facts {
+        self.facts.get(&list).copied().unwrap_or_default()
+    }
+
     /// Rows with a value in all lists.
     pub fn rows(&self) -> u64 {
         self.lists.iter().map(|list| list.rows).sum()
@@ -97,10 +102,28 @@ impl Checked {
 
 /// Checks lists, each for itself and all together.
 pub fn check(paths: &[PathBuf], options: &Options) -> Result<Checked, LintError> {
+    Ok(through(paths, Findings::new(options))?.0)
+}
+
+/// Checks a list, and tells which of its devices have findings of a severity or worse.
+pub(super) fn check_marking(
+    path: &Path,
+    options: &Options,
+    from: Severity,
+) -> Result<(Checked, Marks), LintError> {
     let mut out = Findings::new(options);
-    let mut lints = lints(options)?;
+    out.mark(from);
+    let (checked, marks) = through(&[path.to_owned()], out)?;
+    Ok((checked, marks.expect("they were asked for")))
+}
+
+fn through(
+    paths: &[PathBuf],
+    mut out: Findings<'_>,
+) -> Result<(Checked, Option<Marks>), LintError> {
+    let mut lints = lints(out.options())?;
     let twice = file::twice(paths)?;
-    let mut lists = Vec::new();
+    let mut checked = Vec::new();
     for (n, path) in paths.iter().enumerate() {
         out.of_list(n);
         let rows = match twice[n] {
@@ -110,7 +133,7 @@ pub fn check(paths: &[PathBuf], options: &Options) -> Result<Checked, LintError>
             }
             None => file::read(path, &mut lints, &mut out).map_err(|e| unreadable(path, e))?,
         };
-        lists.push(List {
+        checked.push(List {
             path: path.clone(),
             rows,
         });
@@ -118,14 +141,15 @@ pub fn check(paths: &[PathBuf], options: &Options) -> Result<Checked, LintError>
     for lint in &mut lints {
         lint.finish(&mut out);
     }
-    file::count(&lists, &mut out);
-    let (findings, counts, facts) = out.into_parts();
-    Ok(Checked {
-        lists,
-        findings,
-        counts,
-        facts,
-    })
+    file::count(&checked, &mut out);
+    let found = out.end();
+    let checked = Checked {
+        lists: checked,
+        findings: found.kept,
+        counts: found.counts,
+        facts: found.facts,
+    };
+    Ok((checked, found.marks))
 }
 
 fn lints(options: &Options) -> Result<Vec<Box<dyn Lint>>, LintError> {

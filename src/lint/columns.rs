@@ -2,12 +2,15 @@
 
 use super::options::Options;
 use crate::dialect::{ColumnType, Meant};
+use crate::inventory::Row;
 
 /// The columns of a list, from its header.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Columns {
     headers: Vec<String>,
     kinds: Vec<Kind>,
+    /// What a header would be if it were spelt as the import does.
+    spelt: Vec<Option<ColumnType>>,
     name: Option<usize>,
 }
 
@@ -28,13 +31,18 @@ impl Columns {
         let exact: Vec<Option<ColumnType>> =
             headers.iter().map(|h| ColumnType::of_header(h)).collect();
         let mut kinds: Vec<Kind> = Vec::new();
+        let mut spelt = Vec::new();
         for (n, header) in headers.iter().enumerate() {
-            let meant = exact[n].or_else(|| {
-                let (Meant::Spelt(column) | Meant::Near(column)) = ColumnType::meant_by(header)?;
-                let taken = exact.contains(&Some(column)) || kinds.contains(&Kind::Import(column));
-                (!taken).then_some(column)
-            });
-            kinds.push(meant.map_or(Kind::Attribute, Kind::Import));
+            let free = |column: &ColumnType| {
+                !exact.contains(&Some(*column)) && !kinds.contains(&Kind::Import(*column))
+            };
+            let (column, spelling) = match (exact[n], ColumnType::meant_by(header)) {
+                (None, Some(Meant::Spelt(column))) => (Some(column).filter(free), true),
+                (None, Some(Meant::Near(column))) => (Some(column).filter(free), false),
+                (column, _) => (column, false),
+            };
+            kinds.push(column.map_or(Kind::Attribute, Kind::Import));
+            spelt.push(column.filter(|_| spelling));
         }
         let name = match &options.name_column {
             Some(wanted) => headers.iter().position(|header| header == wanted),
@@ -44,10 +52,15 @@ impl Columns {
         };
         if let Some(name) = name {
             kinds[name] = Kind::Import(ColumnType::Name);
+            if options.name_column.is_some() {
+                // The user knows, and maps it by hand.
+                spelt[name] = None;
+            }
         }
         Self {
             headers,
             kinds,
+            spelt,
             name,
         }
     }
@@ -70,6 +83,21 @@ impl Columns {
     /// What a column is.
     pub(super) fn kind(&self, column: usize) -> Kind {
         self.kinds[column]
+    }
+
+    /// What a column's header would be if it were spelt as the import does.
+    pub(super) fn spelt(&self, column: usize) -> Option<ColumnType> {
+        self.spelt[column]
+    }
+
+    /// Whether a column's cells are secret.
+    pub(super) fn is_secret(&self, column: usize) -> bool {
+        matches!(self.kinds[column], Kind::Import(column) if column.is_secret())
+    }
+
+    /// Whether a row says what the header says.
+    pub(super) fn is_header(&self, row: &Row<'_>) -> bool {
+        row.cells().eq(self.headers.iter().map(String::as_str))
     }
 
     /// The first column of a type.

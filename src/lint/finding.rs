@@ -1,6 +1,6 @@
 //! What was found, where, and how often: places are kept up to a limit, counts always.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use super::mend::Facts;
@@ -87,6 +87,20 @@ pub(super) struct Findings<'o> {
     kept: Vec<Finding>,
     counts: BTreeMap<(usize, Rule), u64>,
     facts: BTreeMap<usize, Facts>,
+    marks: Option<Marks>,
+}
+
+/// The devices of the first list that have findings of a severity or worse.
+pub(super) struct Marks {
+    from: Severity,
+    records: HashSet<u64>,
+}
+
+impl Marks {
+    /// Whether a device has some.
+    pub(super) fn has(&self, record: u64) -> bool {
+        self.records.contains(&record)
+    }
 }
 
 impl<'o> Findings<'o> {
@@ -97,7 +111,16 @@ impl<'o> Findings<'o> {
             kept: Vec::new(),
             counts: BTreeMap::new(),
             facts: BTreeMap::new(),
+            marks: None,
         }
+    }
+
+    /// Remembers the devices that have findings of a severity or worse.
+    pub(super) fn mark(&mut self, from: Severity) {
+        self.marks = Some(Marks {
+            from,
+            records: HashSet::new(),
+        });
     }
 
     /// Findings from now on are of this list.
@@ -140,6 +163,11 @@ impl<'o> Findings<'o> {
         let Some(severity) = self.options.severity(rule) else {
             return;
         };
+        if let (Some(marks), Some(record)) = (&mut self.marks, place.record)
+            && severity >= marks.from
+        {
+            marks.records.insert(record);
+        }
         let count = self.counts.entry((list, rule)).or_default();
         *count += 1;
         if *count <= self.options.kept {
@@ -153,17 +181,27 @@ impl<'o> Findings<'o> {
         }
     }
 
-    /// The kept ones by list, place and rule; how many there are of each rule in each list; what
-    /// was learned of each list.
-    pub(super) fn into_parts(mut self) -> Parts {
+    /// All that was found.
+    pub(super) fn end(mut self) -> Found {
         self.kept
             .sort_by_key(|finding| (finding.list, finding.place, finding.rule));
-        (self.kept, self.counts, self.facts)
+        Found {
+            kept: self.kept,
+            counts: self.counts,
+            facts: self.facts,
+            marks: self.marks,
+        }
     }
 }
 
-type Parts = (
-    Vec<Finding>,
-    BTreeMap<(usize, Rule), u64>,
-    BTreeMap<usize, Facts>,
-);
+/// All that was found.
+pub(super) struct Found {
+    /// By list, place and rule.
+    pub(super) kept: Vec<Finding>,
+    /// How many there are of each rule in each list.
+    pub(super) counts: BTreeMap<(usize, Rule), u64>,
+    /// What repairs of each list go by.
+    pub(super) facts: BTreeMap<usize, Facts>,
+    /// The devices with findings, if they were to be remembered.
+    pub(super) marks: Option<Marks>,
+}

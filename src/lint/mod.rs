@@ -10,6 +10,7 @@ mod check;
 mod columns;
 mod file;
 mod finding;
+mod fix;
 pub mod format;
 mod mend;
 mod names;
@@ -19,5 +20,6 @@ mod rule;
 
 pub use check::{Checked, LintError, List, check};
 pub use finding::{Finding, Place, Severity};
+pub use fix::{FixError, Fixed, Parted, fix, split};
 pub use options::Options;
 pub use rule::{Repair, Rule, RuleSet, UnknownRule};

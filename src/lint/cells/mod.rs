@@ -12,3 +12,8 @@ pub(super) fn lints(_options: &Options) -> Result<Vec<Box<dyn Lint>>, LintError>
 
 /// What of it is repaired.
 pub(super) const MENDS: &[Mend] = &[];
+
+/// A certificate on one line.
+pub(super) fn on_one_line(_text: &str) -> Option<String> {
+    None
+}

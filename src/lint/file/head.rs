@@ -48,7 +48,10 @@ pub(super) fn judge(row: &Row<'_>, out: &mut Findings<'_>) -> Option<Columns> {
     }
     let mut seen: HashMap<String, usize> = HashMap::new();
     for (n, header) in row.cells().enumerate() {
-        spelling(header, columns.name() == Some(n), place(n), out);
+        if header.contains('\n') {
+            out.add(Rule::CellLineBreak, place(n), || shown(header));
+        }
+        spelling(n, &columns, place(n), out);
         if let Some(first) = seen.insert(header.trim().to_lowercase(), n) {
             out.add(Rule::HeaderDuplicate, place(n), || {
                 format!(
@@ -64,14 +67,24 @@ pub(super) fn judge(row: &Row<'_>, out: &mut Findings<'_>) -> Option<Columns> {
 }
 
 /// What the server would not take for what it was meant to be.
-fn spelling(header: &str, chosen: bool, place: Place, out: &mut Findings<'_>) {
-    if chosen && out.options().name_column.is_some() {
+fn spelling(n: usize, columns: &Columns, place: Place, out: &mut Findings<'_>) {
+    if columns.name() == Some(n) && out.options().name_column.is_some() {
         // The user knows, and maps it by hand.
         return;
     }
-    match ColumnType::meant_by(header) {
-        Some(Meant::Spelt(column)) => out.add(Rule::HeaderSpelling, place, || {
+    let header = &columns.headers()[n];
+    if let Some(column) = columns.spelt(n) {
+        return out.add(Rule::HeaderSpelling, place, || {
             format!("{}, which would have to be {}", shown(header), column.id())
+        });
+    }
+    match ColumnType::meant_by(header) {
+        Some(Meant::Spelt(column)) => out.add(Rule::HeaderUnknown, place, || {
+            format!(
+                "{}, beside another column for {}",
+                shown(header),
+                column.id()
+            )
         }),
         Some(Meant::Near(column)) => out.add(Rule::HeaderUnknown, place, || {
             format!("{}; is {} meant?", shown(header), column.id())

@@ -5,5 +5,6 @@ mod rows;
 mod source;
 mod whole;
 
-pub(super) use rows::read;
-pub(super) use whole::{count, same, twice};
+pub(super) use rows::{other_delimiter, read};
+pub(super) use source::open;
+pub(super) use whole::{count, json_length, same, twice};

@@ -107,7 +107,7 @@ impl Walk {
                 self.rows += 1;
                 malformed(misplaced, Some(self.number), out);
                 self.line = rows.lines();
-                let more = !matches!(misplaced.why, Malformed::Unclosed | Malformed::TooLong);
+                let more = !misplaced.ends_reading();
                 if more {
                     self.ended(rows.line_end(), rows.lines(), out);
                 } else {
@@ -125,17 +125,10 @@ impl Walk {
                 judged.err()
             }
         };
-        let (end, lines) = (rows.line_end(), rows.lines());
-        self.ended(end, lines, out);
+        let end = rows.line_end();
+        self.ended(end, rows.lines(), out);
         if let Some(place) = width {
-            let other = DELIMITERS
-                .into_iter()
-                .filter(|other| Some(*other) != delimiter)
-                .find(|other| {
-                    rows.again(*other)
-                        .is_some_and(|row| row.width() == list.columns.width())
-                });
-            match other {
+            match other_delimiter(rows, place.cells, list.columns.width()) {
                 Some(other) => {
                     self.other_delimiter(other, place, delimiter, out);
                     if let Some(row) = rows.again(other) {
@@ -172,10 +165,7 @@ impl Walk {
             });
         }
         self.rows += 1;
-        if row
-            .cells()
-            .eq(list.columns.headers().iter().map(String::as_str))
-        {
+        if list.columns.is_header(row) {
             out.add(Rule::HeaderRepeated, place, || {
                 "as on the first row".to_owned()
             });
@@ -183,9 +173,9 @@ impl Walk {
         }
         if let Some(cell) = row.cells().position(|cell| cell.contains('\n')) {
             out.add(Rule::CellLineBreak, self.place(row, cell), || {
-                let lines = row.cell(cell).split('\n').count();
+                let count = row.cell(cell).split('\n').count();
                 format!(
-                    "a cell of {lines} lines in the column {}",
+                    "a cell of {count} lines in the column {}",
                     shown(&list.columns.headers()[cell])
                 )
             });
@@ -304,6 +294,21 @@ impl Walk {
         }
         self.size.judge(out);
     }
+}
+
+/// The delimiter by which a row of one cell has as many as the header.
+pub(in crate::lint) fn other_delimiter(
+    rows: &mut Rows<impl io::BufRead>,
+    cells: usize,
+    wanted: usize,
+) -> Option<u8> {
+    // A row that has the header's delimiter is of that delimiter.
+    if cells != 1 {
+        return None;
+    }
+    DELIMITERS
+        .into_iter()
+        .find(|other| rows.again(*other).is_some_and(|row| row.width() == wanted))
 }
 
 /// A row whose cells are not as many as the header's.

@@ -18,16 +18,7 @@ pub(super) struct Size(u64);
 impl Size {
     /// Adds a row, and a line feed after it.
     pub(super) fn row(&mut self, row: &Row<'_>) {
-        let escaped: u64 = row
-            .raw()
-            .iter()
-            .map(|byte| match byte {
-                b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 2,
-                0..0x20 => 6,
-                _ => 1,
-            })
-            .sum();
-        self.0 += escaped + 2;
+        self.0 += json_length(row.raw()) + json_length(b"\n");
     }
 
     pub(super) fn judge(&self, out: &mut Findings<'_>) {
@@ -38,6 +29,16 @@ impl Size {
             });
         }
     }
+}
+
+/// What a text takes within a string of JSON, bytes.
+pub(in crate::lint) fn json_length(text: &[u8]) -> u64 {
+    let length = |byte: &u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 2,
+        0..0x20 => 6,
+        _ => 1,
+    };
+    text.iter().map(length).sum()
 }
 
 /// For each list, the position of an earlier one with the same content.

@@ -7,7 +7,7 @@ use super::mend::Mend;
 use super::options::Options;
 use super::record::Lint;
 
-pub(super) use mac::Notation;
+pub(super) use mac::{Notation, value as mac_value};
 
 /// The rules about names.
 pub(super) fn lints(_options: &Options) -> Vec<Box<dyn Lint>> {

@@ -1,0 +1,53 @@
+//! What was changed, cell by cell.
+
+use std::fs::File;
+use std::io::{self, BufWriter};
+
+use crate::lint::rule::Rule;
+
+/// A change of a cell, or of a row where there is no column.
+pub(super) struct Change {
+    /// In the input.
+    pub(super) line: u64,
+    /// The device's number; `None` in the header.
+    pub(super) record: Option<u64>,
+    /// The column's header.
+    pub(super) column: String,
+    /// The cell before, masked if it is secret.
+    pub(super) old: String,
+    /// The cell after, masked if it is secret.
+    pub(super) new: String,
+    pub(super) rule: Rule,
+}
+
+/// Writes changes as CSV.
+pub(super) struct Changes {
+    rows: csv::Writer<BufWriter<File>>,
+    written: u64,
+}
+
+impl Changes {
+    pub(super) fn new(file: File) -> io::Result<Self> {
+        let mut rows = csv::Writer::from_writer(BufWriter::new(file));
+        rows.write_record(["line", "record", "column", "old", "new", "rule"])?;
+        Ok(Self { rows, written: 0 })
+    }
+
+    pub(super) fn add(&mut self, change: &Change) -> io::Result<()> {
+        self.written += 1;
+        let record = change.record.map_or(String::new(), |n| n.to_string());
+        let line = change.line.to_string();
+        let Change {
+            column, old, new, ..
+        } = change;
+        self.rows
+            .write_record([&line, &record, column, old, new, change.rule.id()])?;
+        Ok(())
+    }
+
+    /// How many there were.
+    pub(super) fn end(mut self) -> io::Result<u64> {
+        self.rows.flush()?;
+        Ok(self.written)
+    }
+}
