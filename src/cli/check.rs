@@ -304,7 +304,11 @@ fn switch(args: &CheckArgs, options: &mut Options) -> Result<(), String> {
         }
     }
     for text in &args.severity {
-        let fault = || format!("--severity {text}: no rule and severity\nhelp: write RULE=error, RULE=damage or RULE=warning");
+        let fault = || {
+            format!(
+                "--severity {text}: no rule and severity\nhelp: write RULE=error, RULE=damage or RULE=warning"
+            )
+        };
         let (id, word) = text.split_once('=').ok_or_else(fault)?;
         let rule = tell(id, "--severity")?;
         let severity = check_file::severity(word).flatten().ok_or_else(fault)?;

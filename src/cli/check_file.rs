@@ -184,7 +184,10 @@ fn word<T: Copy>(value: &Value<'_>, key: &str, words: &[(&str, T)]) -> Result<T,
     let text = value.get_ref().as_str();
     let known = words.iter().find(|(word, _)| Some(*word) == text);
     known.map(|(_, meaning)| *meaning).ok_or_else(|| {
-        let all: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+        let all: Vec<String> = words
+            .iter()
+            .map(|(word, _)| format!("\"{word}\""))
+            .collect();
         wrong(key, &format!("one of {}", all.join(", ")), value)
     })
 }
@@ -283,7 +286,13 @@ mod tests {
                 "help: fleetcall check --list-rules has all of them",
             ]
         );
-        assert_eq!(faults("set = thingsboard\n")[0].split(": ").next(), Some("1:7"));
-        assert_eq!(faults("rules = 3\n")[0], "1:9: `rules` must be a table, found 3");
+        assert_eq!(
+            faults("set = thingsboard\n")[0].split(": ").next(),
+            Some("1:7")
+        );
+        assert_eq!(
+            faults("rules = 3\n")[0],
+            "1:9: `rules` must be a table, found 3"
+        );
     }
 }

@@ -7,9 +7,9 @@
 mod json;
 mod junit;
 mod sarif;
-mod text;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub use json::json;
 pub use junit::junit;

@@ -22,7 +22,8 @@ use crate::lint::rule::Rule;
 /// Writes the findings as SARIF.
 pub fn sarif(checked: &Checked, options: &Options, out: &mut dyn Write) -> io::Result<()> {
     let uris: Vec<String> = checked.lists.iter().map(|list| uri(&list.path)).collect();
-    let positions: HashMap<Rule, usize> = counting(options).map(|(rule, _)| rule).zip(0..).collect();
+    let positions: HashMap<Rule, usize> =
+        counting(options).map(|(rule, _)| rule).zip(0..).collect();
     let artifacts: Vec<Value> = uris
         .iter()
         .zip(&checked.lists)
@@ -52,7 +53,10 @@ pub fn sarif(checked: &Checked, options: &Options, out: &mut dyn Write) -> io::R
         "ruleSet": options.rules.as_str(),
         "rules": per_rule(checked, options),
     });
-    writeln!(out, "{{\"version\":\"2.1.0\",\"$schema\":\"{SCHEMA}\",\"runs\":[{{")?;
+    writeln!(
+        out,
+        "{{\"version\":\"2.1.0\",\"$schema\":\"{SCHEMA}\",\"runs\":[{{"
+    )?;
     writeln!(out, "\"tool\":{{\"driver\":{driver}}},")?;
     writeln!(out, "\"columnKind\":\"unicodeCodePoints\",")?;
     writeln!(out, "\"artifacts\":{},", Value::from(artifacts))?;

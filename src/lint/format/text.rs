@@ -63,8 +63,13 @@ pub fn text(
 pub fn catalogue(options: &Options, look: Look, out: &mut dyn Write) -> io::Result<()> {
     let ids = Rule::ALL.iter().map(|rule| rule.id().len());
     let width = ids.max().unwrap_or(0);
-    let row = |id: &str, severity: &str, repair: &str| format!("{id:width$}  {severity:8}  {repair:9}  ");
-    writeln!(out, "{}", look.bold(&(row("rule", "severity", "repair") + "what is wrong")))?;
+    let row =
+        |id: &str, severity: &str, repair: &str| format!("{id:width$}  {severity:8}  {repair:9}  ");
+    writeln!(
+        out,
+        "{}",
+        look.bold(&(row("rule", "severity", "repair") + "what is wrong"))
+    )?;
     for rule in Rule::ALL {
         let severity = options.severity(*rule).map_or("off", Severity::as_str);
         let begin = row(rule.id(), severity, rule.repair().as_str());
@@ -113,7 +118,12 @@ fn block(
 ) -> io::Result<()> {
     let severity = options.severity(rule).unwrap_or(rule.severity());
     let total = checked.total(rule);
-    let head = format!("{severity} {} ({}): {}", rule.id(), count(total), rule.title());
+    let head = format!(
+        "{severity} {} ({}): {}",
+        rule.id(),
+        count(total),
+        rule.title()
+    );
     writeln!(out)?;
     let mut lines = wrapped(&head, look.columns(), 4).into_iter();
     let first = lines.next().unwrap_or_default();
