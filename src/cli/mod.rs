@@ -1,6 +1,8 @@
 //! The face: command line, wiring and exit codes. The only place that knows all the others.
 
 mod certs;
+mod check;
+mod check_file;
 mod exit;
 mod generate;
 mod handover;
@@ -35,6 +37,8 @@ enum Command {
     Run(run::RunArgs),
     /// Serve as a ThingsBoard-compatible target until interrupted
     Target(target::TargetArgs),
+    /// Find what is wrong with device lists before anything is sent
+    Check(check::CheckArgs),
     /// Write a device list, or keys and certificates for one
     Generate(generate::GenerateArgs),
     /// Write a commented scenario to start from
@@ -69,6 +73,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Run(args) => run::run(args),
         Command::Target(args) => target::run(args).map(|()| Exit::Passed),
+        Command::Check(args) => check::run(&args),
         Command::Generate(args) => generate::run(args).map(|()| Exit::Passed),
         Command::Init(args) => init::run(&args).map(|()| Exit::Passed),
         Command::Schema(args) => schema::run(&args).map(|()| Exit::Passed),
@@ -96,6 +101,7 @@ Examples:
   fleetcall run scenarios/quickstart.toml                 1,000 devices against the embedded target
   fleetcall run line.toml --devices lot-17.csv --out out  your scenario with another list
   fleetcall target --mqtt 127.0.0.1:1883                  a server to try devices against
+  fleetcall check lot-17.csv                              what is wrong with a device list
   fleetcall generate --count 1000 --oui AA:BB:CC > macs.csv
   fleetcall generate certs --devices macs.csv --out certs keys and certificates for a list
 

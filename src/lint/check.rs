@@ -88,6 +88,11 @@ impl Checked {
             .sum()
     }
 
+    /// Whether anything is bad enough not to pass.
+    pub fn fails(&self, options: &Options) -> bool {
+        self.worst().is_some_and(|worst| worst >= options.fail_on)
+    }
+
     /// The worst severity found.
     pub fn worst(&self) -> Option<Severity> {
         // At least one finding of each rule is kept.

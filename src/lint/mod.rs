@@ -11,6 +11,7 @@ mod columns;
 mod file;
 mod finding;
 mod fix;
+pub mod format;
 mod mend;
 mod names;
 mod options;

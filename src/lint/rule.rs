@@ -20,6 +20,17 @@ pub enum Repair {
     Source,
 }
 
+impl Repair {
+    /// How outputs spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Automatic => "automatic",
+            Self::Decision => "decision",
+            Self::Source => "source",
+        }
+    }
+}
+
 /// Where a rule applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scope {
@@ -48,6 +59,19 @@ pub enum RuleSet {
 }
 
 impl RuleSet {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::ThingsBoard, Self::Generic, Self::Aws, Self::Azure];
+
+    /// How outputs and the command line spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ThingsBoard => "thingsboard",
+            Self::Generic => "generic",
+            Self::Aws => "aws",
+            Self::Azure => "azure",
+        }
+    }
+
     /// Whether a rule is on in this set.
     pub fn has(self, rule: Rule) -> bool {
         match rule.entry().scope {

@@ -1,0 +1,242 @@
+//! `--format text`: for people. The worst first; of each rule what the server does, the way out,
+//! and a few places.
+
+use std::io::{self, Write};
+
+use super::{Totals, shown};
+use crate::lint::check::Checked;
+use crate::lint::finding::{Finding, Severity};
+use crate::lint::options::Options;
+use crate::lint::rule::{Repair, Rule};
+use crate::model::printable;
+use crate::model::units::count;
+
+/// How text may look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// ANSI colours. They never carry a meaning of their own.
+    pub color: bool,
+    /// Columns at hand; less than 60 is taken for 60, more than 120 for 120.
+    pub width: u16,
+}
+
+/// Writes the findings for people.
+pub fn text(
+    checked: &Checked,
+    options: &Options,
+    look: Look,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let mut rules = checked.rules();
+    rules.sort_by_key(|rule| (std::cmp::Reverse(options.severity(*rule)), *rule));
+    writeln!(out, "{}", summary(checked, options, look))?;
+    let mut automatic = 0;
+    for rule in &rules {
+        block(*rule, checked, options, look, out)?;
+        if rule.repair() == Repair::Automatic {
+            automatic += checked.total(*rule);
+        }
+    }
+    if rules.is_empty() {
+        return Ok(());
+    }
+    let all: u64 = rules.iter().map(|rule| checked.total(*rule)).sum();
+    let hint = match automatic {
+        0 => "None of this has one right answer: --fix repairs nothing here.".to_owned(),
+        n if n == all => format!("{}: --fix OUT.csv", phrase(n, "can be repaired")),
+        n => format!(
+            "{} of {}: --fix OUT.csv",
+            count(n),
+            phrase(all, "can be repaired")
+        ),
+    };
+    let more = "--format json has every place.";
+    writeln!(out)?;
+    for line in wrapped(&format!("{hint}  {more}"), look.columns(), 0) {
+        writeln!(out, "{}", look.dim(&line))?;
+    }
+    Ok(())
+}
+
+/// Writes all rules as a table: id, how bad they are by these options, who can repair them, what
+/// is wrong.
+pub fn catalogue(options: &Options, look: Look, out: &mut dyn Write) -> io::Result<()> {
+    let ids = Rule::ALL.iter().map(|rule| rule.id().len());
+    let width = ids.max().unwrap_or(0);
+    let row =
+        |id: &str, severity: &str, repair: &str| format!("{id:width$}  {severity:8}  {repair:9}  ");
+    writeln!(
+        out,
+        "{}",
+        look.bold(&(row("rule", "severity", "repair") + "what is wrong"))
+    )?;
+    for rule in Rule::ALL {
+        let severity = options.severity(*rule).map_or("off", Severity::as_str);
+        let begin = row(rule.id(), severity, rule.repair().as_str());
+        let indent = begin.chars().count();
+        for line in wrapped(&(begin + rule.title()), look.columns(), indent) {
+            writeln!(out, "{line}")?;
+        }
+    }
+    Ok(())
+}
+
+fn summary(checked: &Checked, options: &Options, look: Look) -> String {
+    let lists = phrase(checked.lists.len() as u64, "list");
+    let devices = phrase(checked.rows(), "device");
+    let Totals {
+        error,
+        damage,
+        warning,
+    } = Totals::of(checked, options);
+    let kinds = [
+        (error, phrase(error, "error")),
+        (damage, format!("{} damaged", count(damage))),
+        (warning, phrase(warning, "warning")),
+    ];
+    let found: Vec<String> = kinds
+        .into_iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(_, words)| words)
+        .collect();
+    let found = if found.is_empty() {
+        look.good("nothing found")
+    } else if checked.fails(options) {
+        look.bad(&found.join(", "))
+    } else {
+        look.bold(&found.join(", "))
+    };
+    format!("{lists}, {devices}: {found}")
+}
+
+fn block(
+    rule: Rule,
+    checked: &Checked,
+    options: &Options,
+    look: Look,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let severity = options.severity(rule).unwrap_or(rule.severity());
+    let total = checked.total(rule);
+    let head = format!(
+        "{severity} {} ({}): {}",
+        rule.id(),
+        count(total),
+        rule.title()
+    );
+    writeln!(out)?;
+    let mut lines = wrapped(&head, look.columns(), 4).into_iter();
+    let first = lines.next().unwrap_or_default();
+    let id_end = severity.as_str().len() + 1 + rule.id().len();
+    let (begin, rest) = first.split_at_checked(id_end).unwrap_or((&first, ""));
+    writeln!(out, "{}{rest}", look.severity(severity, begin))?;
+    for line in lines {
+        writeln!(out, "{line}")?;
+    }
+    for (what, words) in [("server:  ", rule.effect()), ("way out: ", rule.fix())] {
+        let indent = 2 + what.len();
+        for line in wrapped(&format!("  {what}{words}"), look.columns(), indent) {
+            writeln!(out, "{}", look.dim(&line))?;
+        }
+    }
+    let places = checked.findings.iter().filter(|f| f.rule == rule);
+    let mut told = 0;
+    for finding in places.take(PLACES) {
+        place(finding, &shown(&checked.lists[finding.list]), look, out)?;
+        told += 1;
+    }
+    match total.saturating_sub(told) {
+        0 => Ok(()),
+        more => writeln!(out, "    and {} more", count(more)),
+    }
+}
+
+fn place(finding: &Finding, file: &str, look: Look, out: &mut dyn Write) -> io::Result<()> {
+    let place = finding.place;
+    let mut at = format!("    {}:{}:{}", printable(file), place.line, place.column);
+    if let Some(line) = place.server_line().filter(|line| *line != place.line) {
+        at += &format!(" (the server's Line {line})");
+    }
+    let message = printable(&finding.message);
+    let whole = format!("{at}  {message}");
+    if whole.chars().count() <= look.columns() {
+        return writeln!(out, "{whole}");
+    }
+    writeln!(out, "{at}")?;
+    for line in wrapped(&format!("{}{message}", " ".repeat(6)), look.columns(), 6) {
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}
+
+impl Look {
+    fn columns(self) -> usize {
+        usize::from(self.width.clamp(60, 120))
+    }
+
+    fn severity(self, severity: Severity, text: &str) -> String {
+        match severity {
+            Severity::Error | Severity::Damage => self.bad(text),
+            Severity::Warning => self.bold(text),
+        }
+    }
+
+    /// Bold blue, as in the reports.
+    fn good(self, text: &str) -> String {
+        self.paint("1;38;5;33", text)
+    }
+
+    /// Bold orange, told apart from blue by every kind of colour vision.
+    fn bad(self, text: &str) -> String {
+        self.paint("1;38;5;208", text)
+    }
+
+    fn bold(self, text: &str) -> String {
+        self.paint("1", text)
+    }
+
+    fn dim(self, text: &str) -> String {
+        self.paint("2", text)
+    }
+
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.color && !text.is_empty() {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+/// Lines of at most so many characters, all but the first indented. They are broken at blanks
+/// alone, and no other blank is lost: a value must stay what it is, and a path whole.
+fn wrapped(text: &str, columns: usize, indent: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    let mut used = 0;
+    for piece in text.split_inclusive(' ') {
+        let length = piece.trim_end_matches(' ').chars().count();
+        if used + length > columns && !line.trim().is_empty() {
+            lines.push(line.trim_end_matches(' ').to_owned());
+            line = " ".repeat(indent);
+            used = indent;
+        }
+        line += piece;
+        used += piece.chars().count();
+    }
+    lines.push(line.trim_end_matches(' ').to_owned());
+    lines
+}
+
+/// A number and its noun: `1 list`, `12,345 lists`; of a clause, that many findings.
+fn phrase(n: u64, noun: &str) -> String {
+    let s = if n == 1 { "" } else { "s" };
+    if noun.contains(' ') {
+        format!("{} finding{s} {noun}", count(n))
+    } else {
+        format!("{} {noun}{s}", count(n))
+    }
+}
+
+/// As many places as are shown of a rule.
+const PLACES: usize = 5;
