@@ -5,6 +5,7 @@
 //! is never written to. What belongs to one rule is in one file: its finding and, if it has one,
 //! its repair, so that the two cannot disagree.
 
+mod catalogue;
 mod cells;
 mod check;
 mod columns;

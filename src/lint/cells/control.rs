@@ -134,28 +134,28 @@ fn without(cell: &str, kind: Cell) -> Option<String> {
 pub(super) const MEND_NAME: Mend = Mend {
     rule: Rule::ControlCharacter,
     applies: |kind| Cell::of(kind) == Cell::Name,
-    mend: |cell, _| mend_text(cell),
+    repaired: |cell, _| mend_text(cell),
 };
 
 /// Types and labels lose them.
 pub(super) const MEND_TEXT: Mend = Mend {
     rule: Rule::ControlCharacter,
     applies: |kind| Cell::of(kind) == Cell::Text,
-    mend: |cell, _| mend_label(cell),
+    repaired: |cell, _| mend_label(cell),
 };
 
 /// Credentials and settings lose them.
 pub(super) const MEND_VALUE: Mend = Mend {
     rule: Rule::ControlCharacter,
     applies: |kind| Cell::of(kind) == Cell::Value,
-    mend: |cell, _| mend_value(cell),
+    repaired: |cell, _| mend_value(cell),
 };
 
 /// Attributes lose them.
 pub(super) const MEND_ATTRIBUTE: Mend = Mend {
     rule: Rule::ControlCharacter,
     applies: |kind| Cell::of(kind) == Cell::Attribute,
-    mend: |cell, _| mend_attribute(cell),
+    repaired: |cell, _| mend_attribute(cell),
 };
 
 #[cfg(test)]

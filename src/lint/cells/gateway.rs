@@ -63,7 +63,7 @@ fn mend(cell: &str) -> Option<String> {
 pub(super) const MEND: Mend = Mend {
     rule: Rule::GatewayValue,
     applies: |kind| kind == Kind::Import(ColumnType::IsGateway),
-    mend: |cell, _| mend(cell),
+    repaired: |cell, _| mend(cell),
 };
 
 /// Also as German, French and Spanish spreadsheets write it.

@@ -138,7 +138,7 @@ impl<'t> Tag<'t> {
 pub(super) const MEND: Mend = Mend {
     rule: Rule::TextMarkup,
     applies: |kind| matches!(kind, Kind::Import(column) if TEXTS.contains(&column)),
-    mend: |cell, _| mended(cell),
+    repaired: |cell, _| mended(cell),
 };
 
 /// Elements about a text's looks, which must be closed. What a script or a style holds is no text.

@@ -1,5 +1,7 @@
 //! All rules about cells on lists of their columns.
 
+use std::fmt::Write as _;
+
 use std::fs;
 use std::path::PathBuf;
 
@@ -136,7 +138,7 @@ proptest! {
                 let secret = if column.is_secret() { "hush" } else { "" };
                 format!("\"{}{secret}\"", cell.replace('"', "\"\""))
             }).collect();
-            text += &format!("unit-{n},{}\n", cells.join(","));
+            writeln!(text, "unit-{n},{}", cells.join(",")).unwrap();
         }
         let options = Options { name_pattern: Some("(.*)".to_owned()), ..Options::default() };
         for finding in checked(&[&text, &text.replace('a', "b")], &options).findings {

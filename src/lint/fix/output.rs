@@ -1,5 +1,6 @@
 //! Lists written: UTF-8 without a mark, commas, LF, in parts that fit an import request.
 
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -22,7 +23,7 @@ pub(super) fn create(path: &Path, overwrite: bool) -> io::Result<File> {
 
 /// A path with something before its extension: `out.csv`, `2` → `out.2.csv`.
 pub(super) fn beside(path: &Path, what: &str) -> PathBuf {
-    let extension = path.extension().map_or("csv".into(), |e| e.to_os_string());
+    let extension = path.extension().map_or("csv".into(), OsStr::to_os_string);
     let mut name = std::ffi::OsString::from(what);
     name.push(".");
     name.push(extension);

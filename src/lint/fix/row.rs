@@ -172,7 +172,7 @@ impl<'m> Mender<'m> {
             .iter()
             .chain(cells::MENDS)
             .filter(|mend| self.on(mend.rule) && (mend.applies)(kind))
-            .find_map(|mend| Some((mend.rule, (mend.mend)(cell, &self.facts)?)))
+            .find_map(|mend| Some((mend.rule, (mend.repaired)(cell, &self.facts)?)))
     }
 
     /// An earlier row for the same unit in another notation.
@@ -194,8 +194,9 @@ impl<'m> Mender<'m> {
         match self.units.get(&value) {
             Some(first) if first.name == unit.name => None,
             Some(first) if first.rest == unit.rest => Some(Again::Same(first.line)),
-            Some(first) => (first.written != unit.written)
-                .then(|| Again::Other(first.written.to_string())),
+            Some(first) => {
+                (first.written != unit.written).then(|| Again::Other(first.written.to_string()))
+            }
             None => {
                 self.units.insert(value, unit);
                 None

@@ -219,8 +219,7 @@ impl Addresses {
 
     /// Lists of IMEIs or ICCIDs: the few that are none of the many.
     fn among_identifiers(&self, out: &mut Findings<'_>) {
-        let count =
-            |odd: Odd| self.odd.iter().filter(|near| near.odd == odd).count() as u64 * 5;
+        let count = |odd: Odd| self.odd.iter().filter(|near| near.odd == odd).count() as u64 * 5;
         let imeis = count(Odd::Imei { right: true }) >= self.names * 4;
         let iccids = count(Odd::Iccid { right: true }) >= self.names * 4;
         for (near, name) in self.near() {

@@ -9,13 +9,15 @@ use crate::lint::rule::Rule;
 /// `aws-name` and `azure-name`.
 pub(super) struct Clouds {
     /// The rules that count, with what they take.
-    takes: Vec<(Rule, fn(&str) -> bool)>,
+    takes: Vec<(Rule, Takes)>,
 }
+
+/// Whether a cloud takes a name.
+type Takes = fn(&str) -> bool;
 
 impl Clouds {
     pub(super) fn new(options: &Options) -> Self {
-        let mut takes: Vec<(Rule, fn(&str) -> bool)> =
-            vec![(Rule::AwsName, aws), (Rule::AzureName, azure)];
+        let mut takes: Vec<(Rule, Takes)> = vec![(Rule::AwsName, aws), (Rule::AzureName, azure)];
         takes.retain(|(rule, _)| options.severity(*rule).is_some());
         Self { takes }
     }
@@ -48,7 +50,9 @@ fn aws(name: &str) -> bool {
 fn azure(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     name.len() <= LONGEST
-        && name.bytes().all(|byte| plain(byte) || b"._:".contains(&byte))
+        && name
+            .bytes()
+            .all(|byte| plain(byte) || b"._:".contains(&byte))
         && name.bytes().last().is_some_and(plain)
 }
 

@@ -142,7 +142,6 @@ fn text<'t>(texts: &'t str, names: &[Name], ix: u32) -> &'t str {
     &texts[start..names[ix].end]
 }
 
-
 fn alike(name: &str, other: &str) -> Option<Alike> {
     if name == other {
         return Some(Alike::Same);

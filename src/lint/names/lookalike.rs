@@ -30,7 +30,9 @@ pub(super) fn deceptive(name: &str) -> Option<char> {
         c if c.is_ascii() => false,
         '\u{ff10}'..='\u{ff19}' | '\u{ff21}'..='\u{ff3a}' | '\u{ff41}'..='\u{ff5a}' => true,
         c => {
-            let mut looks = skeleton(c.encode_utf8(&mut [0; 4])).collect::<Vec<_>>().into_iter();
+            let mut looks = skeleton(c.encode_utf8(&mut [0; 4]))
+                .collect::<Vec<_>>()
+                .into_iter();
             let first = looks.next();
             latin
                 && c.is_alphanumeric()

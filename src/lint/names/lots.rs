@@ -12,7 +12,7 @@ use crate::lint::rule::Rule;
 #[derive(Default)]
 pub(super) struct Lots {
     lists: Vec<List>,
-    lots: Vec<Lot>,
+    dense: Vec<Lot>,
     gaps: Vec<Gap>,
 }
 
@@ -83,11 +83,11 @@ impl Lots {
         if count < SMALLEST_LOT || count * 10 < (steps + 1) * 9 {
             return;
         }
-        let list = out.list();
+        let of = out.list();
         let place = macs.iter().map(Address::place).min();
         let span = |from, to| format!("{} to {}", first.written(from), first.written(to));
-        self.lots.push(Lot {
-            list,
+        self.dense.push(Lot {
+            list: of,
             range: first.value..last.value + 1,
             words: span(first.value, last.value),
             place: place.expect("there are some"),
@@ -100,7 +100,7 @@ impl Lots {
             if from <= to {
                 let missing = (to - from) / step + 1;
                 self.gaps.push(Gap {
-                    list,
+                    list: of,
                     range: from..to + 1,
                     words: match missing {
                         1 => format!("{} is missing", first.written(from)),
@@ -120,9 +120,9 @@ impl Lots {
                 out.add_to(gap.list, Rule::LotGap, gap.place, || gap.words.clone());
             }
         }
-        self.lots.sort_by_key(|lot| (lot.range.start, lot.list));
+        self.dense.sort_by_key(|lot| (lot.range.start, lot.list));
         let mut widest: Option<&Lot> = None;
-        for lot in &self.lots {
+        for lot in &self.dense {
             if let Some(before) = widest
                 && before.list != lot.list
                 && lot.range.start < before.range.end
@@ -148,7 +148,9 @@ impl Lots {
 impl List {
     fn has_in(&self, range: &Range<u64>) -> bool {
         let at = self.values.partition_point(|value| *value < range.start);
-        self.values.get(at).is_some_and(|value| range.contains(value))
+        self.values
+            .get(at)
+            .is_some_and(|value| range.contains(value))
     }
 }
 

@@ -36,22 +36,22 @@ pub(super) const MENDS: &[Mend] = &[
     Mend {
         rule: Rule::SpreadsheetMark,
         applies: spreadsheet::applies,
-        mend: |cell, _| spreadsheet::unmarked(cell),
+        repaired: |cell, _| spreadsheet::unmarked(cell),
     },
     Mend {
         rule: Rule::NameBlanks,
         applies: is_name,
-        mend: |cell, _| blanks::trimmed(cell),
+        repaired: |cell, _| blanks::trimmed(cell),
     },
     Mend {
         rule: Rule::NameInvisible,
         applies: is_name,
-        mend: |cell, _| blanks::seen(cell),
+        repaired: |cell, _| blanks::seen(cell),
     },
     Mend {
         rule: Rule::MacNotation,
         applies: is_name,
-        mend: |cell, facts| {
+        repaired: |cell, facts| {
             let wanted = facts.notation?;
             let (value, notation) = mac::parse(cell)?;
             (!notation.fits(wanted)).then(|| wanted.write(value))
