@@ -22,7 +22,7 @@ use super::Failure;
 use super::target_list::listed;
 use crate::model::{Faults, Release, Strategy, TransportKind};
 use crate::pki::Identity;
-use crate::target::{Chain, Listed, Profile, Repeat, TargetConfig};
+use crate::target::{Chain, Listed, Profile, Repeat, Rest, TargetConfig};
 
 /// The provision key and secret of a single profile that has none of its own.
 pub(super) struct Fallback {
@@ -72,6 +72,7 @@ struct File {
     faults: Option<Spanned<Misbehaviour>>,
     #[serde(default)]
     limits: Bounds,
+    rest: Option<Spanned<RestApi>>,
     #[serde(default)]
     profile: Vec<Spanned<DeviceProfile>>,
 }
@@ -123,6 +124,18 @@ struct Bounds {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct RestApi {
+    username: Option<String>,
+    password: Option<Secret>,
+    api_key: Option<Secret>,
+    token_life: Option<Time<1000>>,
+    max_devices: Option<NonZeroU64>,
+    #[serde(default)]
+    unavailable: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct DeviceProfile {
     name: Option<String>,
     #[serde(default)]
@@ -164,6 +177,12 @@ impl File {
                 .faults()
                 .ok_or_else(|| source.fault(faults.span(), SHARES))?;
         }
+        if let Some(rest) = self.rest {
+            let span = rest.span();
+            rest.into_inner()
+                .apply(&mut config.rest)
+                .ok_or_else(|| source.fault(span, SHARE))?;
+        }
         self.limits.apply(&mut config);
         self.listen.apply(&mut config);
         Ok(config)
@@ -198,6 +217,21 @@ impl Misbehaviour {
             lose_answer: self.lose_answer,
             disconnect: self.disconnect,
         })
+    }
+}
+
+impl RestApi {
+    /// `None` if the share is none.
+    fn apply(self, rest: &mut Rest) -> Option<()> {
+        rest.username = self.username.unwrap_or_else(|| rest.username.clone());
+        rest.password = self
+            .password
+            .map_or_else(|| rest.password.clone(), |told| told.0);
+        rest.api_key = self.api_key.map(|told| told.0);
+        rest.token_life = self.token_life.map_or(rest.token_life, |time| time.0);
+        rest.max_devices = self.max_devices.map_or(0, NonZeroU64::get);
+        rest.unavailable = self.unavailable;
+        (0.0..=1.0).contains(&self.unavailable).then_some(())
     }
 }
 
@@ -354,7 +388,11 @@ impl<'de, const LEAST: u64> Deserialize<'de> for Time<LEAST> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         match humantime::parse_duration(&text) {
-            Ok(time) if time < Duration::from_millis(LEAST) => Err("shorter than 1 ms"),
+            Ok(time) if time < Duration::from_millis(LEAST) => Err(if LEAST < 1000 {
+                "shorter than 1 ms"
+            } else {
+                "shorter than 1 s"
+            }),
             Ok(time) if time > YEAR => Err("more than a year"),
             Ok(time) => Ok(Self(time)),
             Err(_) => Err("no length of time: write a number and its unit, such as 500ms or 10s"),
@@ -386,6 +424,8 @@ const YEAR: Duration = Duration::from_hours(365 * 24);
 
 const SHARES: &str = "refuse, lose_answer and disconnect must lie between 0 and 1, and not exceed 1 \
     together";
+
+const SHARE: &str = "`unavailable` is a share from 0 to 1";
 const NAMELESS: &str = "a profile without a `name`; of several profiles each has one";
 const SAME_KEY: &str = "its provision_key is that of another profile";
 const CHAIN_ONLY: &str = "ca, name_pattern and allow_create are for strategy = \"x509-chain\"";

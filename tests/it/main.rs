@@ -19,6 +19,7 @@ mod shutdown;
 mod slow_ledger;
 mod support;
 mod target_config;
+mod target_rest;
 mod target_tls;
 mod target_wire;
 mod terminal;

@@ -59,6 +59,23 @@ fn every_key_arrives() {
         (6, 7, 10)
     );
     assert_eq!((limits.http_body, limits.http_rpc_body), (8, 9));
+    let rest = &config.rest;
+    assert_eq!(
+        (&*rest.username, rest.password.expose_secret()),
+        ("qa@example.org", "secret1")
+    );
+    assert_eq!(
+        rest.api_key.as_ref().unwrap().expose_secret(),
+        "key of the API"
+    );
+    assert_eq!(
+        (
+            rest.token_life.as_secs(),
+            rest.max_devices,
+            rest.unavailable
+        ),
+        (60, 11, 0.0625)
+    );
     let [meters, trackers] = &config.profiles[..] else {
         panic!("two profiles");
     };
@@ -115,6 +132,14 @@ mqtt_packet = 7
 http_body = 8
 http_rpc_body = 9
 coap_exchanges = 10
+
+[rest]
+username = "qa@example.org"
+password = "secret1"
+api_key = "key of the API"
+token_life = "1min"
+max_devices = 11
+unavailable = 0.0625
 
 [[profile]]
 name = "meters"
@@ -285,6 +310,7 @@ fn known() -> BTreeSet<String> {
         ("tls.", "[tls]\n?"),
         ("faults.", "[faults]\n?"),
         ("limits.", "[limits]\n?"),
+        ("rest.", "[rest]\n?"),
         ("profile.", "[[profile]]\n?"),
     ] {
         let said = refused(&text.replace('?', "nonsense = 1"));
