@@ -20,12 +20,21 @@ pub(super) struct CheckFile {
     pub(super) set: Option<RuleSet>,
     /// Single rules; `None` switches one off.
     pub(super) rules: Vec<(Rule, Option<Severity>)>,
-    pub(super) fail_on: Option<Severity>,
+    pub(super) fail_on: Option<FailOn>,
     pub(super) name_column: Option<String>,
     pub(super) ouis: Vec<Oui>,
     pub(super) expected: Option<u64>,
     pub(super) max_devices: Option<u64>,
     pub(super) name_pattern: Option<String>,
+}
+
+/// With what a list does not pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FailOn {
+    /// With findings of this severity or worse.
+    From(Severity),
+    /// With none.
+    Never,
 }
 
 /// Reads a file.
@@ -51,15 +60,11 @@ pub(super) fn read(path: &Path) -> Result<CheckFile, Failure> {
     Err(Failure::usage(told.join("\n")))
 }
 
-/// The severity of a word; the inner `None` is `off`.
-pub(super) fn severity(word: &str) -> Option<Option<Severity>> {
-    match word {
-        "off" => Some(None),
-        _ => Severity::ALL
-            .into_iter()
-            .find(|severity| severity.as_str() == word)
-            .map(Some),
-    }
+/// The severity of a word.
+pub(super) fn severity(word: &str) -> Option<Severity> {
+    Severity::ALL
+        .into_iter()
+        .find(|severity| severity.as_str() == word)
 }
 
 /// A rule by its id, or what to say.
@@ -106,7 +111,10 @@ impl CheckFile {
             "rules" => self.rules(value, faults)?,
             "set" => self.set = Some(word(value, key, &RuleSet::ALL.map(|s| (s.as_str(), s)))?),
             "fail_on" => {
-                let words = Severity::ALL.map(|s| (s.as_str(), s));
+                let mut words = Severity::ALL
+                    .map(|s| (s.as_str(), FailOn::From(s)))
+                    .to_vec();
+                words.push(("never", FailOn::Never));
                 self.fail_on = Some(word(value, key, &words)?);
             }
             "name_column" => self.name_column = Some(string(value, key)?.to_owned()),
@@ -143,9 +151,12 @@ impl CheckFile {
                     continue;
                 }
             };
-            match value.get_ref().as_str().and_then(severity) {
-                Some(severity) => self.rules.push((rule, severity)),
-                None => faults.push((value.span(), wrong(id, SEVERITIES, value))),
+            let word = value.get_ref().as_str().unwrap_or_default();
+            match severity(word) {
+                None if word != "off" => {
+                    faults.push((value.span(), wrong(id, SEVERITIES, value)));
+                }
+                severity => self.rules.push((rule, severity)),
             }
         }
         Ok(())
@@ -248,7 +259,7 @@ mod tests {
         let expected = CheckFile {
             set: Some(RuleSet::Generic),
             rules: vec![(Rule::Bom, Some(Severity::Error)), (Rule::MacLocal, None)],
-            fail_on: Some(Severity::Error),
+            fail_on: Some(FailOn::From(Severity::Error)),
             name_column: Some("MAC".to_owned()),
             ouis: vec!["00:1B:C5".parse().unwrap(), "AA:BB:CC".parse().unwrap()],
             expected: Some(1000),
@@ -273,7 +284,7 @@ mod tests {
                 "help: the nearest known key is `expect`",
                 "2:10: `expect` must be a whole number of devices, found -1",
                 "help: docs/lists.md explains every key",
-                "3:13: `fail_on` must be one of \"warning\", \"damage\", \"error\", found \"eror\"",
+                "3:13: `fail_on` must be one of \"warning\", \"damage\", \"error\", \"never\", found \"eror\"",
                 "help: docs/lists.md explains every key",
                 "4:20: `oui` is \"zz\": not an OUI; write three octets, as in AA:BB:CC",
                 "6:1: there is no rule `mac-locl`",

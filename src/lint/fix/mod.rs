@@ -6,6 +6,7 @@
 //! somebody's decision is left as it is, and found again by the check of the output.
 
 mod changes;
+mod draft;
 mod output;
 mod pass;
 mod repair;
