@@ -286,7 +286,7 @@ mod tests {
                 "help: docs/lists.md explains every key",
                 "3:13: `fail_on` must be one of \"warning\", \"damage\", \"error\", \"never\", found \"eror\"",
                 "help: docs/lists.md explains every key",
-                "4:20: `oui` is \"zz\": not an OUI; write three octets, as in AA:BB:CC",
+                "4:20: `oui` is \"zz\": an OUI is three octets in hex, such as \"AA:BB:CC\"",
                 "6:1: there is no rule `mac-locl`",
                 "help: the nearest is `mac-local`",
                 "7:7: `bom` must be one of \"error\", \"damage\", \"warning\", \"off\", found \"fatal\"",

@@ -17,4 +17,4 @@ pub use repair::{FixError, Fixed, fix};
 pub use split::{Parted, split};
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -128,31 +128,24 @@ fn block(
 ) -> io::Result<()> {
     let severity = options.severity(rule).unwrap_or(rule.severity());
     let total = checked.total(rule);
-    let head = format!(
-        "{severity} {} ({}): {}",
-        rule.id(),
-        count(total),
-        rule.title()
-    );
+    let by = match rule.repair() {
+        Repair::Automatic => ", --fix",
+        Repair::Decision | Repair::Source => "",
+    };
+    let (id, title) = (rule.id(), rule.title());
+    let head = format!("{severity} {id} ({}{by}): {title}", count(total));
     writeln!(out)?;
     let mut lines = wrapped(&head, look.columns(), 4).into_iter();
     let first = lines.next().unwrap_or_default();
-    let id_end = severity.as_str().len() + 1 + rule.id().len();
+    let id_end = severity.as_str().len() + 1 + id.len();
     let (begin, rest) = first.split_at_checked(id_end).unwrap_or((&first, ""));
     writeln!(out, "{}{rest}", look.severity(severity, begin))?;
     for line in lines {
         writeln!(out, "{line}")?;
     }
-    let by = match rule.repair() {
-        Repair::Automatic => " (--fix does)",
-        Repair::Decision | Repair::Source => "",
-    };
-    for (what, words, by) in [
-        ("effect: ", rule.effect(), ""),
-        ("fix:    ", rule.fix(), by),
-    ] {
+    for (what, words) in [("effect: ", rule.effect()), ("fix:    ", rule.fix())] {
         let indent = 2 + what.len();
-        for line in wrapped(&format!("  {what}{words}{by}"), look.columns(), indent) {
+        for line in wrapped(&format!("  {what}{words}"), look.columns(), indent) {
             writeln!(out, "{}", look.dim(&line))?;
         }
     }
