@@ -151,7 +151,8 @@ impl<'p> Pass<'p> {
 /// The lists written, and how many changes by each rule.
 type Passed = (Vec<PathBuf>, BTreeMap<Rule, u64>);
 
-fn stuck(path: &Path, fault: Misplaced) -> FixError {
+/// A row that nothing can be read after.
+pub(super) fn stuck(path: &Path, fault: Misplaced) -> FixError {
     let what = match fault.why {
         Malformed::Unclosed => "a quote that is never closed",
         Malformed::TooLong => "a line of more than 1 MiB",

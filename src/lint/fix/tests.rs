@@ -66,6 +66,13 @@ fn a_spreadsheets_export_becomes_a_list() {
 }
 
 #[test]
+fn a_mark_below_blank_lines_does_not_become_one() {
+    let (text, _, fixed) = fixed("\n\u{feff}\u{feff}serial,name\nx,A1\n".as_bytes()).unwrap();
+    assert_eq!(text, "serial,name\nx,A1\n");
+    assert_eq!(fixed.by_rule.get(&Rule::Bom), Some(&1));
+}
+
+#[test]
 fn the_changes_hide_secrets_and_only_the_owner_reads_them() {
     use std::os::unix::fs::PermissionsExt;
     let (dir, path) = list(b"name,ACCESS_TOKEN\nA1,\"secret\nword\"\n");
@@ -137,6 +144,15 @@ fn rows_go_apart_and_none_is_lost() {
         "name,note\nA2,y,z\nA3,\"a\nb\"\nA4,q\"q\nA6,\"open\nA7,x\n\n"
     );
     assert_eq!((parted.clean_rows, parted.rejected_rows), (2, 4));
+}
+
+#[test]
+fn no_row_is_called_clean_that_was_not_judged() {
+    let (dir, path) = list(b"na\"me,note\nA1,x\nA2\n");
+    let to = dir.path().join("out.csv");
+    let error = split(&path, &to, Severity::Damage, &Options::default(), false).unwrap_err();
+    assert!(matches!(error, FixError::Unreadable(_, 1, _)), "{error}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
 }
 
 /// Texts such as lists have, good and bad.
