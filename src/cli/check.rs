@@ -128,6 +128,12 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit, Failure> {
             .map(|()| Exit::Passed);
     }
     if let Some(path) = &args.output {
+        if args.fix.as_ref().or(args.split.as_ref()) == Some(path) {
+            return Err(Failure::usage(format!(
+                "{}: is given for the list and for the findings\nhelp: give two files",
+                path.display()
+            )));
+        }
         spare(path, args)?;
     }
     let paths = paths(&args.lists)?;
@@ -151,6 +157,10 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit, Failure> {
 /// The one list that an option takes.
 fn only<'p>(paths: &'p [PathBuf], option: &str) -> Result<&'p Path, Failure> {
     match paths {
+        [path] if path == Path::new(STDIN) => Err(Failure::usage(format!(
+            "{option} reads a list twice, and standard input can be read only once\n\
+             help: save it, and give the file's path"
+        ))),
         [path] => Ok(path),
         _ => Err(Failure::usage(format!(
             "{option} takes one list, and {} are given\nhelp: run it for each list",

@@ -17,9 +17,11 @@ mod names;
 mod options;
 mod record;
 mod rule;
+mod rule_set;
 
 pub use check::{Checked, LintError, List, check};
 pub use finding::{Finding, Place, Severity};
 pub use fix::{FixError, Fixed, Parted, fix, split};
 pub use options::Options;
-pub use rule::{Repair, Rule, RuleSet, UnknownRule};
+pub use rule::{Repair, Rule, UnknownRule};
+pub use rule_set::RuleSet;

@@ -24,7 +24,15 @@ fn every_command_of_the_help_is_explained_with_an_example() {
     let fleetcall = env!("CARGO_BIN_EXE_fleetcall");
     let help = succeed(Command::new(fleetcall).arg("--help"));
     let help = String::from_utf8(help.stdout).unwrap();
-    for command in ["run", "target", "generate", "init", "schema", "completions"] {
+    for command in [
+        "run",
+        "target",
+        "check",
+        "generate",
+        "init",
+        "schema",
+        "completions",
+    ] {
         assert!(
             help.contains(&format!("  {command} ")),
             "--help does not name {command}"
