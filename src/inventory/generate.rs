@@ -51,7 +51,8 @@ impl FromStr for Oui {
 }
 
 impl Oui {
-    fn bits(self) -> u64 {
+    /// Its 24 bits.
+    pub(crate) fn bits(self) -> u64 {
         self.0
             .iter()
             .fold(0, |bits, octet| bits << 8 | u64::from(*octet))

@@ -106,9 +106,4 @@ impl Columns {
             .iter()
             .position(|kind| *kind == Kind::Import(column))
     }
-
-    /// The positions of the attributes.
-    pub(super) fn attributes(&self) -> impl Iterator<Item = usize> + '_ {
-        (0..self.width()).filter(|n| self.kinds[*n] == Kind::Attribute)
-    }
 }

@@ -11,7 +11,7 @@ pub(super) struct Mend {
     /// Whether it looks at columns of a kind.
     pub(super) applies: fn(Kind) -> bool,
     /// The cell as it should be; `None` where it is.
-    pub(super) mend: fn(&str, &Facts) -> Option<String>,
+    pub(super) repaired: fn(&str, &Facts) -> Option<String>,
 }
 
 /// What a check learned of a list that repairs go by.

@@ -5,6 +5,7 @@
 //! is never written to. What belongs to one rule is in one file: its finding and, if it has one,
 //! its repair, so that the two cannot disagree.
 
+mod catalogue;
 mod cells;
 mod check;
 mod columns;
@@ -17,11 +18,9 @@ mod names;
 mod options;
 mod record;
 mod rule;
-mod rule_set;
 
 pub use check::{Checked, LintError, List, check};
 pub use finding::{Finding, Place, Severity};
 pub use fix::{FixError, Fixed, Parted, fix, split};
 pub use options::Options;
-pub use rule::{Repair, Rule, UnknownRule};
-pub use rule_set::RuleSet;
+pub use rule::{Repair, Rule, RuleSet, UnknownRule};

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::finding::Severity;
-use super::rule::Rule;
-use super::rule_set::RuleSet;
+use super::rule::{Rule, RuleSet};
 use crate::inventory::Oui;
 
 /// What a check goes by.

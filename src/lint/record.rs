@@ -22,6 +22,11 @@ impl<'r> Record<'r> {
         self.row.cell(column)
     }
 
+    /// The line on which it begins.
+    pub(super) fn line(&self) -> u64 {
+        self.row.line()
+    }
+
     /// Where a cell begins.
     pub(super) fn place(&self, column: usize) -> Place {
         let (line, column) = self.row.place(column);

@@ -1,9 +1,11 @@
 //! Holds the documents to the program.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
 use fleetcall::cli::Exit;
+use fleetcall::lint::Rule;
 
 use crate::support::{root, succeed};
 
@@ -44,4 +46,17 @@ fn every_command_of_the_help_is_explained_with_an_example() {
             "{command} --help has no example:\n{own}"
         );
     }
+}
+
+#[test]
+fn every_rule_about_lists_is_explained_once() {
+    let text = fs::read_to_string(root().join("docs/lists.md")).unwrap();
+    let explained: BTreeSet<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("### "))
+        .collect();
+    let rules: BTreeSet<&str> = Rule::ALL.iter().map(|rule| rule.id()).collect();
+    assert_eq!(explained, rules);
+    let headings = text.lines().filter(|line| line.starts_with("### ")).count();
+    assert_eq!(headings, rules.len(), "one is explained twice");
 }

@@ -53,7 +53,7 @@ pub(in crate::lint) fn read(
         return Ok(0);
     };
     walk.ended(rows.line_end(), rows.lines(), out);
-    walk.delimiter(rows.delimiter(), out);
+    no_comma(rows.delimiter(), out);
     let list = Opened {
         path,
         columns: &columns,
@@ -130,7 +130,7 @@ impl Walk {
         if let Some(place) = width {
             match other_delimiter(rows, place.cells, list.columns.width()) {
                 Some(other) => {
-                    self.other_delimiter(other, place, delimiter, out);
+                    separated(other, place, delimiter, out);
                     if let Some(row) = rows.again(other) {
                         let _ = self.row(&row, list, lints, out);
                     }
@@ -181,6 +181,7 @@ impl Walk {
             });
         }
         if row.width() == 1
+            && list.columns.name().is_some()
             && let Some(found) = row.cell(0).find([';', '|', '\t', ','])
         {
             out.add(Rule::DelimiterInName, place, || {
@@ -216,27 +217,6 @@ impl Walk {
             out.add(Rule::Cut, odd.start, words);
         } else {
             out.add(Rule::Cells, odd.place, words);
-        }
-    }
-
-    fn other_delimiter(
-        &mut self,
-        other: u8,
-        odd: Odd,
-        delimiter: Option<u8>,
-        out: &mut Findings<'_>,
-    ) {
-        out.add(Rule::Delimiter, odd.start, || {
-            let usual = delimiter.map_or(',', char::from);
-            format!("{:?}, where the header has {usual:?}", char::from(other))
-        });
-    }
-
-    fn delimiter(&self, delimiter: Option<u8>, out: &mut Findings<'_>) {
-        if let Some(other) = delimiter.filter(|delimiter| *delimiter != b',') {
-            out.add(Rule::DelimiterOther, Place::START, || {
-                format!("the header has {:?}", char::from(other))
-            });
         }
     }
 
@@ -343,4 +323,19 @@ fn malformed(misplaced: Misplaced, record: Option<u64>, out: &mut Findings<'_>) 
         Malformed::TooLong => (Rule::LineLong, "nothing after it was read".to_owned()),
     };
     out.add(rule, place, || message);
+}
+
+fn separated(other: u8, odd: Odd, delimiter: Option<u8>, out: &mut Findings<'_>) {
+    out.add(Rule::Delimiter, odd.start, || {
+        let usual = delimiter.map_or(',', char::from);
+        format!("{:?}, where the header has {usual:?}", char::from(other))
+    });
+}
+
+fn no_comma(delimiter: Option<u8>, out: &mut Findings<'_>) {
+    if let Some(other) = delimiter.filter(|delimiter| *delimiter != b',') {
+        out.add(Rule::DelimiterOther, Place::START, || {
+            format!("the header has {:?}", char::from(other))
+        });
+    }
 }

@@ -1,5 +1,6 @@
 //! Lists written: UTF-8 without a mark, commas, LF, in parts that fit an import request.
 
+use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -9,9 +10,7 @@ use crate::lint::file::json_length;
 
 /// A path with something before its extension: `out.csv`, `2` → `out.2.csv`.
 pub(super) fn beside(path: &Path, what: &str) -> PathBuf {
-    let extension = path
-        .extension()
-        .map_or("csv".into(), std::ffi::OsStr::to_os_string);
+    let extension = path.extension().map_or("csv".into(), OsStr::to_os_string);
     let mut name = std::ffi::OsString::from(what);
     name.push(".");
     name.push(extension);
@@ -89,7 +88,9 @@ impl Output {
 
     /// Writes a row as it stood, without its line end.
     pub(super) fn raw(&mut self, row: &[u8]) -> io::Result<()> {
-        let mut row = row.to_vec();
+        // Before a line end they would be a part of it.
+        let returns = row.iter().rev().take_while(|byte| **byte == b'\r').count();
+        let mut row = row[..row.len() - returns].to_vec();
         row.push(b'\n');
         self.write(&row)
     }

@@ -27,6 +27,8 @@ struct Unit {
     line: u64,
     /// Of its name as it stood.
     name: u64,
+    /// Its name as it was written.
+    written: Box<str>,
     /// Of its other cells as they were written.
     rest: u64,
 }
@@ -117,13 +119,26 @@ impl<'m> Mender<'m> {
                 *cell = new;
             }
         }
-        if let Some(first) = self.again(row, &cells) {
-            let told = format!("{REMOVED}: the unit of line {first}");
-            let name = self.columns.name();
-            let old = name.map_or("", |n| row.cell(n));
-            let told = (old, told.as_str());
-            changed.push(self.change(row, number, name, Rule::MacDuplicate, told));
+        // What could not be seen may have been all there was.
+        if cells.iter().all(|cell| cell.trim().is_empty()) && self.on(Rule::BlankRow) {
+            changed.push(self.change(row, number, None, Rule::BlankRow, ("", REMOVED)));
             return Mended::Dropped;
+        }
+        let name = self.columns.name();
+        let old = name.map_or("", |n| row.cell(n));
+        match self.again(row, &cells) {
+            None => {}
+            Some(Again::Same(first)) => {
+                let told = (old, &*format!("{REMOVED}: the unit of line {first}"));
+                changed.push(self.change(row, number, name, Rule::MacDuplicate, told));
+                return Mended::Dropped;
+            }
+            Some(Again::Other(spelt)) => {
+                let name = name.expect("the names' column has it");
+                let told = (&*cells[name], &*spelt);
+                changed.push(self.change(row, number, Some(name), Rule::MacDuplicate, told));
+                cells[name] = spelt;
+            }
         }
         Mended::Written(cells)
     }
@@ -162,11 +177,11 @@ impl<'m> Mender<'m> {
             .iter()
             .chain(cells::MENDS)
             .filter(|mend| self.on(mend.rule) && (mend.applies)(kind))
-            .find_map(|mend| Some((mend.rule, (mend.mend)(cell, &self.facts)?)))
+            .find_map(|mend| Some((mend.rule, (mend.repaired)(cell, &self.facts)?)))
     }
 
-    /// The line of an earlier row for the same unit, in another notation and else the same.
-    fn again(&mut self, row: &Row<'_>, cells: &[String]) -> Option<u64> {
+    /// An earlier row for the same unit in another notation.
+    fn again(&mut self, row: &Row<'_>, cells: &[String]) -> Option<Again> {
         let name = self
             .columns
             .name()
@@ -176,19 +191,31 @@ impl<'m> Mender<'m> {
         let unit = Unit {
             line: row.line(),
             name: self.hasher.hash_one(row.cell(name).to_lowercase()),
+            written: cells[name].as_str().into(),
             rest: self
                 .hasher
                 .hash_one(others().map(|(_, cell)| cell).collect::<Vec<_>>()),
         };
         match self.units.get(&value) {
-            Some(first) if first.rest == unit.rest && first.name != unit.name => Some(first.line),
-            Some(_) => None,
+            Some(first) if first.name == unit.name => None,
+            Some(first) if first.rest == unit.rest => Some(Again::Same(first.line)),
+            Some(first) => {
+                (first.written != unit.written).then(|| Again::Other(first.written.to_string()))
+            }
             None => {
                 self.units.insert(value, unit);
                 None
             }
         }
     }
+}
+
+/// A unit's second row.
+enum Again {
+    /// It says what the first says, which is on this line.
+    Same(u64),
+    /// It says something else: spelt as the first is, it is a duplicate that somebody must decide.
+    Other(String),
 }
 
 const MASK: &str = "***";

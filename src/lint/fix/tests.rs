@@ -309,8 +309,8 @@ fn hold(bytes: &[u8]) {
     let unreadable = first.checked.total(Rule::Quote) + first.checked.total(Rule::NotUtf8) > 0;
     let left: Vec<_> = left(&first.checked)
         .into_iter()
-        // Without its delimiter a row that cannot be read would be another one.
-        .filter(|rule| !(unreadable && *rule == Rule::DelimiterOther))
+        // A row that cannot be read stays as it is, and with another delimiter would be another.
+        .filter(|rule| !(unreadable && matches!(rule, Rule::DelimiterOther | Rule::LineEnds)))
         .collect();
     assert!(left.is_empty(), "{left:?} is left in {text:?}");
     let (again, changes, _) = repaired(&list).unwrap_or_else(|e| panic!("{text:?}: {e}"));

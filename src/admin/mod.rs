@@ -1,0 +1,3 @@
+//! The REST API of a server.
+
+pub mod verify;

@@ -1,0 +1,7 @@
+//! What is true of devices on a server, beside what a list or a run says of them.
+
+mod judge;
+mod run;
+
+pub use judge::{Expected, Found, Standing, judge};
+pub use run::{Given, Run, RunDevice, UnreadableRun};
