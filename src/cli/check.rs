@@ -298,6 +298,7 @@ fn options(args: &CheckArgs) -> Result<Options, Failure> {
         name_column: args.name_column.clone().or(file.name_column),
         name_pattern: args.name_pattern.clone().or(file.name_pattern),
         expected: args.expect.or(file.expected),
+        body_limit: file.body_limit.unwrap_or(defaults.body_limit),
         max_devices: args.max_devices.or(file.max_devices),
         ouis: if args.oui.is_empty() {
             file.ouis

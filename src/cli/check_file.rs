@@ -26,6 +26,8 @@ pub(super) struct CheckFile {
     pub(super) expected: Option<u64>,
     pub(super) max_devices: Option<u64>,
     pub(super) name_pattern: Option<String>,
+    /// Bytes.
+    pub(super) body_limit: Option<u64>,
 }
 
 /// With what a list does not pass.
@@ -119,8 +121,9 @@ impl CheckFile {
             }
             "name_column" => self.name_column = Some(string(value, key)?.to_owned()),
             "name_pattern" => self.name_pattern = Some(string(value, key)?.to_owned()),
-            "expect" => self.expected = Some(number(value, key)?),
-            "max_devices" => self.max_devices = Some(number(value, key)?),
+            "expect" => self.expected = Some(number(value, key, "devices")?),
+            "max_devices" => self.max_devices = Some(number(value, key, "devices")?),
+            "body_limit" => self.body_limit = Some(number(value, key, "bytes")?),
             "oui" => self.ouis(value, faults)?,
             _ => {
                 let help = match nearest(key, KEYS) {
@@ -184,11 +187,11 @@ fn string<'v>(value: &'v Value<'_>, key: &str) -> Result<&'v str, String> {
     text.ok_or_else(|| wrong(key, "a string", value))
 }
 
-fn number(value: &Value<'_>, key: &str) -> Result<u64, String> {
+fn number(value: &Value<'_>, key: &str, of: &str) -> Result<u64, String> {
     let found = value.get_ref().as_integer();
     found
         .and_then(|n| u64::from_str_radix(n.as_str(), n.radix()).ok())
-        .ok_or_else(|| wrong(key, "a whole number of devices", value))
+        .ok_or_else(|| wrong(key, &format!("a whole number of {of}"), value))
 }
 
 fn word<T: Copy>(value: &Value<'_>, key: &str, words: &[(&str, T)]) -> Result<T, String> {
@@ -220,7 +223,7 @@ fn place(text: &str, at: usize) -> (usize, usize) {
     (line, before[begun..].chars().count() + 1)
 }
 
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "set",
     "fail_on",
     "name_column",
@@ -228,6 +231,7 @@ const KEYS: [&str; 8] = [
     "expect",
     "max_devices",
     "name_pattern",
+    "body_limit",
     "rules",
 ];
 
@@ -253,7 +257,7 @@ mod tests {
         let (file, faults) = parse(
             "set = \"generic\"\nfail_on = \"error\"\nname_column = \"MAC\"\n\
              oui = [\"00:1B:C5\", \"AA-BB-CC\"]\nexpect = 1_000\nmax_devices = 0x10\n\
-             name_pattern = '(.+)'\n[rules]\nmac-local = \"off\"\n\"bom\" = \"error\"\n",
+             name_pattern = '(.+)'\nbody_limit = 65536\n[rules]\nmac-local = \"off\"\n\"bom\" = \"error\"\n",
         );
         assert_eq!(faults, []);
         let expected = CheckFile {
@@ -265,6 +269,7 @@ mod tests {
             expected: Some(1000),
             max_devices: Some(16),
             name_pattern: Some("(.+)".to_owned()),
+            body_limit: Some(65536),
         };
         let mut file = file;
         file.rules.sort_unstable_by_key(|(rule, _)| *rule);

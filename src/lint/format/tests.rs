@@ -201,7 +201,8 @@ fn what_acts_on_a_terminal_or_on_a_viewer_is_only_text() {
     let options = Options::default();
     let mut checked = checked(&[&format!("name\n{cell}\n")], &options);
     checked.lists[0].path = "\u{1b}]0;x\u{7}[x](y)\u{85}.csv".into();
-    assert_eq!(checked.rules(), [Rule::DelimiterInName]);
+    checked.findings.retain(|f| f.rule == Rule::DelimiterInName);
+    assert_eq!(checked.findings.len(), 1);
     // A rule may quote less carefully than `shown` does.
     checked.findings[0].message = format!("quoted as {cell}");
     let acts = |text: &str| {
