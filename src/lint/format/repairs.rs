@@ -14,12 +14,10 @@ use crate::model::units::count;
 
 /// Writes what was repaired, by rule, and the files that there are now.
 pub fn fixed(list: &Path, fixed: &Fixed, look: Look, out: &mut dyn Write) -> io::Result<()> {
-    let whole: Vec<&str> = fixed
-        .before
-        .rules()
-        .into_iter()
-        .filter(|rule| rule.repair() == Repair::Automatic && !fixed.by_rule.contains_key(rule))
-        .filter(|rule| fixed.checked.total(*rule) == 0)
+    let gone = |rule: &Rule| fixed.before.total(*rule) > 0 && fixed.checked.total(*rule) == 0;
+    let whole = OF_FILES.iter().copied().filter(gone);
+    let whole: Vec<&str> = whole
+        .filter(|rule| !fixed.by_rule.contains_key(rule))
         .map(Rule::id)
         .collect();
     let head = match (fixed.changed, whole.is_empty()) {
@@ -120,3 +118,15 @@ pub fn parted(list: &Path, parted: &Parted, look: Look, out: &mut dyn Write) -> 
 fn path(path: &Path) -> String {
     printable(&path.display().to_string()).into_owned()
 }
+
+/// The rules whose repair changes no cell.
+const OF_FILES: [Rule; 8] = [
+    Rule::Bom,
+    Rule::Utf16,
+    Rule::Utf32,
+    Rule::DelimiterOther,
+    Rule::LineNumbers,
+    Rule::ListLarge,
+    Rule::LineEnds,
+    Rule::LastLineEnd,
+];

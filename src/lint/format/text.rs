@@ -54,11 +54,10 @@ pub fn ways_on(checked: &Checked, look: Look, out: &mut dyn Write) -> io::Result
     match (of(&automatic), of(&rules)) {
         (0, 0) => return Ok(()),
         (0, _) => ways.push("Nothing of this can be repaired by --fix.".to_owned()),
-        (n, all) if n == all => ways.push("--fix OUT.csv repairs all of it.".to_owned()),
         (n, all) => ways.push(format!(
-            "--fix OUT.csv repairs {} of {} findings.",
+            "--fix OUT.csv repairs what has one right answer: up to {} of {}.",
             count(n),
-            count(all)
+            phrase(all, "finding")
         )),
     }
     if rules.iter().any(|rule| checked.total(*rule) > look.places) {

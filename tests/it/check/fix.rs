@@ -110,6 +110,31 @@ fn what_somebody_must_decide_is_left_and_told() {
 }
 
 #[test]
+fn a_unit_that_is_there_twice_is_not_called_repaired_while_its_rows_differ() {
+    let twice = "name,label\n00:1B:C5:00:00:01,a\n00-1B-C5-00-00-02,b\n00:1B:C5:00:00:02,OTHER\n";
+    let desk = Desk::new(&[
+        ("lot.csv", twice),
+        ("same.csv", &twice.replace("OTHER", "b")),
+    ]);
+    let rules = |list: &str| -> Vec<String> {
+        let found = desk.found(&[list, "--fix", "out.csv", "--force"]);
+        found.into_iter().map(|(rule, _)| rule).collect()
+    };
+    assert_eq!(rules("lot.csv"), ["name-duplicate"]);
+    let said = desk.check(&["lot.csv", "--fix", "out.csv", "--force"]);
+    assert!(
+        said.out
+            .starts_with("lot.csv: 1 place repaired\n  mac-notation  1\n\n"),
+        "{said:?}"
+    );
+    assert_eq!(rules("same.csv"), Vec::<String>::new());
+    assert_eq!(
+        desk.text("out.csv"),
+        "name,label\n00:1B:C5:00:00:01,a\n00:1B:C5:00:00:02,b\n"
+    );
+}
+
+#[test]
 fn rows_that_pass_and_rows_that_do_not_go_apart() {
     let list = "\u{feff}name;type\r\n00:1B:C5:00:00:01;a\r\n00:1B:C5:00:00:02\r\n\r\n\
         00:1B:C5:00:00:03;\"b;c\"\r\n00:1B:C5:00:00:04;d\"e\r\n";
