@@ -98,10 +98,11 @@ pub fn fix(path: &Path, to: &Path, options: &Options, overwrite: bool) -> Result
 
 /// Fails if an output is the input, or the input can be read only once.
 pub(super) fn apart(path: &Path, outputs: &[&Path]) -> Result<(), FixError> {
-    let real = fs::canonicalize(path).map_err(|e| unreadable(path, e))?;
-    if !fs::metadata(path).is_ok_and(|it| it.is_file()) {
+    let metadata = fs::metadata(path).map_err(|e| unreadable(path, e))?;
+    if !metadata.is_file() {
         return Err(FixError::NoFile(path.to_owned()));
     }
+    let real = fs::canonicalize(path).map_err(|e| unreadable(path, e))?;
     match outputs
         .iter()
         .find(|output| fs::canonicalize(output).is_ok_and(|output| output == real))

@@ -80,6 +80,14 @@ fn standard_input_is_a_list_as_well() {
             "{refused:?}"
         );
     }
+    let refused = piped("--fix out.csv <(cat bad.csv)");
+    assert_eq!(refused.code, Some(2));
+    assert!(
+        refused
+            .err
+            .contains("not a file, and the list must be read twice"),
+        "{refused:?}"
+    );
     assert_eq!(desk.files(), ["bad.csv", "empty.csv"]);
 }
 
