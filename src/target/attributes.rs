@@ -1,5 +1,5 @@
 //! Client attributes as a device sent them, bounded, and the answers to attribute requests. The
-//! target has no shared attributes: nobody administers it.
+//! target tells no device its shared attributes: those set over REST stay there.
 
 use serde_json::{Map, Value};
 
@@ -22,6 +22,11 @@ impl Attributes {
                 self.values.insert(key, value);
             }
         }
+    }
+
+    /// All that is kept.
+    pub(super) fn all(&self) -> &Map<String, Value> {
+        &self.values
     }
 }
 

@@ -11,6 +11,8 @@ use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
+use super::accounts::Accounts;
+use super::administered::now;
 use super::answer::Answer;
 use super::attributes::Asked;
 use super::bugs::Bugs;
@@ -19,6 +21,7 @@ use super::config::{TargetConfig, TargetError};
 use super::counts::{Tally, add, bump};
 use super::credentials::Stored;
 use super::faults::{Dice, Fate};
+use super::profiles::Profiles;
 use super::registry::{Device, Registry, Taken};
 use super::request::Request;
 use super::rules::{Rules, drawn_token};
@@ -28,6 +31,8 @@ use super::telemetry::{Bad, Reading, attributes, telemetry};
 pub(super) struct Backend {
     pub(super) config: TargetConfig,
     pub(super) registry: Registry,
+    pub(super) profiles: Profiles,
+    pub(super) accounts: Accounts,
     pub(super) tally: Tally,
     pub(super) chains: Chains,
     dice: Dice,
@@ -83,6 +88,8 @@ impl Backend {
         Ok(Arc::new(Self {
             dice: Dice::new(config.faults, config.seed),
             bugs: Bugs::new(&config.bugs),
+            profiles: Profiles::new(config.profiles.clone()),
+            accounts: Accounts::new(config.rest.clone()),
             registry,
             tally: Tally::default(),
             chains,
@@ -109,8 +116,10 @@ impl Backend {
             Fate::Lost => bump(&self.tally.faults_lost),
             Fate::Served => {}
         }
+        let profiles = self.profiles.now();
         let rules = Rules {
             config: &self.config,
+            profiles: &profiles,
             registry: &self.registry,
             racing: self.bugs.racing(&request.name, Instant::now()),
             serial: self.serial.fetch_add(1, Relaxed),
@@ -130,11 +139,23 @@ impl Backend {
         }
     }
 
+    /// Whether a request to the REST API is to be answered 503, as configured.
+    pub(super) fn rest_unavailable(&self) -> bool {
+        let share = self.accounts.rest().unavailable;
+        share > 0.0 && self.dice.once(share, self.serial.fetch_add(1, Relaxed))
+    }
+
     /// Takes a telemetry message in.
     pub(super) fn telemetry(&self, device: &Device, payload: &[u8]) -> Result<Reading, Bad> {
         let reading = self.judged(telemetry(payload))?;
         if let Reading::Points(points) = reading {
             device.telemetry_messages.fetch_add(1, Relaxed);
+            let kept = if payload.len() <= LATEST {
+                payload
+            } else {
+                &[]
+            };
+            device.live().latest = Some((now(), kept.into()));
             bump(&self.tally.telemetry_messages);
             add(&self.tally.telemetry_points, points);
         }
@@ -163,3 +184,6 @@ impl Backend {
         judgement
     }
 }
+
+/// The longest telemetry message that is kept for REST, bytes.
+const LATEST: usize = 512;

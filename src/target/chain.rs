@@ -95,7 +95,7 @@ impl Rule {
         let name = self.device_name(leaf)?;
         let credentials = Stored::certificate(leaf);
         match registry.by_name(&name) {
-            Some(device) if device.profile == self.profile => {
+            Some(device) if device.profile() == self.profile => {
                 registry.replace_certificate(&device, credentials).ok()
             }
             None if self.allow_create && !unacceptable(&name) => {
@@ -238,7 +238,7 @@ mod tests {
             assert_eq!(chains.provision(shown, &registry), fate, "{what}");
             let holder = registry.by_certificate(&shown[0]);
             assert_eq!(holder.is_some(), fate == Provisioned, "{what}");
-            assert!(holder.is_none_or(|d| &*d.name == name && d.profile == 1));
+            assert!(holder.is_none_or(|d| &*d.name == name && d.profile() == 1));
             let again = if fate == Provisioned { Untouched } else { fate };
             assert_eq!(chains.provision(shown, &registry), again, "{what}");
             let old_holds = registry.by_certificate(&old.chain()[0]).is_some();

@@ -54,6 +54,8 @@ pub struct TargetConfig {
     pub core_timeout: Duration,
     /// Times and sizes that tests shorten and users leave alone.
     pub limits: Limits,
+    /// Who may use the REST API.
+    pub rest: Rest,
 }
 
 impl Default for TargetConfig {
@@ -77,6 +79,7 @@ impl Default for TargetConfig {
             bugs: Vec::new(),
             core_timeout: Duration::from_secs(10),
             limits: Limits::default(),
+            rest: Rest::default(),
         }
     }
 }
@@ -145,6 +148,36 @@ impl TargetConfig {
     /// does.
     pub(super) fn subacks(&self) -> bool {
         self.suback.unwrap_or(self.release >= Release::V4_2_1)
+    }
+}
+
+/// The REST API's account and limits (section 8).
+#[derive(Clone, Debug)]
+pub struct Rest {
+    /// The tenant administrator's name.
+    pub username: String,
+    /// Their password.
+    pub password: SecretString,
+    /// A key that is as good, from release 4.3 on; `None`: there is none.
+    pub api_key: Option<SecretString>,
+    /// How long a token lasts.
+    pub token_life: Duration,
+    /// How many devices the tenant may have; 0 is any number.
+    pub max_devices: u64,
+    /// The share of requests that are answered 503, from 0 to 1.
+    pub unavailable: f64,
+}
+
+impl Default for Rest {
+    fn default() -> Self {
+        Self {
+            username: "tenant@thingsboard.org".to_owned(),
+            password: "tenant".into(),
+            api_key: None,
+            token_life: Duration::from_secs(9000),
+            max_devices: 0,
+            unavailable: 0.0,
+        }
     }
 }
 

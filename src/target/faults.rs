@@ -67,6 +67,12 @@ impl Dice {
         }
     }
 
+    /// A draw of its own, by a number that no other has.
+    pub(super) fn once(&self, share: f64, number: u64) -> bool {
+        let draw: f64 = source(self.seed, "once", "", number).random();
+        draw < share
+    }
+
     fn times_asked(&self, name: &str) -> u64 {
         let mut asked = self.asked.lock().expect("nothing panics while it is held");
         let key = fnv(name);

@@ -7,6 +7,8 @@
 //! telemetry (only counts), no administration. Behaviour follows ThingsBoard 4.2; where releases
 //! differ, `TargetConfig` has a switch.
 
+mod accounts;
+mod administered;
 mod answer;
 mod attributes;
 mod backend;
@@ -22,6 +24,7 @@ mod gson;
 mod http;
 mod mqtt;
 mod pending;
+mod profiles;
 mod protobuf;
 mod registry;
 mod request;
@@ -30,7 +33,7 @@ mod server;
 mod telemetry;
 mod tls;
 
-pub use config::{Chain, Limits, Listed, Profile, Repeat, TargetConfig, TargetError};
+pub use config::{Chain, Limits, Listed, Profile, Repeat, Rest, TargetConfig, TargetError};
 pub use counts::Counts;
 pub use credentials::{client_and_user_id, sha3_hex, trim_certificate};
 pub use server::{DeviceView, Target};

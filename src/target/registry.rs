@@ -4,12 +4,13 @@
 use std::borrow::Borrow;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU16, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use hashbrown::HashTable;
 use tokio::sync::Notify;
 
+use super::administered::{Administered, now};
 use super::attributes::Attributes;
 use super::credentials::{Fit, Stored, certificate_id, client_and_user_id};
 
@@ -17,10 +18,13 @@ use super::credentials::{Fit, Stored, certificate_id, client_and_user_id};
 pub(super) struct Device {
     pub(super) name: Box<str>,
     pub(super) gateway: bool,
-    /// The position of its profile.
-    pub(super) profile: u16,
-    /// The server attribute `provisionState`: whether it is `provisioned`.
-    pub(super) provisioned: AtomicBool,
+    /// When it was created, milliseconds since 1970.
+    pub(super) created: i64,
+    /// Its position among all that were ever created.
+    pub(super) serial: u32,
+    profile: AtomicU16,
+    /// When the server attribute `provisionState` became `provisioned`; 0 if it is not.
+    provisioned: AtomicI64,
     pub(super) telemetry_messages: AtomicU64,
     live: Mutex<Live>,
 }
@@ -33,6 +37,11 @@ pub(super) struct Live {
     pub(super) session: Option<Arc<Notify>>,
     /// Client attributes, once it sent some.
     pub(super) attributes: Option<Box<Attributes>>,
+    /// What was set over REST, once something was.
+    pub(super) administered: Option<Box<Administered>>,
+    /// The last telemetry message and when it came, milliseconds since 1970; what is too long to
+    /// keep is empty.
+    pub(super) latest: Option<(i64, Box<[u8]>)>,
 }
 
 impl Device {
@@ -46,13 +55,17 @@ impl Device {
         Self {
             name: name.into(),
             gateway,
-            profile,
-            provisioned: AtomicBool::new(provisioned),
+            created: now(),
+            serial: 0,
+            profile: AtomicU16::new(profile),
+            provisioned: AtomicI64::new(if provisioned { now() } else { 0 }),
             telemetry_messages: AtomicU64::new(0),
             live: Mutex::new(Live {
                 credentials,
                 session: None,
                 attributes: None,
+                administered: None,
+                latest: None,
             }),
         }
     }
@@ -62,9 +75,32 @@ impl Device {
         self.live.lock().expect("nothing panics while it is held")
     }
 
+    /// The position of its profile.
+    pub(super) fn profile(&self) -> u16 {
+        self.profile.load(Relaxed)
+    }
+
+    /// Gives it another profile.
+    pub(super) fn set_profile(&self, profile: u16) {
+        self.profile.store(profile, Relaxed);
+    }
+
+    /// When it was provisioned, milliseconds since 1970; `None` if it is not.
+    pub(super) fn provisioned(&self) -> Option<i64> {
+        Some(self.provisioned.load(Relaxed)).filter(|at| *at != 0)
+    }
+
     /// Marks it provisioned; true if it was not before. Exactly one of many callers sees true.
     pub(super) fn mark_provisioned(&self) -> bool {
-        !self.provisioned.swap(true, Relaxed)
+        let marked = self
+            .provisioned
+            .compare_exchange(0, now(), Relaxed, Relaxed);
+        marked.is_ok()
+    }
+
+    /// Takes the mark back: it can be provisioned once more.
+    pub(super) fn rearm(&self) {
+        self.provisioned.store(0, Relaxed);
     }
 }
 
@@ -90,6 +126,9 @@ pub(super) struct Registry {
     names: Vec<Mutex<HashSet<ByName>>>,
     /// Under their current ids, which change only while the tables concerned are held.
     ids: Vec<Mutex<HashTable<Arc<Device>>>>,
+    /// By serial; those that were deleted leave a gap.
+    all: Mutex<Vec<Option<Arc<Device>>>>,
+    alive: AtomicU64,
 }
 
 impl Registry {
@@ -98,11 +137,13 @@ impl Registry {
             hasher: RandomState::new(),
             names: (0..SHARDS).map(|_| Mutex::default()).collect(),
             ids: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            all: Mutex::default(),
+            alive: AtomicU64::new(0),
         }
     }
 
     /// Adds a device unless its name or credentials id is taken; all or nothing.
-    pub(super) fn create(&self, device: Device) -> Result<Arc<Device>, Taken> {
+    pub(super) fn create(&self, mut device: Device) -> Result<Arc<Device>, Taken> {
         // Always names before ids before devices, so nobody waits for one another.
         let mut names = shard(&self.names, self.hash(&device.name));
         if names.contains(&*device.name) {
@@ -113,7 +154,12 @@ impl Registry {
         if find(&ids, hash, device.live().credentials.id()).is_some() {
             return Err(Taken::Credentials);
         }
+        let mut all = lock(&self.all);
+        device.serial = u32::try_from(all.len()).unwrap_or(u32::MAX);
         let device = Arc::new(device);
+        all.push(Some(Arc::clone(&device)));
+        drop(all);
+        self.alive.fetch_add(1, Relaxed);
         ids.insert_unique(hash, Arc::clone(&device), |other| self.id_hash(other));
         names.insert(ByName(Arc::clone(&device)));
         Ok(device)
@@ -130,6 +176,21 @@ impl Registry {
         if !device.live().credentials.is_certificate() {
             return Err(Unreplaced::OtherKind);
         }
+        self.replace(device, credentials)
+    }
+
+    /// Gives a device other credentials, of whatever kind.
+    pub(super) fn replace_credentials(
+        &self,
+        device: &Arc<Device>,
+        credentials: Stored,
+    ) -> Result<(), Unreplaced> {
+        let _name = shard(&self.names, self.hash(&device.name));
+        self.replace(device, credentials)
+    }
+
+    /// The name's table is held.
+    fn replace(&self, device: &Arc<Device>, credentials: Stored) -> Result<(), Unreplaced> {
         let (old, new) = (self.id_hash(device), self.hash(credentials.id()));
         let (from, to) = (shard_of(old), shard_of(new));
         // The lower first, so two replacements cannot wait for one another.
@@ -142,8 +203,11 @@ impl Registry {
         };
         let there = target.as_deref().unwrap_or(source);
         if let Some(holder) = find(there, new, credentials.id()) {
-            let same = Arc::ptr_eq(holder, device);
-            return if same { Ok(()) } else { Err(Unreplaced::Taken) };
+            if !Arc::ptr_eq(holder, device) {
+                return Err(Unreplaced::Taken);
+            }
+            device.live().credentials = credentials;
+            return Ok(());
         }
         if let Ok(entry) = source.find_entry(old, |other| Arc::ptr_eq(other, device)) {
             entry.remove();
@@ -152,6 +216,42 @@ impl Registry {
         let target = target.unwrap_or(source);
         target.insert_unique(new, Arc::clone(device), |other| self.id_hash(other));
         Ok(())
+    }
+
+    /// Removes a device; whether it was still there.
+    pub(super) fn remove(&self, device: &Arc<Device>) -> bool {
+        let mut names = shard(&self.names, self.hash(&device.name));
+        let same = |found: &ByName| Arc::ptr_eq(&found.0, device);
+        if !names.get(&*device.name).is_some_and(same) {
+            return false;
+        }
+        names.remove(&*device.name);
+        let hash = self.id_hash(device);
+        let mut ids = shard(&self.ids, hash);
+        if let Ok(entry) = ids.find_entry(hash, |other| Arc::ptr_eq(other, device)) {
+            entry.remove();
+        }
+        lock(&self.all)[device.serial as usize] = None;
+        self.alive.fetch_sub(1, Relaxed);
+        if let Some(session) = device.live().session.take() {
+            session.notify_one();
+        }
+        true
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> u64 {
+        self.alive.load(Relaxed)
+    }
+
+    /// The device of a serial.
+    pub(super) fn by_serial(&self, serial: u32) -> Option<Arc<Device>> {
+        lock(&self.all).get(serial as usize)?.clone()
+    }
+
+    /// All devices, the oldest first.
+    pub(super) fn all(&self) -> Vec<Arc<Device>> {
+        lock(&self.all).iter().flatten().cloned().collect()
     }
 
     /// The device of a name, byte for byte.

@@ -14,6 +14,8 @@ use crate::model::{Bug, Release, Strategy};
 /// What the rules need besides the request.
 pub(super) struct Rules<'a> {
     pub(super) config: &'a TargetConfig,
+    /// The device profiles.
+    pub(super) profiles: &'a [Profile],
     pub(super) registry: &'a Registry,
     /// A bug on purpose: another request for the name is under way, and both are to succeed.
     pub(super) racing: bool,
@@ -32,7 +34,7 @@ impl Rules<'_> {
             return Some(Answer::NotFound);
         }
         let named = |(_, profile): &(u16, &Profile)| request.key == profile.key.expose_secret();
-        let Some((position, profile)) = (0..).zip(&self.config.profiles).find(named) else {
+        let Some((position, profile)) = (0..).zip(self.profiles).find(named) else {
             return Some(Answer::NotFound);
         };
         let secret_differs = request.secret != profile.secret.expose_secret()
@@ -82,7 +84,7 @@ impl Rules<'_> {
 
     fn check(&self, name: &str, profile: u16) -> Answer {
         let found = self.registry.by_name(name);
-        let Some(device) = found.filter(|device| device.profile == profile) else {
+        let Some(device) = found.filter(|device| device.profile() == profile) else {
             return Answer::Failure;
         };
         let again = self.racing || self.config.repeats() == Repeat::Success;
@@ -158,6 +160,7 @@ mod tests {
             .map(|(serial, request)| {
                 let rules = Rules {
                     config,
+                    profiles: &config.profiles,
                     registry: &registry,
                     racing,
                     serial,

@@ -175,7 +175,7 @@ impl Target {
         Some(DeviceView {
             token: live.credentials.token().map(Into::into),
             credentials_type: live.credentials.type_name(),
-            provisioned: device.provisioned.load(Relaxed),
+            provisioned: device.provisioned().is_some(),
             gateway: device.gateway,
             telemetry_messages: device.telemetry_messages.load(Relaxed),
             connected: live.session.is_some(),

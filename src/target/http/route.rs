@@ -8,7 +8,7 @@ use hyper::{Method, Request, StatusCode};
 
 use super::listener::Shared;
 use super::reply::{self, Reply, Withheld, error, wrong_method};
-use super::{device, provision};
+use super::{device, provision, rest};
 use crate::target::counts::bump;
 
 /// Answers one request, or closes the connection instead.
@@ -23,6 +23,8 @@ pub(super) async fn route(request: Request<Incoming>, shared: &Shared) -> Result
     let limits = shared.backend.config.limits;
     let limit = match path[..] {
         ["api", "v1", _, "rpc", ..] => limits.http_rpc_body,
+        ["api", "v1", ..] => limits.http_body,
+        ["api", ..] => REST_BODY,
         _ => limits.http_body,
     };
     let body = match read(&head.headers, body, limit).await {
@@ -49,6 +51,17 @@ pub(super) async fn route(request: Request<Incoming>, shared: &Shared) -> Result
             };
             Ok(asked.answer(shared).await)
         }
+        (["api", what @ ..], method) if !matches!(what, ["v1", ..]) => {
+            let call = rest::Call {
+                method,
+                path: what,
+                query: head.uri.query().unwrap_or(""),
+                headers: &head.headers,
+                body: &body,
+                backend: &shared.backend,
+            };
+            Ok(rest::answer(call).await)
+        }
         _ => Ok(error(
             StatusCode::NOT_FOUND,
             reply::NOT_FOUND,
@@ -56,6 +69,10 @@ pub(super) async fn route(request: Request<Incoming>, shared: &Shared) -> Result
         )),
     }
 }
+
+/// The largest body of the REST API, bytes; releases before 3.8 had no limit, and this protects the
+/// target's own memory.
+const REST_BODY: u64 = 16_777_216;
 
 /// What came of a body.
 enum Read {
