@@ -1,5 +1,6 @@
 //! `fleetcall check`: lists against the rules, before anything is sent.
 
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 use std::os::unix::fs::MetadataExt;
@@ -7,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::check_file::{self, CheckFile};
+use super::check_file::{self, CheckFile, FailOn};
 use super::generate::not_written;
-use super::{Exit, Failure, screen};
+use super::{Exit, Failure, check_fix, screen};
 use crate::inventory::Oui;
 use crate::lint::format::{self, Look};
 use crate::lint::{self, Checked, Options, Rule, RuleSet, Severity};
@@ -31,16 +32,16 @@ pub(super) struct CheckArgs {
     /// Write the findings to a file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// The mildest finding that a list does not pass with [default: damage]
+    /// The mildest findings that a list does not pass with [default: damage]
     #[arg(long, value_name = "SEVERITY", value_enum)]
     fail_on: Option<Level>,
     /// Switch a rule off
     #[arg(long, value_name = "RULE", value_delimiter = ',')]
     off: Vec<String>,
-    /// Switch a rule on that the set or the file has off
+    /// Switch a rule on that the set or the configuration has off
     #[arg(long, value_name = "RULE", value_delimiter = ',')]
     on: Vec<String>,
-    /// Take a rule's findings for another severity: error, damage or warning
+    /// Take a rule's findings for another severity, and switch it on
     #[arg(long, value_name = "RULE=SEVERITY", value_delimiter = ',')]
     severity: Vec<String>,
     /// Take what the other options leave open from this file (docs/lists.md)
@@ -64,16 +65,18 @@ pub(super) struct CheckArgs {
     /// Print the rules, as the other options leave them, and end
     #[arg(long)]
     list_rules: bool,
-    /// How many places are kept of each rule and list; all are counted
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
-    max_findings: u64,
-    /// Write the list to OUT.csv with all repaired that has one right answer
+    /// How many places are told of each rule and list; all are counted [default: 5 as text, else
+    /// 1000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    max_findings: Option<u64>,
+    /// Write the list to OUT.csv with all repaired that has one right answer, and each change to
+    /// OUT.changes.csv; what is left is told
     #[arg(long, value_name = "OUT.csv", conflicts_with = "list_rules")]
     fix: Option<PathBuf>,
-    /// Write rows that pass to OUT.clean.csv, the others to OUT.rejected.csv
+    /// Write the rows that pass to OUT.clean.csv, the others to OUT.rejected.csv, as they stand
     #[arg(long, value_name = "OUT.csv", conflicts_with_all = ["list_rules", "fix"])]
     split: Option<PathBuf>,
-    /// Overwrite files
+    /// Overwrite files; never a list that is checked
     #[arg(long)]
     force: bool,
 }
@@ -87,7 +90,7 @@ enum Set {
     Generic,
     /// Any list's, and those of AWS IoT's names
     Aws,
-    /// Any list's, and those of the names of Azure's Device Provisioning Service
+    /// Any list's, and those of names in Azure's Device Provisioning Service
     Azure,
 }
 
@@ -113,6 +116,8 @@ enum Level {
     Damage,
     /// A risk
     Warning,
+    /// Whatever is found, the lists pass
+    Never,
 }
 
 /// Checks the lists and writes what was found.
@@ -123,22 +128,45 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit, Failure> {
             .map(|()| Exit::Passed);
     }
     if let Some(path) = &args.output {
+        if args.fix.as_ref().or(args.split.as_ref()) == Some(path) {
+            return Err(Failure::usage(format!(
+                "{}: is given for the list and for the findings\nhelp: give two files",
+                path.display()
+            )));
+        }
         spare(path, args)?;
     }
     let paths = paths(&args.lists)?;
-    if args.fix.is_some() || args.split.is_some() {
-        return repair(args, &paths, &options);
+    if let Some(to) = &args.fix {
+        return check_fix::fix(args, only(&paths, "--fix")?, to, &options);
+    }
+    if let Some(to) = &args.split {
+        return check_fix::split(args, only(&paths, "--split")?, to, &options);
     }
     let checked = check(&paths, &options)?;
-    write(args, |out| findings(args, &checked, &options, out))?;
+    write(args, |out| {
+        findings(args, &checked, &options, out)?;
+        if args.is_text() {
+            format::ways_on(&checked, look(args), out)?;
+        }
+        Ok(())
+    })?;
     Ok(exit(&checked, &options))
 }
 
-/// What --fix and --split do. The one place that goes to `crate::lint::{fix, split}`.
-fn repair(_args: &CheckArgs, _paths: &[PathBuf], _options: &Options) -> Result<Exit, Failure> {
-    Err(Failure::usage(
-        "--fix and --split are not available yet\nhelp: run the check without them",
-    ))
+/// The one list that an option takes.
+fn only<'p>(paths: &'p [PathBuf], option: &str) -> Result<&'p Path, Failure> {
+    match paths {
+        [path] if path == Path::new(STDIN) => Err(Failure::usage(format!(
+            "{option} reads a list twice, and standard input can be read only once\n\
+             help: save it, and give the file's path"
+        ))),
+        [path] => Ok(path),
+        _ => Err(Failure::usage(format!(
+            "{option} takes one list, and {} are given\nhelp: run it for each list",
+            paths.len()
+        ))),
+    }
 }
 
 /// Checks, and calls standard input what it is.
@@ -152,7 +180,8 @@ fn check(paths: &[PathBuf], options: &Options) -> Result<Checked, Failure> {
     Ok(checked)
 }
 
-fn exit(checked: &Checked, options: &Options) -> Exit {
+/// Whether what was checked passes.
+pub(super) fn exit(checked: &Checked, options: &Options) -> Exit {
     if checked.fails(options) {
         Exit::Usage
     } else {
@@ -160,7 +189,8 @@ fn exit(checked: &Checked, options: &Options) -> Exit {
     }
 }
 
-fn findings(
+/// What was found, in the format that is wanted.
+pub(super) fn findings(
     args: &CheckArgs,
     checked: &Checked,
     options: &Options,
@@ -216,7 +246,8 @@ fn spare(output: &Path, args: &CheckArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn write(
+/// Writes to standard output, or where --output says.
+pub(super) fn write(
     args: &CheckArgs,
     body: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), Failure> {
@@ -242,7 +273,8 @@ fn write(
         .map_err(|e| Failure::bug(format!("{}: {e}", path.display())))
 }
 
-fn look(args: &CheckArgs) -> Look {
+/// How text looks there.
+pub(super) fn look(args: &CheckArgs) -> Look {
     let terminal = args.output.is_none() && io::stdout().is_terminal();
     let size = ratatui::crossterm::terminal::size().ok();
     Look {
@@ -250,6 +282,7 @@ fn look(args: &CheckArgs) -> Look {
         width: size
             .filter(|_| terminal)
             .map_or(OFF_TERMINAL, |(columns, _)| columns),
+        places: args.max_findings.unwrap_or(PLACES),
     }
 }
 
@@ -259,62 +292,79 @@ fn options(args: &CheckArgs) -> Result<Options, Failure> {
         Some(path) => check_file::read(path)?,
         None => CheckFile::default(),
     };
+    let defaults = Options::default();
     let mut options = Options {
-        kept: args.max_findings,
+        kept: args.max_findings.unwrap_or(defaults.kept),
         name_column: args.name_column.clone().or(file.name_column),
         name_pattern: args.name_pattern.clone().or(file.name_pattern),
         expected: args.expect.or(file.expected),
+        body_limit: file.body_limit.unwrap_or(defaults.body_limit),
         max_devices: args.max_devices.or(file.max_devices),
         ouis: if args.oui.is_empty() {
             file.ouis
         } else {
             args.oui.clone()
         },
-        ..Options::default()
+        ..defaults
     };
     let set = args.rules.map(Set::meaning).or(file.set);
     options.rules = set.unwrap_or(options.rules);
-    let fail_on = args.fail_on.map(Level::meaning).or(file.fail_on);
-    options.fail_on = fail_on.unwrap_or(options.fail_on);
+    options.fail_on = match args.fail_on.map(Level::meaning).or(file.fail_on) {
+        None => options.fail_on,
+        Some(FailOn::From(severity)) => Some(severity),
+        Some(FailOn::Never) => None,
+    };
     options.switched.extend(file.rules);
-    switch(args, &mut options).map_err(Failure::usage)?;
-    Ok(options)
+    let faults = switch(args, &mut options);
+    if faults.is_empty() {
+        return Ok(options);
+    }
+    Err(Failure::usage(faults.join("\n")))
 }
 
-/// What --off, --on and --severity say of single rules; each rule may be in one of them.
-fn switch(args: &CheckArgs, options: &mut Options) -> Result<(), String> {
-    let mut told: Vec<(Rule, &str)> = Vec::new();
+/// What --off, --on and --severity say of single rules; each rule may be in one of them. Tells all
+/// that is wrong with them.
+fn switch(args: &CheckArgs, options: &mut Options) -> Vec<String> {
+    let mut told: BTreeMap<Rule, &str> = BTreeMap::new();
     let mut tell = |id: &str, option: &'static str| -> Result<Rule, String> {
-        let rule = check_file::rule(id)?;
-        if let Some((_, other)) = told.iter().find(|(known, _)| *known == rule) {
-            return Err(format!(
+        let rule = check_file::rule(id).map_err(|fault| format!("{option} {fault}"))?;
+        match told.insert(rule, option) {
+            Some(other) if other != option => Err(format!(
                 "the rule `{rule}` is given to {other} and to {option}\nhelp: give it once"
-            ));
+            )),
+            _ => Ok(rule),
         }
-        told.push((rule, option));
-        Ok(rule)
     };
+    let mut faults = Vec::new();
     for id in &args.off {
-        options.switched.insert(tell(id, "--off")?, None);
+        match tell(id, "--off") {
+            Ok(rule) => drop(options.switched.insert(rule, None)),
+            Err(fault) => faults.push(fault),
+        }
     }
     for id in &args.on {
-        let rule = tell(id, "--on")?;
-        if options.severity(rule).is_none() {
-            options.switched.insert(rule, Some(rule.severity()));
+        match tell(id, "--on") {
+            Ok(rule) if options.severity(rule).is_none() => {
+                options.switched.insert(rule, Some(rule.severity()));
+            }
+            Ok(_) => {}
+            Err(fault) => faults.push(fault),
         }
     }
     for text in &args.severity {
-        let fault = || {
-            format!(
-                "--severity {text}: no rule and severity\nhelp: write RULE=error, RULE=damage or RULE=warning"
-            )
-        };
-        let (id, word) = text.split_once('=').ok_or_else(fault)?;
-        let rule = tell(id, "--severity")?;
-        let severity = check_file::severity(word).flatten().ok_or_else(fault)?;
-        options.switched.insert(rule, Some(severity));
+        let (id, word) = text.split_once('=').unwrap_or((text, ""));
+        match (tell(id, "--severity"), check_file::severity(word)) {
+            (Ok(rule), Some(severity)) => {
+                options.switched.insert(rule, Some(severity));
+            }
+            (Err(fault), _) => faults.push(fault),
+            (Ok(rule), None) => faults.push(format!(
+                "--severity {text}: no severity\n\
+                 help: write {rule}=error, {rule}=damage or {rule}=warning"
+            )),
+        }
     }
-    Ok(())
+    faults
 }
 
 impl Set {
@@ -329,12 +379,25 @@ impl Set {
 }
 
 impl Level {
-    fn meaning(self) -> Severity {
+    fn meaning(self) -> FailOn {
         match self {
-            Self::Error => Severity::Error,
-            Self::Damage => Severity::Damage,
-            Self::Warning => Severity::Warning,
+            Self::Error => FailOn::From(Severity::Error),
+            Self::Damage => FailOn::From(Severity::Damage),
+            Self::Warning => FailOn::From(Severity::Warning),
+            Self::Never => FailOn::Never,
         }
+    }
+}
+
+impl CheckArgs {
+    /// Whether findings are written for people.
+    pub(super) fn is_text(&self) -> bool {
+        matches!(self.format, Format::Text)
+    }
+
+    /// Whether files may be overwritten.
+    pub(super) fn force(&self) -> bool {
+        self.force
     }
 }
 
@@ -343,12 +406,18 @@ const STDIN: &str = "/dev/stdin";
 /// The width of text that no terminal shows, columns.
 const OFF_TERMINAL: u16 = 100;
 
+/// As many places as text shows of a rule.
+const PLACES: u64 = 5;
+
 const EXAMPLES: &str = "\
 Examples:
   fleetcall check lot-17.csv                              what is wrong with a list
   fleetcall check lots/*.csv --expect 12000 --oui 00:1B:C5
+  fleetcall check lot-17.csv --fix lot-17.fixed.csv       repair what has one right answer
+  fleetcall check lot-17.csv --split lot-17.csv           lot-17.clean.csv, lot-17.rejected.csv
   fleetcall check lot-17.csv --format junit -o check.xml  for a CI job
   fleetcall check lot-17.csv --off lot-gap --severity bom=error --fail-on warning
   fleetcall check --list-rules                            every rule
 
-Exit codes: 0 the lists pass, 2 there are findings of --fail-on or worse, or a list cannot be read";
+Exit codes:
+  0 the lists pass   2 there are findings of --fail-on or worse, or a list cannot be read";

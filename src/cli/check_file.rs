@@ -20,12 +20,23 @@ pub(super) struct CheckFile {
     pub(super) set: Option<RuleSet>,
     /// Single rules; `None` switches one off.
     pub(super) rules: Vec<(Rule, Option<Severity>)>,
-    pub(super) fail_on: Option<Severity>,
+    pub(super) fail_on: Option<FailOn>,
     pub(super) name_column: Option<String>,
     pub(super) ouis: Vec<Oui>,
     pub(super) expected: Option<u64>,
     pub(super) max_devices: Option<u64>,
     pub(super) name_pattern: Option<String>,
+    /// Bytes.
+    pub(super) body_limit: Option<u64>,
+}
+
+/// With what a list does not pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FailOn {
+    /// With findings of this severity or worse.
+    From(Severity),
+    /// With none.
+    Never,
 }
 
 /// Reads a file.
@@ -51,15 +62,11 @@ pub(super) fn read(path: &Path) -> Result<CheckFile, Failure> {
     Err(Failure::usage(told.join("\n")))
 }
 
-/// The severity of a word; the inner `None` is `off`.
-pub(super) fn severity(word: &str) -> Option<Option<Severity>> {
-    match word {
-        "off" => Some(None),
-        _ => Severity::ALL
-            .into_iter()
-            .find(|severity| severity.as_str() == word)
-            .map(Some),
-    }
+/// The severity of a word.
+pub(super) fn severity(word: &str) -> Option<Severity> {
+    Severity::ALL
+        .into_iter()
+        .find(|severity| severity.as_str() == word)
 }
 
 /// A rule by its id, or what to say.
@@ -106,13 +113,17 @@ impl CheckFile {
             "rules" => self.rules(value, faults)?,
             "set" => self.set = Some(word(value, key, &RuleSet::ALL.map(|s| (s.as_str(), s)))?),
             "fail_on" => {
-                let words = Severity::ALL.map(|s| (s.as_str(), s));
+                let mut words = Severity::ALL
+                    .map(|s| (s.as_str(), FailOn::From(s)))
+                    .to_vec();
+                words.push(("never", FailOn::Never));
                 self.fail_on = Some(word(value, key, &words)?);
             }
             "name_column" => self.name_column = Some(string(value, key)?.to_owned()),
             "name_pattern" => self.name_pattern = Some(string(value, key)?.to_owned()),
-            "expect" => self.expected = Some(number(value, key)?),
-            "max_devices" => self.max_devices = Some(number(value, key)?),
+            "expect" => self.expected = Some(number(value, key, "devices")?),
+            "max_devices" => self.max_devices = Some(number(value, key, "devices")?),
+            "body_limit" => self.body_limit = Some(number(value, key, "bytes")?),
             "oui" => self.ouis(value, faults)?,
             _ => {
                 let help = match nearest(key, KEYS) {
@@ -143,9 +154,12 @@ impl CheckFile {
                     continue;
                 }
             };
-            match value.get_ref().as_str().and_then(severity) {
-                Some(severity) => self.rules.push((rule, severity)),
-                None => faults.push((value.span(), wrong(id, SEVERITIES, value))),
+            let word = value.get_ref().as_str().unwrap_or_default();
+            match severity(word) {
+                None if word != "off" => {
+                    faults.push((value.span(), wrong(id, SEVERITIES, value)));
+                }
+                severity => self.rules.push((rule, severity)),
             }
         }
         Ok(())
@@ -173,11 +187,11 @@ fn string<'v>(value: &'v Value<'_>, key: &str) -> Result<&'v str, String> {
     text.ok_or_else(|| wrong(key, "a string", value))
 }
 
-fn number(value: &Value<'_>, key: &str) -> Result<u64, String> {
+fn number(value: &Value<'_>, key: &str, of: &str) -> Result<u64, String> {
     let found = value.get_ref().as_integer();
     found
         .and_then(|n| u64::from_str_radix(n.as_str(), n.radix()).ok())
-        .ok_or_else(|| wrong(key, "a whole number of devices", value))
+        .ok_or_else(|| wrong(key, &format!("a whole number of {of}"), value))
 }
 
 fn word<T: Copy>(value: &Value<'_>, key: &str, words: &[(&str, T)]) -> Result<T, String> {
@@ -209,7 +223,7 @@ fn place(text: &str, at: usize) -> (usize, usize) {
     (line, before[begun..].chars().count() + 1)
 }
 
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "set",
     "fail_on",
     "name_column",
@@ -217,6 +231,7 @@ const KEYS: [&str; 8] = [
     "expect",
     "max_devices",
     "name_pattern",
+    "body_limit",
     "rules",
 ];
 
@@ -242,18 +257,19 @@ mod tests {
         let (file, faults) = parse(
             "set = \"generic\"\nfail_on = \"error\"\nname_column = \"MAC\"\n\
              oui = [\"00:1B:C5\", \"AA-BB-CC\"]\nexpect = 1_000\nmax_devices = 0x10\n\
-             name_pattern = '(.+)'\n[rules]\nmac-local = \"off\"\n\"bom\" = \"error\"\n",
+             name_pattern = '(.+)'\nbody_limit = 65536\n[rules]\nmac-local = \"off\"\n\"bom\" = \"error\"\n",
         );
         assert_eq!(faults, []);
         let expected = CheckFile {
             set: Some(RuleSet::Generic),
             rules: vec![(Rule::Bom, Some(Severity::Error)), (Rule::MacLocal, None)],
-            fail_on: Some(Severity::Error),
+            fail_on: Some(FailOn::From(Severity::Error)),
             name_column: Some("MAC".to_owned()),
             ouis: vec!["00:1B:C5".parse().unwrap(), "AA:BB:CC".parse().unwrap()],
             expected: Some(1000),
             max_devices: Some(16),
             name_pattern: Some("(.+)".to_owned()),
+            body_limit: Some(65536),
         };
         let mut file = file;
         file.rules.sort_unstable_by_key(|(rule, _)| *rule);
@@ -273,9 +289,9 @@ mod tests {
                 "help: the nearest known key is `expect`",
                 "2:10: `expect` must be a whole number of devices, found -1",
                 "help: docs/lists.md explains every key",
-                "3:13: `fail_on` must be one of \"warning\", \"damage\", \"error\", found \"eror\"",
+                "3:13: `fail_on` must be one of \"warning\", \"damage\", \"error\", \"never\", found \"eror\"",
                 "help: docs/lists.md explains every key",
-                "4:20: `oui` is \"zz\": not an OUI; write three octets, as in AA:BB:CC",
+                "4:20: `oui` is \"zz\": an OUI is three octets in hex, such as \"AA:BB:CC\"",
                 "6:1: there is no rule `mac-locl`",
                 "help: the nearest is `mac-local`",
                 "7:7: `bom` must be one of \"error\", \"damage\", \"warning\", \"off\", found \"fatal\"",

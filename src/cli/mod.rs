@@ -3,6 +3,7 @@
 mod certs;
 mod check;
 mod check_file;
+mod check_fix;
 mod exit;
 mod generate;
 mod handover;

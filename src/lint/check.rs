@@ -90,7 +90,8 @@ impl Checked {
 
     /// Whether anything is bad enough not to pass.
     pub fn fails(&self, options: &Options) -> bool {
-        self.worst().is_some_and(|worst| worst >= options.fail_on)
+        let (worst, from) = (self.worst(), options.fail_on);
+        worst.zip(from).is_some_and(|(worst, from)| worst >= from)
     }
 
     /// The worst severity found.

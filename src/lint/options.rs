@@ -14,8 +14,8 @@ pub struct Options {
     pub rules: RuleSet,
     /// Single rules with another severity; `None` switches one off.
     pub switched: BTreeMap<Rule, Option<Severity>>,
-    /// The mildest severity that a list does not pass with.
-    pub fail_on: Severity,
+    /// The mildest severity that a list does not pass with; `None`: it passes with any.
+    pub fail_on: Option<Severity>,
     /// The header of the names' column; `None` finds it.
     pub name_column: Option<String>,
     /// The makers that addresses may have; empty: any.
@@ -42,7 +42,7 @@ impl Default for Options {
         Self {
             rules: RuleSet::default(),
             switched: BTreeMap::new(),
-            fail_on: Severity::Damage,
+            fail_on: Some(Severity::Damage),
             name_column: None,
             ouis: Vec::new(),
             expected: None,

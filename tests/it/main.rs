@@ -4,6 +4,7 @@
 
 mod authorities;
 mod certs;
+mod check;
 mod cli;
 mod device_wire;
 mod docs;

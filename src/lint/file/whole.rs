@@ -46,13 +46,14 @@ pub(in crate::lint) fn twice(paths: &[PathBuf]) -> Result<Vec<Option<usize>>, Li
     let mut sizes = Vec::new();
     for path in paths {
         let metadata = fs::metadata(path).map_err(|e| unreadable(path, e))?;
-        sizes.push(metadata.len());
+        // A pipe that is read here would be empty afterwards.
+        sizes.push(metadata.is_file().then_some(metadata.len()));
     }
     let mut digests: Vec<Option<Vec<u8>>> = vec![None; paths.len()];
     let mut found = Vec::new();
     for n in 0..paths.len() {
         let mut same = None;
-        for earlier in (0..n).filter(|earlier| sizes[*earlier] == sizes[n]) {
+        for earlier in (0..n).filter(|earlier| sizes[n].is_some() && sizes[*earlier] == sizes[n]) {
             for which in [earlier, n] {
                 if digests[which].is_none() {
                     let digest = digest(&paths[which]);

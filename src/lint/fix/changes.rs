@@ -1,8 +1,9 @@
 //! What was changed, cell by cell.
 
-use std::fs::File;
-use std::io::{self, BufWriter};
+use std::collections::BTreeMap;
+use std::io;
 
+use super::draft::Draft;
 use crate::lint::rule::Rule;
 
 /// A change of a cell, or of a row where there is no column.
@@ -22,19 +23,22 @@ pub(super) struct Change {
 
 /// Writes changes as CSV.
 pub(super) struct Changes {
-    rows: csv::Writer<BufWriter<File>>,
-    written: u64,
+    rows: csv::Writer<Draft>,
+    written: BTreeMap<Rule, u64>,
 }
 
 impl Changes {
-    pub(super) fn new(file: File) -> io::Result<Self> {
-        let mut rows = csv::Writer::from_writer(BufWriter::new(file));
+    pub(super) fn new(file: Draft) -> io::Result<Self> {
+        let mut rows = csv::Writer::from_writer(file);
         rows.write_record(["line", "record", "column", "old", "new", "rule"])?;
-        Ok(Self { rows, written: 0 })
+        Ok(Self {
+            rows,
+            written: BTreeMap::new(),
+        })
     }
 
     pub(super) fn add(&mut self, change: &Change) -> io::Result<()> {
-        self.written += 1;
+        *self.written.entry(change.rule).or_default() += 1;
         let record = change.record.map_or(String::new(), |n| n.to_string());
         let line = change.line.to_string();
         let Change {
@@ -45,9 +49,10 @@ impl Changes {
         Ok(())
     }
 
-    /// How many there were.
-    pub(super) fn end(mut self) -> io::Result<u64> {
-        self.rows.flush()?;
+    /// Gives the file its name; how many changes there were by each rule.
+    pub(super) fn end(self) -> io::Result<BTreeMap<Rule, u64>> {
+        let file = self.rows.into_inner();
+        file.map_err(|e| io::Error::other(e.to_string()))?.place()?;
         Ok(self.written)
     }
 }

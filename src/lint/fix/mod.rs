@@ -6,6 +6,7 @@
 //! somebody's decision is left as it is, and found again by the check of the output.
 
 mod changes;
+mod draft;
 mod output;
 mod pass;
 mod repair;
@@ -16,4 +17,4 @@ pub use repair::{FixError, Fixed, fix};
 pub use split::{Parted, split};
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,25 +1,12 @@
 //! Lists written: UTF-8 without a mark, commas, LF, in parts that fit an import request.
 
 use std::ffi::OsStr;
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::draft::Draft;
 use crate::inventory::DELIMITERS;
 use crate::lint::file::json_length;
-
-/// Opens a file to write, readable by its owner alone: lists hold secrets.
-pub(super) fn create(path: &Path, overwrite: bool) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).mode(0o600);
-    if overwrite {
-        options.create(true).truncate(true);
-    } else {
-        options.create_new(true);
-    }
-    options.open(path)
-}
 
 /// A path with something before its extension: `out.csv`, `2` → `out.2.csv`.
 pub(super) fn beside(path: &Path, what: &str) -> PathBuf {
@@ -38,8 +25,10 @@ pub(super) struct Output {
     /// The largest part, as a string of JSON, bytes; `None` writes one file.
     limit: Option<u64>,
     header: Vec<u8>,
-    part: BufWriter<File>,
+    part: Draft,
     size: u64,
+    /// Those before it.
+    whole: Vec<Draft>,
     parts: Vec<PathBuf>,
 }
 
@@ -76,8 +65,9 @@ impl Output {
             delimiter,
             limit,
             header,
-            part: BufWriter::new(create(path, overwrite)?),
+            part: Draft::new(path, overwrite)?,
             size: 0,
+            whole: Vec::new(),
             parts: vec![path.to_owned()],
         };
         output.begin()?;
@@ -110,9 +100,13 @@ impl Output {
         io::copy(&mut input, &mut self.part).map(|_| ())
     }
 
-    /// The files that were written.
+    /// Gives the files their names, which are returned.
     pub(super) fn end(mut self) -> io::Result<Vec<PathBuf>> {
-        self.part.flush()?;
+        self.part.close()?;
+        self.whole.push(self.part);
+        for part in self.whole {
+            part.place()?;
+        }
         Ok(self.parts)
     }
 
@@ -125,9 +119,10 @@ impl Output {
         let length = json_length(row);
         let empty = self.size == json_length(&self.header);
         if !empty && self.limit.is_some_and(|limit| self.size + length > limit) {
-            self.part.flush()?;
+            self.part.close()?;
             let next = beside(&self.path, &(self.parts.len() + 1).to_string());
-            self.part = BufWriter::new(create(&next, self.overwrite)?);
+            let part = Draft::new(&next, self.overwrite)?;
+            self.whole.push(std::mem::replace(&mut self.part, part));
             self.parts.push(next);
             self.begin()?;
         }

@@ -1,10 +1,12 @@
 //! One pass over a list, from the input to the output and the changes.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 
 use super::changes::{Change, Changes};
-use super::output::{Output, create};
+use super::draft::Draft;
+use super::output::Output;
 use super::repair::FixError;
 use super::row::{Mended, Mender};
 use crate::inventory::{Malformed, Misplaced, Rows};
@@ -56,7 +58,7 @@ impl<'p> Pass<'p> {
         let to = if target.to_comma { b',' } else { delimiter };
         let output = Output::new(target.path, target.overwrite, to, limit, &header)
             .map_err(|e| FixError::Unwritable(target.path.to_owned(), e))?;
-        let log = create(target.changes, target.overwrite)
+        let log = Draft::new(target.changes, target.overwrite)
             .and_then(Changes::new)
             .map_err(|e| FixError::Unwritable(target.changes.to_owned(), e))?;
         let mut pass = Self {
@@ -73,14 +75,15 @@ impl<'p> Pass<'p> {
         Ok(pass)
     }
 
-    /// Goes through the rows; the lists written, and how many changes.
-    pub(super) fn run(mut self) -> Result<(Vec<PathBuf>, u64), FixError> {
+    /// Goes through the rows; the lists written, and how many changes by each rule.
+    pub(super) fn run(mut self) -> Result<Passed, FixError> {
         while self.row()? {}
         let target = self.target;
-        let outputs = self.output.end();
-        let outputs = outputs.map_err(|e| FixError::Unwritable(target.path.to_owned(), e))?;
+        // Where the list is, its changes are.
         let changed = self.changes.end();
         let changed = changed.map_err(|e| FixError::Unwritable(target.changes.to_owned(), e))?;
+        let outputs = self.output.end();
+        let outputs = outputs.map_err(|e| FixError::Unwritable(target.path.to_owned(), e))?;
         Ok((outputs, changed))
     }
 
@@ -145,7 +148,11 @@ impl<'p> Pass<'p> {
     }
 }
 
-fn stuck(path: &Path, fault: Misplaced) -> FixError {
+/// The lists written, and how many changes by each rule.
+type Passed = (Vec<PathBuf>, BTreeMap<Rule, u64>);
+
+/// A row that nothing can be read after.
+pub(super) fn stuck(path: &Path, fault: Misplaced) -> FixError {
     let what = match fault.why {
         Malformed::Unclosed => "a quote that is never closed",
         Malformed::TooLong => "a line of more than 1 MiB",

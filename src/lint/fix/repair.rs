@@ -1,5 +1,6 @@
 //! A list with what has one answer repaired.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,10 @@ pub struct Fixed {
     pub changes: PathBuf,
     /// How many changes there are in it.
     pub changed: u64,
+    /// How many of them each rule made. What concerns the file as a whole changes no cell.
+    pub by_rule: BTreeMap<Rule, u64>,
+    /// What was found before.
+    pub before: Checked,
     /// What is left to find in the outputs.
     pub checked: Checked,
 }
@@ -39,6 +44,12 @@ pub enum FixError {
     /// The file has no header and no row.
     #[error("{}: the file is empty\nhelp: give a header and a row for each device", _0.display())]
     Empty(PathBuf),
+    /// It is a pipe, a terminal or a directory, and a list is read more than once.
+    #[error(
+        "{}: not a file, and the list must be read twice\nhelp: save it, and give the file's path",
+        _0.display()
+    )]
+    NoFile(PathBuf),
     /// The output would be the input.
     #[error("{}: the output is the list itself\nhelp: give another path", _0.display())]
     Same(PathBuf),
@@ -66,14 +77,16 @@ pub fn fix(path: &Path, to: &Path, options: &Options, overwrite: bool) -> Result
             to_comma,
         };
         let pass = Pass::begin(path, Mender::new(options, facts), &target)?;
-        let (outputs, count) = pass.run()?;
+        let (outputs, by_rule) = pass.run()?;
         let checked = check(&outputs, options)?;
         let settled = checked.facts(0);
         if settled == facts {
             return Ok(Fixed {
                 outputs,
                 changes,
-                changed: count,
+                changed: by_rule.values().sum(),
+                by_rule,
+                before,
                 checked,
             });
         }
@@ -83,8 +96,12 @@ pub fn fix(path: &Path, to: &Path, options: &Options, overwrite: bool) -> Result
     unreachable!("a list whose names have one notation keeps it")
 }
 
-/// Fails if an output is the input.
+/// Fails if an output is the input, or the input can be read only once.
 pub(super) fn apart(path: &Path, outputs: &[&Path]) -> Result<(), FixError> {
+    let metadata = fs::metadata(path).map_err(|e| unreadable(path, e))?;
+    if !metadata.is_file() {
+        return Err(FixError::NoFile(path.to_owned()));
+    }
     let real = fs::canonicalize(path).map_err(|e| unreadable(path, e))?;
     match outputs
         .iter()

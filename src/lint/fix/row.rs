@@ -85,8 +85,13 @@ impl<'m> Mender<'m> {
                     rule,
                 });
             };
-            if self.on(Rule::CellLineBreak) && row.cell(n).contains('\n') {
-                change(row.cell(n).replace('\n', " "), Rule::CellLineBreak);
+            // Below blank lines a mark is none, and would become one.
+            let unmarked = row.cell(n).trim_start_matches('\u{feff}');
+            if self.on(Rule::Bom) && n == 0 && unmarked != row.cell(n) {
+                change(unmarked.to_owned(), Rule::Bom);
+            }
+            if self.on(Rule::CellLineBreak) && unmarked.contains('\n') {
+                change(unmarked.replace('\n', " "), Rule::CellLineBreak);
             }
             if self.on(Rule::HeaderSpelling)
                 && let Some(column) = self.columns.spelt(n)

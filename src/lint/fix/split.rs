@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::output::{Output, beside};
+use super::pass::stuck;
 use super::repair::{FixError, apart};
 use crate::inventory::{Misplaced, Rows};
 use crate::lint::check::{Checked, check_marking, unreadable};
@@ -42,7 +43,9 @@ pub fn split(
     let mut rows = Rows::new(file::open(path).map_err(unread)?.text);
     let header = match rows.read().map_err(unread)? {
         None => return Err(FixError::Empty(path.to_owned())),
-        Some(_) => rows.raw().to_vec(),
+        // Below it no row can be judged.
+        Some(Err(fault)) => return Err(stuck(path, fault)),
+        Some(Ok(_)) => rows.raw().to_vec(),
     };
     let open = |to: &Path| {
         Output::of_raw(to, overwrite, &header).map_err(|e| FixError::Unwritable(to.to_owned(), e))

@@ -6,7 +6,7 @@ use super::*;
 use crate::lint::{Checked, Options, Repair, Rule, Severity};
 
 /// A list's path in a directory of its own.
-fn list(bytes: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
+pub(in crate::lint) fn list(bytes: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("list.csv");
     fs::write(&path, bytes).unwrap();
@@ -66,6 +66,13 @@ fn a_spreadsheets_export_becomes_a_list() {
 }
 
 #[test]
+fn a_mark_below_blank_lines_does_not_become_one() {
+    let (text, _, fixed) = fixed("\n\u{feff}\u{feff}serial,name\nx,A1\n".as_bytes()).unwrap();
+    assert_eq!(text, "serial,name\nx,A1\n");
+    assert_eq!(fixed.by_rule.get(&Rule::Bom), Some(&1));
+}
+
+#[test]
 fn the_changes_hide_secrets_and_only_the_owner_reads_them() {
     use std::os::unix::fs::PermissionsExt;
     let (dir, path) = list(b"name,ACCESS_TOKEN\nA1,\"secret\nword\"\n");
@@ -92,11 +99,13 @@ fn nothing_is_written_over_or_left_out() {
     assert_eq!(fs::read(&to).unwrap(), b"precious");
     fix(&path, &to, &options, true).unwrap();
 
-    let unclosed = fixed(b"name,note\nA1,\"x\nA2,y\n").unwrap_err();
+    let (dir, path) = list(b"name,note\nA1,\"x\nA2,y\n");
+    let unclosed = fix(&path, &dir.path().join("out.csv"), &options, false).unwrap_err();
     assert!(
         matches!(unclosed, FixError::Unreadable(_, 2, _)),
         "{unclosed}"
     );
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "half a list");
     let (text, _, _) = fixed(b"name;note\nA1;x\"y\nA2;z\n").unwrap();
     assert_eq!(text, "name;note\nA1;x\"y\nA2;z\n");
 }
@@ -135,6 +144,15 @@ fn rows_go_apart_and_none_is_lost() {
         "name,note\nA2,y,z\nA3,\"a\nb\"\nA4,q\"q\nA6,\"open\nA7,x\n\n"
     );
     assert_eq!((parted.clean_rows, parted.rejected_rows), (2, 4));
+}
+
+#[test]
+fn no_row_is_called_clean_that_was_not_judged() {
+    let (dir, path) = list(b"na\"me,note\nA1,x\nA2\n");
+    let to = dir.path().join("out.csv");
+    let error = split(&path, &to, Severity::Damage, &Options::default(), false).unwrap_err();
+    assert!(matches!(error, FixError::Unreadable(_, 1, _)), "{error}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
 }
 
 /// Texts such as lists have, good and bad.
@@ -199,7 +217,63 @@ fn written(header: &[String], rows: &[Vec<String>], delimiter: u8, crlf: bool) -
     writer.into_inner().unwrap()
 }
 
-fn lists() -> impl Strategy<Value = Vec<u8>> {
+/// Lists that may have anything wrong, or anything at all.
+pub(in crate::lint) fn lists() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        4 => made(),
+        2 => mutated(),
+        1 => prop::collection::vec(prop_oneof![
+            prop::sample::select(b"\",;\n\r\t|= a1:".to_vec()), any::<u8>()
+        ], 0..120),
+    ]
+}
+
+/// Lists of the repository with bytes taken out, put in or repeated.
+fn mutated() -> impl Strategy<Value = Vec<u8>> {
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/lists");
+    let files = fs::read_dir(dir).unwrap();
+    let mut paths: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|e| e == "csv"));
+    paths.sort_unstable();
+    let piece = prop_oneof![
+        prop::sample::select(vec![
+            "\"",
+            "\"\"",
+            ",",
+            ";",
+            "\n",
+            "\r",
+            "\r\n",
+            "\0",
+            "\u{feff}",
+            "\u{a0}",
+            "=",
+            "'",
+            "name",
+            " ",
+            "\u{1b}[31m",
+        ])
+        .prop_map(|piece| piece.as_bytes().to_vec()),
+        prop::collection::vec(any::<u8>(), 0..3),
+    ];
+    let at = any::<prop::sample::Index>;
+    let edits = prop::collection::vec((at(), 0usize..12, piece, any::<bool>()), 0..6);
+    (prop::sample::select(paths), edits).prop_map(|(path, edits)| {
+        let mut bytes = fs::read(path).unwrap();
+        for (at, length, piece, again) in edits {
+            let at = at.index(bytes.len() + 1);
+            let to = bytes.len().min(at + length);
+            let mut new = piece;
+            if again {
+                new.extend_from_slice(&bytes[at..to].repeat(2));
+            }
+            bytes.splice(at..to, new);
+        }
+        bytes
+    })
+}
+
+fn made() -> impl Strategy<Value = Vec<u8>> {
     let rows = prop::collection::vec(prop::collection::vec(cell(), 1..5), 0..12);
     let delimiter = prop::sample::select(vec![b',', b';', b'\t', b'|']);
     let hits = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3);
@@ -250,24 +324,40 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_taken(bytes in prop::collection::vec(prop_oneof![
-        prop::sample::select(b"\",;\n\r\t|= a1:".to_vec()), any::<u8>()
-    ], 0..120)) {
-        hold(&bytes);
-    }
-
-    #[test]
     fn every_row_goes_to_one_side(bytes in lists()) {
         let (dir, path) = list(&bytes);
         let to = dir.path().join("out.csv");
         let options = Options::default();
         if let Ok(parted) = split(&path, &to, Severity::Warning, &options, false) {
-            let rows = |path: &std::path::Path| fs::read(path).unwrap().len();
-            prop_assert!(rows(&parted.clean) + rows(&parted.rejected) > 0);
-            let again = crate::lint::check(&[parted.clean], &options).unwrap();
+            let again = crate::lint::check(std::slice::from_ref(&parted.clean), &options).unwrap();
             let of_rows = again.findings.iter().filter(|f| f.place.record.is_some());
-            let lost: Vec<_> = of_rows.filter(|f| f.rule == Rule::Cells || f.rule == Rule::Quote).collect();
+            let lost: Vec<_> = of_rows
+                .filter(|f| f.rule == Rule::Cells || f.rule == Rule::Quote)
+                .collect();
             prop_assert!(lost.is_empty(), "{lost:?}");
+            let decoded = crate::lint::file::open(&path).unwrap().text;
+            let mut input = lines(decoded);
+            let mut output = lines(fs::File::open(parted.clean).unwrap());
+            // Both have the header, which may have several lines.
+            let rejected = lines(fs::File::open(parted.rejected).unwrap());
+            output.extend(rejected);
+            let mut rows = crate::inventory::Rows::new(crate::lint::file::open(&path).unwrap().text);
+            rows.read().unwrap();
+            input.extend(lines(rows.raw()));
+            input.sort_unstable();
+            output.sort_unstable();
+            prop_assert_eq!(input, output);
         }
     }
+}
+
+/// Lines with something in them, without their ends.
+fn lines(mut text: impl std::io::Read) -> Vec<String> {
+    let mut bytes = Vec::new();
+    text.read_to_end(&mut bytes).unwrap();
+    let text = String::from_utf8_lossy(&bytes);
+    let lines = text
+        .lines()
+        .map(|line| line.trim_end_matches('\r').to_owned());
+    lines.filter(|line| !line.is_empty()).collect()
 }

@@ -7,7 +7,8 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{Totals, shown};
+use super::{Totals, harmless, shown};
+use crate::lint::Severity;
 use crate::lint::check::Checked;
 use crate::lint::options::Options;
 
@@ -50,10 +51,10 @@ pub fn json(checked: &Checked, options: &Options, out: &mut dyn Write) -> io::Re
             repair: rule.repair().as_str(),
             number: rule.number(),
         };
-        serde_json::to_writer(&mut *out, &row)?;
+        harmless::write(&mut *out, &row)?;
     }
     out.write_all(b"\n],\n\"summary\":")?;
-    serde_json::to_writer(&mut *out, &summary(checked, options, &files))?;
+    harmless::write(&mut *out, &summary(checked, options, &files))?;
     out.write_all(b"}\n")
 }
 
@@ -71,7 +72,7 @@ fn summary(checked: &Checked, options: &Options, files: &[String]) -> Value {
         "damage": totals.damage,
         "warning": totals.warning,
         "rule_set": options.rules.as_str(),
-        "fail_on": options.fail_on.as_str(),
+        "fail_on": options.fail_on.map_or("never", Severity::as_str),
         "passed": !checked.fails(options),
         "kept": checked.findings.len(),
         "kept_per_rule_and_file": options.kept,
@@ -86,7 +87,7 @@ pub(super) fn rules(checked: &Checked, options: &Options) -> Map<String, Value> 
         .rules()
         .into_iter()
         .map(|rule| {
-            let severity = options.severity(rule).map(|severity| severity.as_str());
+            let severity = options.severity(rule).map(Severity::as_str);
             let count = checked.total(rule);
             let counts = json!({ "severity": severity, "count": count });
             (rule.id().to_owned(), counts)

@@ -4,8 +4,10 @@
 //! Each is a function from the findings to a writer and knows neither a terminal nor a file. Counts
 //! are always exact; places are those that were kept.
 
+mod harmless;
 mod json;
 mod junit;
+mod repairs;
 mod sarif;
 #[cfg(test)]
 mod tests;
@@ -13,8 +15,9 @@ mod text;
 
 pub use json::json;
 pub use junit::junit;
+pub use repairs::{fixed, left, parted};
 pub use sarif::sarif;
-pub use text::{Look, catalogue, text};
+pub use text::{Look, catalogue, text, ways_on};
 
 use super::check::{Checked, List};
 use super::finding::{Finding, Severity};

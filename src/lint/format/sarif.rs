@@ -13,7 +13,7 @@ use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
 use super::json::rules as per_rule;
-use super::{Totals, counting};
+use super::{Totals, counting, harmless};
 use crate::lint::check::Checked;
 use crate::lint::finding::{Finding, Severity};
 use crate::lint::options::Options;
@@ -53,14 +53,14 @@ pub fn sarif(checked: &Checked, options: &Options, out: &mut dyn Write) -> io::R
         "ruleSet": options.rules.as_str(),
         "rules": per_rule(checked, options),
     });
-    writeln!(
-        out,
-        "{{\"version\":\"2.1.0\",\"$schema\":\"{SCHEMA}\",\"runs\":[{{"
-    )?;
-    writeln!(out, "\"tool\":{{\"driver\":{driver}}},")?;
-    writeln!(out, "\"columnKind\":\"unicodeCodePoints\",")?;
-    writeln!(out, "\"artifacts\":{},", Value::from(artifacts))?;
-    writeln!(out, "\"properties\":{properties},")?;
+    writeln!(out, "{{\"version\":\"2.1.0\",\"$schema\":\"{SCHEMA}\",")?;
+    out.write_all(b"\"runs\":[{\"columnKind\":\"unicodeCodePoints\",\n\"tool\":")?;
+    harmless::write(out, &json!({ "driver": driver }))?;
+    out.write_all(b",\n\"artifacts\":")?;
+    harmless::write(out, &artifacts)?;
+    out.write_all(b",\n\"properties\":")?;
+    harmless::write(out, &properties)?;
+    out.write_all(b",\n")?;
     out.write_all(b"\"results\":[")?;
     let mut gap = "\n";
     let mut seen = HashMap::new();
@@ -68,7 +68,8 @@ pub fn sarif(checked: &Checked, options: &Options, out: &mut dyn Write) -> io::R
         let uri = &uris[finding.list];
         let fingerprint = fingerprint(finding, uri, &mut seen);
         let result = result(finding, uri, positions[&finding.rule], &fingerprint);
-        write!(out, "{gap}{result}")?;
+        out.write_all(gap.as_bytes())?;
+        harmless::write(out, &result)?;
         gap = ",\n";
     }
     out.write_all(b"\n]}]}\n")
@@ -95,7 +96,7 @@ fn result(finding: &Finding, uri: &str, position: usize, fingerprint: &str) -> V
         "ruleId": rule.id(),
         "ruleIndex": position,
         "level": level(finding.severity),
-        "message": { "text": format!("{}: {}", rule.title(), finding.message) },
+        "message": { "text": plain(&format!("{}: {}", rule.title(), finding.message)) },
         "locations": [{
             "physicalLocation": {
                 "artifactLocation": { "uri": uri, "index": finding.list },
@@ -109,6 +110,17 @@ fn result(finding: &Finding, uri: &str, position: usize, fingerprint: &str) -> V
             "serverLine": place.server_line(),
         },
     })
+}
+
+/// A text as a plain text message has it: without placeholders (SARIF 2.1.0 section 3.11.5) and
+/// without links (3.11.6), whatever a cell holds.
+fn plain(text: &str) -> String {
+    let text = text.replace('{', "{{").replace('}', "}}");
+    if text.contains("](") {
+        text.replace('[', "\\[").replace(']', "\\]")
+    } else {
+        text
+    }
 }
 
 fn level(severity: Severity) -> &'static str {

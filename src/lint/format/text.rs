@@ -1,6 +1,7 @@
 //! `--format text`: for people. The worst first; of each rule what the server does, the way out,
 //! and a few places.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use super::{Totals, shown};
@@ -18,6 +19,8 @@ pub struct Look {
     pub color: bool,
     /// Columns at hand; less than 60 is taken for 60, more than 120 for 120.
     pub width: u16,
+    /// How many places are shown of each rule.
+    pub places: u64,
 }
 
 /// Writes the findings for people.
@@ -29,30 +32,39 @@ pub fn text(
 ) -> io::Result<()> {
     let mut rules = checked.rules();
     rules.sort_by_key(|rule| (std::cmp::Reverse(options.severity(*rule)), *rule));
-    writeln!(out, "{}", summary(checked, options, look))?;
-    let mut automatic = 0;
-    for rule in &rules {
-        block(*rule, checked, options, look, out)?;
-        if rule.repair() == Repair::Automatic {
-            automatic += checked.total(*rule);
-        }
+    for line in wrapped(&summary(checked, options), look.columns(), 4) {
+        writeln!(out, "{}", look.verdict(checked, options, &line))?;
     }
-    if rules.is_empty() {
-        return Ok(());
+    for rule in rules {
+        block(rule, checked, options, look, out)?;
     }
-    let all: u64 = rules.iter().map(|rule| checked.total(*rule)).sum();
-    let hint = match automatic {
-        0 => "None of this has one right answer: --fix repairs nothing here.".to_owned(),
-        n if n == all => format!("{}: --fix OUT.csv", phrase(n, "can be repaired")),
-        n => format!(
-            "{} of {}: --fix OUT.csv",
+    Ok(())
+}
+
+/// Writes how to go on after a check.
+pub fn ways_on(checked: &Checked, look: Look, out: &mut dyn Write) -> io::Result<()> {
+    let rules = checked.rules();
+    let of = |rules: &[Rule]| -> u64 { rules.iter().map(|rule| checked.total(*rule)).sum() };
+    let automatic: Vec<Rule> = rules
+        .iter()
+        .copied()
+        .filter(|rule| rule.repair() == Repair::Automatic)
+        .collect();
+    let mut ways = Vec::new();
+    match (of(&automatic), of(&rules)) {
+        (0, 0) => return Ok(()),
+        (0, _) => ways.push("Nothing of this can be repaired by --fix.".to_owned()),
+        (n, all) => ways.push(format!(
+            "--fix OUT.csv repairs what has one right answer: up to {} of {}.",
             count(n),
-            phrase(all, "can be repaired")
-        ),
-    };
-    let more = "--format json has every place.";
+            phrase(all, "finding")
+        )),
+    }
+    if rules.iter().any(|rule| checked.total(*rule) > look.places) {
+        ways.push("--max-findings N shows more places.".to_owned());
+    }
     writeln!(out)?;
-    for line in wrapped(&format!("{hint}  {more}"), look.columns(), 0) {
+    for line in wrapped(&ways.join(" "), look.columns(), 0) {
         writeln!(out, "{}", look.dim(&line))?;
     }
     Ok(())
@@ -81,32 +93,29 @@ pub fn catalogue(options: &Options, look: Look, out: &mut dyn Write) -> io::Resu
     Ok(())
 }
 
-fn summary(checked: &Checked, options: &Options, look: Look) -> String {
+fn summary(checked: &Checked, options: &Options) -> String {
     let lists = phrase(checked.lists.len() as u64, "list");
     let devices = phrase(checked.rows(), "device");
-    let Totals {
-        error,
-        damage,
-        warning,
-    } = Totals::of(checked, options);
+    let totals = Totals::of(checked, options);
     let kinds = [
-        (error, phrase(error, "error")),
-        (damage, format!("{} damaged", count(damage))),
-        (warning, phrase(warning, "warning")),
+        (totals.error, phrase(totals.error, "error")),
+        (totals.damage, format!("{} damage", count(totals.damage))),
+        (totals.warning, phrase(totals.warning, "warning")),
     ];
     let found: Vec<String> = kinds
         .into_iter()
         .filter(|(n, _)| *n > 0)
         .map(|(_, words)| words)
         .collect();
-    let found = if found.is_empty() {
-        look.good("nothing found")
-    } else if checked.fails(options) {
-        look.bad(&found.join(", "))
+    if found.is_empty() {
+        return format!("{lists}, {devices}: nothing found");
+    }
+    let passes = if checked.fails(options) {
+        "does not pass"
     } else {
-        look.bold(&found.join(", "))
+        "passes"
     };
-    format!("{lists}, {devices}: {found}")
+    format!("{lists}, {devices}: {}; {passes}", found.join(", "))
 }
 
 fn block(
@@ -118,22 +127,22 @@ fn block(
 ) -> io::Result<()> {
     let severity = options.severity(rule).unwrap_or(rule.severity());
     let total = checked.total(rule);
-    let head = format!(
-        "{severity} {} ({}): {}",
-        rule.id(),
-        count(total),
-        rule.title()
-    );
+    let by = match rule.repair() {
+        Repair::Automatic => ", --fix",
+        Repair::Decision | Repair::Source => "",
+    };
+    let (id, title) = (rule.id(), rule.title());
+    let head = format!("{severity} {id} ({}{by}): {title}", count(total));
     writeln!(out)?;
     let mut lines = wrapped(&head, look.columns(), 4).into_iter();
     let first = lines.next().unwrap_or_default();
-    let id_end = severity.as_str().len() + 1 + rule.id().len();
+    let id_end = severity.as_str().len() + 1 + id.len();
     let (begin, rest) = first.split_at_checked(id_end).unwrap_or((&first, ""));
     writeln!(out, "{}{rest}", look.severity(severity, begin))?;
     for line in lines {
         writeln!(out, "{line}")?;
     }
-    for (what, words) in [("server:  ", rule.effect()), ("way out: ", rule.fix())] {
+    for (what, words) in [("effect: ", rule.effect()), ("fix:    ", rule.fix())] {
         let indent = 2 + what.len();
         for line in wrapped(&format!("  {what}{words}"), look.columns(), indent) {
             writeln!(out, "{}", look.dim(&line))?;
@@ -141,7 +150,7 @@ fn block(
     }
     let places = checked.findings.iter().filter(|f| f.rule == rule);
     let mut told = 0;
-    for finding in places.take(PLACES) {
+    for finding in places.take(usize::try_from(look.places).unwrap_or(usize::MAX)) {
         place(finding, &shown(&checked.lists[finding.list]), look, out)?;
         told += 1;
     }
@@ -155,7 +164,7 @@ fn place(finding: &Finding, file: &str, look: Look, out: &mut dyn Write) -> io::
     let place = finding.place;
     let mut at = format!("    {}:{}:{}", printable(file), place.line, place.column);
     if let Some(line) = place.server_line().filter(|line| *line != place.line) {
-        at += &format!(" (the server's Line {line})");
+        let _ = write!(at, " (the server's Line {line})");
     }
     let message = printable(&finding.message);
     let whole = format!("{at}  {message}");
@@ -170,8 +179,18 @@ fn place(finding: &Finding, file: &str, look: Look, out: &mut dyn Write) -> io::
 }
 
 impl Look {
-    fn columns(self) -> usize {
+    pub(super) fn columns(self) -> usize {
         usize::from(self.width.clamp(60, 120))
+    }
+
+    fn verdict(self, checked: &Checked, options: &Options, text: &str) -> String {
+        if checked.fails(options) {
+            self.bad(text)
+        } else if checked.worst().is_none() {
+            self.good(text)
+        } else {
+            self.bold(text)
+        }
     }
 
     fn severity(self, severity: Severity, text: &str) -> String {
@@ -191,11 +210,11 @@ impl Look {
         self.paint("1;38;5;208", text)
     }
 
-    fn bold(self, text: &str) -> String {
+    pub(super) fn bold(self, text: &str) -> String {
         self.paint("1", text)
     }
 
-    fn dim(self, text: &str) -> String {
+    pub(super) fn dim(self, text: &str) -> String {
         self.paint("2", text)
     }
 
@@ -210,7 +229,7 @@ impl Look {
 
 /// Lines of at most so many characters, all but the first indented. They are broken at blanks
 /// alone, and no other blank is lost: a value must stay what it is, and a path whole.
-fn wrapped(text: &str, columns: usize, indent: usize) -> Vec<String> {
+pub(super) fn wrapped(text: &str, columns: usize, indent: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     let mut used = 0;
@@ -228,15 +247,8 @@ fn wrapped(text: &str, columns: usize, indent: usize) -> Vec<String> {
     lines
 }
 
-/// A number and its noun: `1 list`, `12,345 lists`; of a clause, that many findings.
-fn phrase(n: u64, noun: &str) -> String {
+/// A number and its noun: `1 list`, `12,345 lists`.
+pub(super) fn phrase(n: u64, noun: &str) -> String {
     let s = if n == 1 { "" } else { "s" };
-    if noun.contains(' ') {
-        format!("{} finding{s} {noun}", count(n))
-    } else {
-        format!("{} {noun}{s}", count(n))
-    }
+    format!("{} {noun}{s}", count(n))
 }
-
-/// As many places as are shown of a rule.
-const PLACES: usize = 5;
