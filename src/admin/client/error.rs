@@ -1,0 +1,79 @@
+//! What can go wrong with a server's REST API.
+
+use hyper::StatusCode;
+
+/// Why a request had no use. No text of it has a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The address is none.
+    #[error("{0:?} is no address of a server\nhelp: write it as http://HOST:PORT or https://HOST")]
+    Url(String),
+    /// The certificates to trust cannot be read.
+    #[error(
+        "{0}: no certificate can be read from it\nhelp: give the authority's certificate in PEM"
+    )]
+    Trust(String),
+    /// Nobody is there.
+    #[error(
+        "{server}: cannot be reached: {why}\n\
+        help: check the address, and that the server runs"
+    )]
+    Unreachable {
+        /// Its address.
+        server: String,
+        /// In a few words.
+        why: String,
+    },
+    /// It does not let this user in.
+    #[error(
+        "{server}: {message}\nhelp: check --user and the password in FLEETCALL_TB_PASSWORD or \
+        --password-file; it must be a tenant administrator's"
+    )]
+    Unauthorized {
+        /// Its address.
+        server: String,
+        /// Its words.
+        message: String,
+    },
+    /// It said no.
+    #[error("{request}: {status}: {message}")]
+    Refused {
+        /// Method and path.
+        request: String,
+        /// The status.
+        status: StatusCode,
+        /// Its words.
+        message: String,
+    },
+    /// It answered something else than ThingsBoard does.
+    #[error(
+        "{request}: {why}\nhelp: is a ThingsBoard there, or a proxy in front of it that answers?"
+    )]
+    Garbled {
+        /// Method and path.
+        request: String,
+        /// In a few words.
+        why: String,
+    },
+}
+
+impl AdminError {
+    /// Whether the server could not be reached, or gave no answer in time.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
+
+    /// Whether the server said that something is not there.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::Refused { status, .. } if *status == StatusCode::NOT_FOUND)
+    }
+
+    /// Whether the server may have carried the request out all the same.
+    pub fn leaves_doubt(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Garbled { .. } => true,
+            Self::Refused { status, .. } => status.is_server_error(),
+            _ => false,
+        }
+    }
+}

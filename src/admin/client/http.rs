@@ -1,0 +1,438 @@
+//! Requests and answers: time limits, size limits, another try.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
+use hyper::{Method, Request, StatusCode, Uri};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use rand::RngExt as _;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::error::AdminError;
+use super::login::{Login, Pair, Token};
+
+/// A server and how to ask it.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// `http://HOST:PORT` or `https://HOST`, perhaps with a path that a proxy has for it.
+    pub url: String,
+    /// PEM of the authorities to trust for https; `None`: those of this machine.
+    pub ca: Option<Vec<u8>>,
+    /// Who asks.
+    pub login: Login,
+    /// How long an answer may take.
+    pub timeout: Duration,
+}
+
+/// A client of one server; its clones share connections and token.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    http: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    server: Server,
+    token: Mutex<Option<Token>>,
+    /// How far the server's clock is ahead of this one, ms.
+    ahead: AtomicI64,
+}
+
+/// Whether a request may be sent again when nobody knows what became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Again {
+    Yes,
+    /// Only if the server says that it did nothing.
+    No,
+}
+
+/// An answer.
+struct Got {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Client {
+    /// A client; nothing is sent yet.
+    pub fn new(mut server: Server) -> Result<Self, AdminError> {
+        server.url.truncate(server.url.trim_end_matches('/').len());
+        let uri: Option<Uri> = server.url.parse().ok();
+        let fits = |uri: &Uri| {
+            matches!(uri.scheme_str(), Some("http" | "https"))
+                && uri.host().is_some()
+                && uri.query().is_none()
+                && !server.url.contains('@')
+        };
+        if !uri.is_some_and(|uri| fits(&uri)) {
+            return Err(AdminError::Url(server.url));
+        }
+        let connector = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(trust(server.ca.as_deref())?)
+            .https_or_http()
+            .enable_http1()
+            .build();
+        let http = legacy::Client::builder(TokioExecutor::new()).build(connector);
+        Ok(Self {
+            inner: Arc::new(Inner {
+                http,
+                server,
+                token: Mutex::default(),
+                ahead: AtomicI64::new(0),
+            }),
+        })
+    }
+
+    /// The server's address.
+    pub fn url(&self) -> &str {
+        &self.inner.server.url
+    }
+
+    /// A time of this machine's clock by the server's, ms since 1970, as its last answer's date
+    /// has it: right to about a second.
+    pub fn by_its_clock(&self, ours: i64) -> i64 {
+        ours + self.inner.ahead.load(Relaxed)
+    }
+
+    /// Reads JSON.
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, AdminError> {
+        let got = self.ask(&Method::GET, path, None, Again::Yes).await?;
+        read(&Method::GET, path, &got.body)
+    }
+
+    /// Sends JSON and reads JSON.
+    pub(super) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &Value,
+        again: Again,
+    ) -> Result<T, AdminError> {
+        let got = self.ask(&Method::POST, path, Some(body), again).await?;
+        read(&Method::POST, path, &got.body)
+    }
+
+    /// Deletes something.
+    pub(super) async fn delete(&self, path: &str) -> Result<(), AdminError> {
+        self.ask(&Method::DELETE, path, None, Again::Yes)
+            .await
+            .map(drop)
+    }
+
+    /// Asks with a fresh token; once more with another if the server finds it too old.
+    async fn ask(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<&Value>,
+        again: Again,
+    ) -> Result<Got, AdminError> {
+        let body = body.map(|body| Bytes::from(body.to_string()));
+        let mut tried = None;
+        loop {
+            let header = self.header(tried.as_ref()).await?;
+            let got = self
+                .insist(method, path, body.clone(), Some(&header), again)
+                .await?;
+            match refused(method, path, &got) {
+                None => return Ok(got),
+                Some(AdminError::Unauthorized { .. })
+                    if tried.is_none()
+                        && matches!(self.inner.server.login, Login::Password { .. }) =>
+                {
+                    tried = Some(header);
+                }
+                Some(AdminError::Unauthorized { message, .. }) => {
+                    return Err(self.unauthorized(message));
+                }
+                Some(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The header that lets a request in; another than the one that did not.
+    async fn header(&self, refused: Option<&SecretString>) -> Result<SecretString, AdminError> {
+        let (user, password) = match &self.inner.server.login {
+            Login::ApiKey(key) => return Ok(format!("ApiKey {}", key.expose_secret()).into()),
+            Login::Password { user, password } => (user, password),
+        };
+        let mut held = self.inner.token.lock().await;
+        if let Some(token) = &*held {
+            let same =
+                refused.is_some_and(|old| old.expose_secret() == token.header.expose_secret());
+            if !same && !token.is_stale(Instant::now()) {
+                return Ok(token.header.clone());
+            }
+        }
+        let mut pair = None;
+        if let Some(token) = held.take() {
+            let body = json!({"refreshToken": token.refresh.expose_secret()});
+            pair = self.pair("/api/auth/token", &body).await.ok();
+        }
+        let pair = match pair {
+            Some(pair) => pair,
+            None => {
+                let body = json!({"username": user, "password": password.expose_secret()});
+                self.pair("/api/auth/login", &body).await?
+            }
+        };
+        let token = Token::new(pair, Instant::now());
+        let header = token.header.clone();
+        *held = Some(token);
+        Ok(header)
+    }
+
+    async fn pair(&self, path: &str, body: &Value) -> Result<Pair, AdminError> {
+        let body = Some(Bytes::from(body.to_string()));
+        let got = self
+            .insist(&Method::POST, path, body, None, Again::Yes)
+            .await?;
+        match refused(&Method::POST, path, &got) {
+            None => read(&Method::POST, path, &got.body),
+            Some(AdminError::Unauthorized { message, .. }) => Err(self.unauthorized(message)),
+            Some(error) => Err(error),
+        }
+    }
+
+    /// Sends a request until it has an answer, with longer and longer pauses of random length.
+    async fn insist(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<Bytes>,
+        header: Option<&SecretString>,
+        again: Again,
+    ) -> Result<Got, AdminError> {
+        let mut longest = FIRST_PAUSE;
+        for left in (0..TRIES).rev() {
+            let sent = self.send(method, path, body.clone(), header).await;
+            let pause = match &sent {
+                Ok(got) if PASSING.contains(&got.status) && again.may(got.status) => {
+                    told(&got.headers)
+                }
+                Err((_, reached)) if again == Again::Yes || !reached => None,
+                _ => return sent.map_err(|(error, _)| error),
+            };
+            if left == 0 {
+                return sent.map_err(|(error, _)| error);
+            }
+            let drawn = longest.mul_f64(rand::rng().random::<f64>());
+            sleep(pause.unwrap_or(drawn)).await;
+            longest = (longest * 2).min(LONGEST_PAUSE);
+        }
+        unreachable!("the last try returns")
+    }
+
+    /// Sends a request once; with an error comes whether the server may have got it.
+    async fn send(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<Bytes>,
+        header: Option<&SecretString>,
+    ) -> Result<Got, (AdminError, bool)> {
+        let unreachable = |why: String| AdminError::Unreachable {
+            server: self.url().to_owned(),
+            why,
+        };
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.url()))
+            .header(CONTENT_TYPE, "application/json");
+        if let Some(header) = header {
+            request = request.header("X-Authorization", header.expose_secret());
+        }
+        let request = request
+            .body(Full::new(body.unwrap_or_default()))
+            .map_err(|_| (AdminError::Url(self.url().to_owned()), false))?;
+        let exchange = async {
+            let response = self.inner.http.request(request).await.map_err(|error| {
+                let reached = !error.is_connect();
+                (unreachable(cause(&error)), reached)
+            })?;
+            let (head, body) = response.into_parts();
+            let body = Limited::new(body, LONGEST_BODY)
+                .collect()
+                .await
+                .map_err(|error| {
+                    let why = format!("its answer broke off or was too long: {error}");
+                    (garbled(method, path, why), true)
+                })?;
+            self.set_clock(&head.headers);
+            Ok(Got {
+                status: head.status,
+                headers: head.headers,
+                body: body.to_bytes(),
+            })
+        };
+        let limit = self.inner.server.timeout;
+        timeout(limit, exchange).await.unwrap_or_else(|_| {
+            let limit = humantime::format_duration(limit);
+            Err((unreachable(format!("no answer within {limit}")), true))
+        })
+    }
+
+    fn set_clock(&self, headers: &HeaderMap) {
+        let date = headers.get(DATE).and_then(|date| date.to_str().ok());
+        let its = date.and_then(|date| httpdate::parse_http_date(date).ok());
+        if let (Some(its), Some(ours)) = (its.and_then(ms), ms(SystemTime::now())) {
+            // It tells whole seconds: on average half a second more.
+            self.inner.ahead.store(its + 500 - ours, Relaxed);
+        }
+    }
+
+    fn unauthorized(&self, message: String) -> AdminError {
+        AdminError::Unauthorized {
+            server: self.url().to_owned(),
+            message,
+        }
+    }
+}
+
+impl Again {
+    /// Whether to send again after a status. A proxy's 502 does not tell what the server did.
+    fn may(self, status: StatusCode) -> bool {
+        self == Self::Yes || status != StatusCode::BAD_GATEWAY
+    }
+}
+
+/// Milliseconds since 1970.
+fn ms(time: SystemTime) -> Option<i64> {
+    let since = time.duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_millis()).ok()
+}
+
+fn trust(ca: Option<&[u8]>) -> Result<ClientConfig, AdminError> {
+    let mut roots = RootCertStore::empty();
+    if let Some(pem) = ca {
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            let added = certificate.ok().map(|certificate| roots.add(certificate));
+            if !matches!(added, Some(Ok(()))) {
+                return Err(AdminError::Trust("--ca".to_owned()));
+            }
+        }
+        if roots.is_empty() {
+            return Err(AdminError::Trust("--ca".to_owned()));
+        }
+    } else {
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring has them")
+        .with_root_certificates(roots)
+        .with_no_client_auth())
+}
+
+/// What the server says against a request, if it does.
+fn refused(method: &Method, path: &str, got: &Got) -> Option<AdminError> {
+    if got.status.is_success() {
+        return None;
+    }
+    let said: Value = serde_json::from_slice(&got.body).unwrap_or_default();
+    let message = said["message"]
+        .as_str()
+        .map_or_else(|| excerpt(&got.body), shown);
+    Some(if got.status == StatusCode::UNAUTHORIZED {
+        AdminError::Unauthorized {
+            server: String::new(),
+            message,
+        }
+    } else {
+        AdminError::Refused {
+            request: named(method, path),
+            status: got.status,
+            message,
+        }
+    })
+}
+
+fn read<T: DeserializeOwned>(method: &Method, path: &str, body: &[u8]) -> Result<T, AdminError> {
+    // The parser's words would show what it found, which may be a token.
+    serde_json::from_slice(body).map_err(|_| {
+        garbled(
+            method,
+            path,
+            "the answer is not what ThingsBoard says".to_owned(),
+        )
+    })
+}
+
+fn garbled(method: &Method, path: &str, why: String) -> AdminError {
+    AdminError::Garbled {
+        request: named(method, path),
+        why,
+    }
+}
+
+/// A request, without its query.
+fn named(method: &Method, path: &str) -> String {
+    format!("{method} {}", path.split('?').next().unwrap_or(path))
+}
+
+/// The beginning of a text that is no JSON.
+fn excerpt(body: &[u8]) -> String {
+    if body.is_empty() {
+        return "no reason given".to_owned();
+    }
+    shown(&String::from_utf8_lossy(body))
+}
+
+/// At most 200 characters, none of which moves a cursor.
+fn shown(text: &str) -> String {
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    let mut shown: String = text.chars().take(200).map(plain).collect();
+    if text.chars().nth(200).is_some() {
+        shown.push('…');
+    }
+    shown.trim().to_owned()
+}
+
+/// An error's innermost cause: the outer ones only say that something failed.
+fn cause(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    shown(&innermost.to_string())
+}
+
+/// The pause that the server asks for, within reason.
+fn told(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers
+        .get(RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
+    Some(Duration::from_secs(seconds).min(Duration::from_mins(1)))
+}
+
+/// Statuses that pass.
+const PASSING: [StatusCode; 3] = [
+    StatusCode::TOO_MANY_REQUESTS,
+    StatusCode::BAD_GATEWAY,
+    StatusCode::SERVICE_UNAVAILABLE,
+];
+
+const TRIES: u32 = 7;
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+
+/// No answer that is asked for is longer: an import's errors are 100 bytes a row.
+const LONGEST_BODY: usize = 32 << 20;
