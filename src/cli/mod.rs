@@ -1,5 +1,6 @@
 //! The face: command line, wiring and exit codes. The only place that knows all the others.
 
+mod admin;
 mod certs;
 mod check;
 mod check_file;
@@ -40,6 +41,8 @@ enum Command {
     Target(target::TargetArgs),
     /// Find what is wrong with device lists before anything is sent
     Check(check::CheckArgs),
+    /// Prepare a server for a list, import it, and read back what became of it
+    Admin(Box<admin::AdminArgs>),
     /// Write a device list, or keys and certificates for one
     Generate(generate::GenerateArgs),
     /// Write a commented scenario to start from
@@ -75,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Target(args) => target::run(args).map(|()| Exit::Passed),
         Command::Check(args) => check::run(&args),
+        Command::Admin(args) => admin::run(*args),
         Command::Generate(args) => generate::run(args).map(|()| Exit::Passed),
         Command::Init(args) => init::run(&args).map(|()| Exit::Passed),
         Command::Schema(args) => schema::run(&args).map(|()| Exit::Passed),
@@ -103,6 +107,7 @@ Examples:
   fleetcall run line.toml --devices lot-17.csv --out out  your scenario with another list
   fleetcall target --mqtt 127.0.0.1:1883                  a server to try devices against
   fleetcall check lot-17.csv                              what is wrong with a device list
+  fleetcall admin import lot-17.csv --profile meter       put it onto a ThingsBoard server
   fleetcall generate --count 1000 --oui AA:BB:CC > macs.csv
   fleetcall generate certs --devices macs.csv --out certs keys and certificates for a list
 

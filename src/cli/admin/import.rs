@@ -1,0 +1,239 @@
+//! `fleetcall admin import`.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::{Args, ValueEnum};
+
+use super::super::exit::{Exit, Failure};
+use super::server::ServerArgs;
+use super::{bar, failed, unwritten};
+use crate::admin::client::Client;
+use crate::admin::import::{
+    Existing, Import, ImportError, ImportList, Imported, Journal, RowFault, import,
+};
+use crate::lint::{self, Options, Severity};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fleetcall check lot-17.csv --fix lot-17.clean.csv
+  fleetcall admin import lot-17.clean.csv --profile meter
+  fleetcall admin import lot-17.clean.csv              goes on if it was broken off
+
+Each row is sent once: LIST.import.jsonl knows what was. Rows that fail are in LIST.failed.csv.")]
+pub(super) struct ImportArgs {
+    /// Device lists: CSV with a header, separated by commas
+    #[arg(required = true, value_name = "LIST")]
+    lists: Vec<PathBuf>,
+    #[command(flatten)]
+    server: ServerArgs,
+    /// The device profile of lists without a column `type`
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// What to do about devices that are on the server already
+    #[arg(long, default_value = "refuse")]
+    existing: There,
+    /// The most rows in a request
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    chunk_rows: u32,
+    /// Import even what `fleetcall check` finds damage in
+    #[arg(long)]
+    unchecked: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum There {
+    /// Their rows fail and are not sent
+    Refuse,
+    /// Their rows are left out
+    Skip,
+    /// They are overwritten, credentials too
+    Update,
+}
+
+pub(super) async fn run(args: ImportArgs) -> Result<Exit, Failure> {
+    if !args.unchecked {
+        check(&args.lists)?;
+    }
+    let mut lists = Vec::new();
+    for path in &args.lists {
+        lists.push(ImportList::read(path).map_err(Failure::usage)?);
+    }
+    let client = args.server.client()?;
+    let stop = interrupts();
+    let mut exit = Exit::Passed;
+    for list in &lists {
+        let done = one(&args, &client, list, &stop).await?;
+        told(list, &done)?;
+        if done.interrupted {
+            return Ok(Exit::Interrupted);
+        }
+        if !done.failed.is_empty() {
+            exit = Exit::Threshold;
+        }
+    }
+    Ok(exit)
+}
+
+async fn one(
+    args: &ImportArgs,
+    client: &Client,
+    list: &ImportList,
+    stop: &Arc<AtomicBool>,
+) -> Result<Imported, Failure> {
+    if let Some(profile) = args.profile.as_ref().filter(|_| !list.has_types()) {
+        // A type that nobody knows would become a profile without a word.
+        let found = client.profile_named(profile).await;
+        if found.map_err(|error| failed(&error))?.is_none() {
+            return Err(Failure::usage(format!(
+                "the server has no device profile {profile:?}\nhelp: make it with `fleetcall admin setup`"
+            )));
+        }
+    } else if let Some(row) = (!list.rows.is_empty()).then_some(0) {
+        // The first question logs in, and tells the server's clock.
+        let asked = client.device_named(list.name(row)).await;
+        asked.map_err(|error| failed(&error))?;
+    }
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis());
+    let now = client.by_its_clock(i64::try_from(now).unwrap_or(0));
+    let mut journal =
+        Journal::open(&list.path, &list.digest, client.url(), now).map_err(Failure::usage)?;
+    let how = Import {
+        profile: args.profile.clone(),
+        existing: match args.existing {
+            There::Refuse => Existing::Refuse,
+            There::Skip => Existing::Skip,
+            There::Update => Existing::Update,
+        },
+        rows: args.chunk_rows as usize,
+        bytes: REQUEST,
+        at_once: args.server.jobs(),
+    };
+    let bar = bar(list.rows.len(), "import");
+    let going = || !stop.load(Relaxed);
+    let done = import(client, list, &how, &mut journal, going, |rows| {
+        bar.inc(rows)
+    })
+    .await;
+    bar.finish_and_clear();
+    done.map_err(|error| {
+        let journal = journal.path().display().to_string();
+        let mut failure = match &error {
+            ImportError::Admin(error) => failed(error),
+            ImportError::Journal(_) => Failure::bug(&error),
+        };
+        failure.message +=
+            &format!("\nhelp: {journal} knows how far it is: the same command goes on from there");
+        failure
+    })
+}
+
+/// Refuses lists that a check finds damage in.
+fn check(lists: &[PathBuf]) -> Result<(), Failure> {
+    let options = Options::default();
+    let checked = lint::check(lists, &options).map_err(Failure::usage)?;
+    if !checked.fails(&options) {
+        return Ok(());
+    }
+    let errors = checked.of(Severity::Error, &options);
+    let damage = checked.of(Severity::Damage, &options);
+    let names: Vec<String> = lists
+        .iter()
+        .map(|list| list.display().to_string())
+        .collect();
+    Err(Failure::usage(format!(
+        "not imported: {errors} errors and {damage} findings of damage\n\
+        help: `fleetcall check {}` tells what and where, and --fix OUT.csv repairs what it can; \
+        --unchecked imports it as it is",
+        names.join(" ")
+    )))
+}
+
+/// Set at the first Ctrl-C or SIGTERM; the part under way is finished. The second ends at once.
+fn interrupts() -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let set = Arc::clone(&stop);
+    tokio::spawn(async move {
+        while tokio::signal::ctrl_c().await.is_ok() {
+            if set.swap(true, Relaxed) {
+                std::process::exit(Exit::Interrupted as i32);
+            }
+            eprintln!("stopping after the part that is under way; once more to stop at once");
+        }
+    });
+    stop
+}
+
+/// Tells what became of a list, and writes the rows that failed.
+fn told(list: &ImportList, done: &Imported) -> Result<(), Failure> {
+    let path = list.path.display();
+    let mut parts = vec![format!("{} created", done.created)];
+    for (count, what) in [
+        (done.updated, "overwritten"),
+        (done.skipped, "on the server already"),
+        (done.before, "done before"),
+        (done.failed.len() as u64, "failed"),
+    ] {
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
+    }
+    let stopped = if done.interrupted {
+        "; stopped, the same command goes on"
+    } else {
+        ""
+    };
+    println!(
+        "{path}: {} rows: {}{stopped}",
+        list.rows.len(),
+        parts.join(", ")
+    );
+    let mut failed: Vec<&RowFault> = done.failed.iter().collect();
+    failed.sort_by_key(|fault| fault.row);
+    for fault in failed.iter().take(SHOWN) {
+        eprintln!("{path}:{}: {}", list.rows[fault.row].line, fault.why);
+    }
+    if failed.len() > SHOWN {
+        eprintln!("and {} more", failed.len() - SHOWN);
+    }
+    let beside = beside(&list.path);
+    if failed.is_empty() {
+        return Ok(());
+    }
+    write(&beside, list, &failed).map_err(|error| unwritten(&beside, &error))?;
+    eprintln!("{}: the rows that failed", beside.display());
+    Ok(())
+}
+
+fn beside(list: &Path) -> PathBuf {
+    list.with_extension("failed.csv")
+}
+
+fn write(path: &Path, list: &ImportList, failed: &[&RowFault]) -> std::io::Result<()> {
+    // It may have been there with another mode.
+    let _ = std::fs::remove_file(path);
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    let mut rows = csv::Writer::from_writer(file);
+    rows.write_record(&list.header)?;
+    for fault in failed {
+        rows.write_record(&list.rows[fault.row].cells)?;
+    }
+    rows.flush()
+}
+
+/// ThingsBoard's limit of a request, bytes (section 8.5).
+const REQUEST: usize = 16_777_216;
+
+/// More tell nothing new.
+const SHOWN: usize = 10;

@@ -1,0 +1,89 @@
+//! `fleetcall admin`: prepares a server for a list and reads back what became of it.
+
+mod clean;
+mod import;
+mod server;
+mod setup;
+mod verify;
+
+use std::path::Path;
+
+use clap::{Args, Subcommand};
+
+use super::exit::{Exit, Failure};
+use crate::admin::client::AdminError;
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct AdminArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Find or make the device profile, and write its provision key and secret
+    Setup(setup::SetupArgs),
+    /// Import lists, in order and in parts; goes on where it was broken off
+    Import(import::ImportArgs),
+    /// Read back each device of a list or run, and tell what is true of it
+    Verify(verify::VerifyArgs),
+    /// Delete what an import or a run created, and nothing else
+    Clean(clean::CleanArgs),
+}
+
+/// Carries a command out.
+pub(super) fn run(args: AdminArgs) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::bug)?;
+    runtime.block_on(async {
+        match args.command {
+            Command::Setup(args) => setup::run(args).await,
+            Command::Import(args) => import::run(args).await,
+            Command::Verify(args) => verify::run(args).await,
+            Command::Clean(args) => clean::run(args).await,
+        }
+    })
+}
+
+/// What a server's error means for the exit code.
+fn failed(error: &AdminError) -> Failure {
+    let exit = match error {
+        error if error.is_unreachable() => Exit::Unreachable,
+        AdminError::Refused { .. } | AdminError::Garbled { .. } => Exit::Bug,
+        _ => Exit::Usage,
+    };
+    Failure {
+        exit,
+        message: error.to_string(),
+    }
+}
+
+/// A bar on a terminal, nothing anywhere else.
+fn bar(length: usize, what: &'static str) -> indicatif::ProgressBar {
+    let style =
+        indicatif::ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} {eta}")
+            .expect("the template is one");
+    indicatif::ProgressBar::new(length as u64)
+        .with_style(style)
+        .with_message(what)
+}
+
+fn unwritten(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::usage(format!(
+        "{}: cannot be written: {error}\nhelp: give another file, or --force if it may be replaced",
+        path.display()
+    ))
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  export FLEETCALL_TB_URL=https://tb.example FLEETCALL_TB_USER=qa@example.org
+  export FLEETCALL_TB_PASSWORD                          read -rs FLEETCALL_TB_PASSWORD sets it unseen
+  fleetcall admin setup --profile meter --strategy check --out meter.toml
+  fleetcall admin import lot-17.csv --profile meter
+  fleetcall run line.toml --devices lot-17.csv --out lot-17
+  fleetcall admin verify lot-17 --profile meter          what became of each device
+  fleetcall admin clean lot-17.csv                       delete what the import created";
