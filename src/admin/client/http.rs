@@ -182,12 +182,11 @@ impl Client {
             let body = json!({"refreshToken": token.refresh.expose_secret()});
             pair = self.pair("/api/auth/token", &body).await.ok();
         }
-        let pair = match pair {
-            Some(pair) => pair,
-            None => {
-                let body = json!({"username": user, "password": password.expose_secret()});
-                self.pair("/api/auth/login", &body).await?
-            }
+        let pair = if let Some(pair) = pair {
+            pair
+        } else {
+            let body = json!({"username": user, "password": password.expose_secret()});
+            self.pair("/api/auth/login", &body).await?
         };
         let token = Token::new(pair, Instant::now());
         let header = token.header.clone();
