@@ -128,6 +128,9 @@ async fn one(
             ImportError::Admin(error) => failed(error),
             ImportError::Journal(_) | ImportError::Uneven { .. } => Failure::bug(&error),
         };
+        if matches!(&error, ImportError::Admin(error) if error.is_too_large()) {
+            failure.message += "\nhelp: this server takes smaller requests: --chunk-rows 200";
+        }
         let help = "knows how far it is: the same command goes on from there";
         failure.message = format!("{}\nhelp: {journal} {help}", failure.message);
         failure
