@@ -14,10 +14,7 @@ pub enum AdminError {
     )]
     Trust(String),
     /// Nobody is there.
-    #[error(
-        "{server}: cannot be reached: {why}\n\
-        help: check the address, and that the server runs"
-    )]
+    #[error("{server}: {why}\nhelp: check the address, and that the server runs")]
     Unreachable {
         /// Its address.
         server: String,

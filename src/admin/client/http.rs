@@ -276,7 +276,12 @@ impl Client {
         let exchange = async {
             let response = self.inner.http.request(request).await.map_err(|error| {
                 let reached = !error.is_connect();
-                (unreachable(cause(&error)), reached)
+                let what = if reached {
+                    "gave no answer"
+                } else {
+                    "cannot be reached"
+                };
+                (unreachable(format!("{what}: {}", cause(&error))), reached)
             })?;
             let (head, body) = response.into_parts();
             let body = Limited::new(body, LONGEST_BODY)
