@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use super::super::check_file;
 use super::super::exit::{Exit, Failure};
 use super::server::ServerArgs;
 use super::{bar, failed, unwritten};
@@ -18,7 +19,7 @@ use crate::admin::import::{
     Existing, Import, ImportError, ImportList, Imported, Journal, RowFault, import,
 };
 use crate::inventory::shown;
-use crate::lint::{self, Options, Severity};
+use crate::lint::{self, Severity};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -43,8 +44,11 @@ pub(super) struct ImportArgs {
     /// The most rows in a request
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     chunk_rows: u32,
-    /// Import even what `fleetcall check` finds damage in
-    #[arg(long)]
+    /// Check the lists as `fleetcall check --config` does
+    #[arg(long, value_name = "FILE.toml")]
+    config: Option<PathBuf>,
+    /// Import without a check
+    #[arg(long, conflicts_with = "config")]
     unchecked: bool,
 }
 
@@ -60,7 +64,7 @@ enum There {
 
 pub(super) async fn run(args: ImportArgs) -> Result<Exit, Failure> {
     if !args.unchecked {
-        check(&args.lists)?;
+        check(&args.lists, args.config.as_deref())?;
     }
     let mut lists = Vec::new();
     for path in &args.lists {
@@ -138,22 +142,26 @@ async fn one(
 }
 
 /// Refuses lists that a check finds damage in.
-fn check(lists: &[PathBuf]) -> Result<(), Failure> {
-    let options = Options::default();
+fn check(lists: &[PathBuf], config: Option<&Path>) -> Result<(), Failure> {
+    let options = check_file::options(config)?;
     let checked = lint::check(lists, &options).map_err(Failure::usage)?;
     if !checked.fails(&options) {
         return Ok(());
     }
-    let errors = checked.of(Severity::Error, &options);
-    let damage = checked.of(Severity::Damage, &options);
+    let found = Severity::ALL.map(|severity| {
+        let count = checked.of(severity, &options);
+        (count > 0).then(|| format!("{count} {}", severity.as_str()))
+    });
+    let found: Vec<String> = found.into_iter().flatten().collect();
     let names: Vec<String> = lists
         .iter()
         .map(|list| list.display().to_string())
         .collect();
     Err(Failure::usage(format!(
-        "not imported: {errors} errors and {damage} findings of damage\n\
+        "not imported: the check found {}\n\
         help: `fleetcall check {}` tells what and where, and --fix OUT.csv repairs what it can; \
-        --unchecked imports it as it is",
+        --config FILE.toml switches rules off, --unchecked all of them",
+        found.join(", "),
         names.join(" ")
     )))
 }
