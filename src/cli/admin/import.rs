@@ -232,7 +232,9 @@ fn told(list: &ImportList, done: &Imported) -> Result<(), Failure> {
         done.interrupted
             .then(|| "stopped; the same command goes on".to_owned()),
     );
-    println!("{path}: {} rows: {}", list.rows.len(), parts.join(", "));
+    let rows = list.rows.len();
+    let noun = if rows == 1 { "row" } else { "rows" };
+    println!("{path}: {rows} {noun}: {}", parts.join(", "));
     let mut failed: Vec<&RowFault> = done.failed.iter().collect();
     failed.sort_by_key(|fault| fault.row);
     for fault in failed.iter().take(SHOWN) {
