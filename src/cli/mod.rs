@@ -13,6 +13,7 @@ mod init;
 mod run;
 mod schema;
 mod screen;
+mod selftest;
 mod target;
 mod target_file;
 mod target_list;
@@ -45,6 +46,8 @@ enum Command {
     Admin(Box<admin::AdminArgs>),
     /// Write a device list, or keys and certificates for one
     Generate(generate::GenerateArgs),
+    /// Prove on this machine that what is measured is what happened
+    Selftest(selftest::SelftestArgs),
     /// Write a commented scenario to start from
     Init(init::InitArgs),
     /// Print the scenario's JSON Schema
@@ -80,6 +83,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Admin(args) => admin::run(*args),
         Command::Generate(args) => generate::run(args).map(|()| Exit::Passed),
+        Command::Selftest(args) => selftest::run(&args),
         Command::Init(args) => init::run(&args).map(|()| Exit::Passed),
         Command::Schema(args) => schema::run(&args).map(|()| Exit::Passed),
         Command::Completions { shell } => {

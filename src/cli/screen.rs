@@ -33,6 +33,16 @@ pub(super) fn colour() -> bool {
         && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
+/// A bar on a terminal, nothing anywhere else.
+pub(super) fn bar(length: usize, what: &'static str) -> indicatif::ProgressBar {
+    let style =
+        indicatif::ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} {eta}")
+            .expect("the template is one");
+    indicatif::ProgressBar::new(length as u64)
+        .with_style(style)
+        .with_message(what)
+}
+
 /// The screen of a run. Ends when the snapshots' sender is dropped.
 pub(super) enum Screen {
     Dashboard(JoinHandle<io::Result<()>>),

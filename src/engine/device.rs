@@ -430,8 +430,9 @@ impl<'a> Device<'a> {
     }
 
     fn sample_span(&self, phase: Phase, due: Instant, sent: Instant, done: Instant) {
+        let from_send = self.worker.fleet.plan.response_from_send;
         // A step can be sent a little before it was due only by the timer's grain.
-        let response = done.saturating_duration_since(due);
+        let response = done.saturating_duration_since(if from_send { sent } else { due });
         let service = done.saturating_duration_since(sent);
         self.worker
             .recorder

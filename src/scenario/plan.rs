@@ -38,6 +38,9 @@ pub struct Plan {
     pub limits: Limits,
     /// What decides over the result.
     pub thresholds: Vec<Threshold>,
+    /// Whether response times count from the send and not from the intended start: wrong, and never
+    /// so but to show that the self-test sees it.
+    pub response_from_send: bool,
 }
 
 /// Whom the devices talk to.

@@ -31,6 +31,7 @@ fn every_command_of_the_help_is_explained_with_an_example() {
         "target",
         "check",
         "admin",
+        "selftest",
         "generate",
         "init",
         "schema",

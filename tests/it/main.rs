@@ -17,6 +17,7 @@ mod lists;
 mod mqtt5;
 mod peers_against_target;
 mod secured;
+mod selftest;
 mod shutdown;
 mod slow_ledger;
 mod support;

@@ -14,6 +14,7 @@ use std::path::Path;
 use clap::{Args, Subcommand};
 
 use super::exit::{Exit, Failure};
+use super::screen::bar;
 use crate::admin::client::AdminError;
 
 #[derive(Debug, Args)]
@@ -62,16 +63,6 @@ fn failed(error: &AdminError) -> Failure {
         exit,
         message: error.to_string(),
     }
-}
-
-/// A bar on a terminal, nothing anywhere else.
-fn bar(length: usize, what: &'static str) -> indicatif::ProgressBar {
-    let style =
-        indicatif::ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len} {eta}")
-            .expect("the template is one");
-    indicatif::ProgressBar::new(length as u64)
-        .with_style(style)
-        .with_message(what)
 }
 
 /// A new file for its owner alone; with `force`, in the place of what is there.

@@ -45,6 +45,7 @@ pub(super) fn plan(file: &Scenario, seed: Option<u64>, faults: &Faults) -> Optio
         telemetry: telemetry?,
         limits: limits?,
         thresholds: thresholds?,
+        response_from_send: false,
     };
     faults.is_empty().then_some(plan)
 }

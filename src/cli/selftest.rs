@@ -1,0 +1,206 @@
+//! `fleetcall selftest`: proves the generator's own numbers on this machine.
+
+mod checks;
+mod theory;
+mod trial;
+
+use std::io::{self, Write};
+
+use clap::Args;
+use serde_json::json;
+
+use self::checks::{Check, Driven, Held};
+use self::trial::Bench;
+use super::exit::{Exit, Failure};
+use super::screen;
+use crate::model::units::{count, micros};
+use crate::model::{Paint as _, TransportKind};
+use crate::report::Style;
+
+/// Tries the generator against its own target, whose behaviour is known, and holds what it
+/// measures against what theory says. Loopback only; takes about a minute.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct SelftestArgs {
+    /// Try these transports only
+    #[arg(long, value_name = "TRANSPORT", value_delimiter = ',', value_parser = transport)]
+    transport: Vec<TransportKind>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Do not measure how much this machine can drive
+    #[arg(long)]
+    no_drive: bool,
+    /// Count response times from the send: the checks must fail
+    #[arg(long, hide = true)]
+    response_from_send: bool,
+}
+
+/// What came of it.
+#[derive(Default)]
+struct Report {
+    held: Vec<Held>,
+    driven: Vec<Driven>,
+}
+
+pub(super) fn run(args: &SelftestArgs) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::bug)?;
+    let report = runtime.block_on(async {
+        tokio::select! {
+            report = tried(args) => report.map(Some),
+            _ = tokio::signal::ctrl_c() => Ok(None),
+        }
+    })?;
+    let Some(report) = report else {
+        return Ok(Exit::Interrupted);
+    };
+    let written = if args.json {
+        report.json(&mut io::stdout().lock())
+    } else {
+        report.text(&mut io::stdout().lock())
+    };
+    // Whoever reads it may have seen enough.
+    drop(written);
+    Ok(if report.passed() {
+        Exit::Passed
+    } else {
+        Exit::Invalid
+    })
+}
+
+async fn tried(args: &SelftestArgs) -> Result<Report, Failure> {
+    let bench = Bench::set_up(args.response_from_send)?;
+    let transports = if args.transport.is_empty() {
+        TransportKind::ALL.to_vec()
+    } else {
+        args.transport.clone()
+    };
+    let trials = transports.len() * if args.no_drive { 3 } else { 4 };
+    let bar = screen::bar(trials, "trials");
+    let mut report = Report::default();
+    for transport in transports {
+        for check in Check::ALL {
+            report
+                .held
+                .extend(insisted(&bench, check, transport).await?);
+            bar.inc(1);
+        }
+        if !args.no_drive {
+            report.driven.push(checks::drive(&bench, transport).await?);
+            bar.inc(1);
+        }
+    }
+    bar.finish_and_clear();
+    Ok(report)
+}
+
+/// Carries a check out; again if it fails, since another program may have had the machine for a
+/// moment.
+async fn insisted(
+    bench: &Bench,
+    check: Check,
+    transport: TransportKind,
+) -> Result<Vec<Held>, Failure> {
+    let mut held = check.carry_out(bench, transport, 1).await?;
+    for attempt in 2..=TRIES {
+        if held.iter().all(Held::passed) {
+            break;
+        }
+        held = check.carry_out(bench, transport, attempt).await?;
+    }
+    Ok(held)
+}
+
+impl Report {
+    fn passed(&self) -> bool {
+        self.held.iter().all(Held::passed)
+    }
+
+    fn json(&self, out: &mut dyn Write) -> io::Result<()> {
+        let held: Vec<_> = self.held.iter().map(Held::json).collect();
+        let report = json!({"passed": self.passed(), "checks": held, "drive": self.driven});
+        serde_json::to_writer_pretty(&mut *out, &report)?;
+        writeln!(out)
+    }
+
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        let style = Style {
+            color: screen::colour(),
+            width: 80,
+        };
+        let head = format!(
+            "{:<9} {:<6} {:<20} {:>12} {:>11} {:>10}",
+            "check", "over", "figure", "must be", "is", "may be off"
+        );
+        writeln!(out, "{}", style.bold(&head))?;
+        for held in &self.held {
+            let sign = if held.at_most { "≤ " } else { "" };
+            let row = format!(
+                "{:<9} {:<6} {:<20} {:>12} {:>11} {:>10}",
+                held.check.as_str(),
+                held.transport.as_str(),
+                held.figure,
+                sign.to_owned() + &micros(held.expected_us as u64),
+                micros(held.measured_us as u64),
+                micros(held.tolerance_us as u64),
+            );
+            let verdict = match (held.passed(), held.attempt) {
+                (true, 1) => style.good("✓"),
+                (true, n) => format!("{} try {n}", style.good("✓")),
+                (false, n) => format!("{} in {n} tries", style.bad("✗")),
+            };
+            writeln!(out, "{row} {verdict}")?;
+        }
+        if !self.driven.is_empty() {
+            let head = format!(
+                "\n{:<6} {:>12} {:>22} {:>24}",
+                "over", "devices/s", "per second of CPU", "time to provision p99"
+            );
+            writeln!(out, "{}", style.bold(&head))?;
+        }
+        for driven in &self.driven {
+            writeln!(
+                out,
+                "{:<6} {:>12} {:>22} {:>24}",
+                driven.transport.as_str(),
+                count(driven.devices_per_s as u64),
+                count(driven.devices_per_cpu_s as u64),
+                micros(driven.p99_us)
+            )?;
+        }
+        if !self.driven.is_empty() {
+            writeln!(out, "{}", style.dim(DRIVEN))?;
+        }
+        let verdict = if self.passed() {
+            style.good("What this machine measures is what happened.")
+        } else {
+            style.bad("Figures that are measured here are not to be believed.")
+        };
+        writeln!(out, "\n{verdict}")
+    }
+}
+
+fn transport(word: &str) -> Result<TransportKind, String> {
+    let all = TransportKind::ALL;
+    let known = all.into_iter().find(|kind| kind.as_str() == word);
+    known.ok_or_else(|| {
+        let words = all.map(TransportKind::as_str).join(", ");
+        format!("it is none of {words}")
+    })
+}
+
+/// How often a check is tried before it has failed.
+const TRIES: u32 = 3;
+
+const DRIVEN: &str = "64 devices at a time, with the server on the same machine";
+
+const EXAMPLES: &str = "\
+Examples:
+  fleetcall selftest
+  fleetcall selftest --transport mqtt,http --no-drive
+  fleetcall selftest --json > selftest.json
+
+Exit code 4 if a figure is not what it must be: nothing that is measured here may be quoted then.";

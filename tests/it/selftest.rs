@@ -1,0 +1,60 @@
+//! `fleetcall selftest`: it passes here, and fails when response times are measured wrongly.
+
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::support::Said;
+
+/// The report, and the exit code.
+fn selftest(args: &[&str]) -> (Value, Option<i32>) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fleetcall"));
+    command.args(["selftest", "--json"]).args(args);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let said = Said::by(command.spawn().unwrap());
+    let report = serde_json::from_str(&said.out).unwrap_or_else(|e| panic!("{e}: {said:?}"));
+    (report, said.code)
+}
+
+/// The figures of a check, as `figure: passed`.
+fn figures(report: &Value, check: &str) -> Vec<(String, bool)> {
+    let checks = report["checks"].as_array().unwrap();
+    let of = checks.iter().filter(|held| held["check"] == check);
+    of.map(|held| {
+        let figure = held["figure"].as_str().unwrap().to_owned();
+        (figure, held["passed"].as_bool().unwrap())
+    })
+    .collect()
+}
+
+#[test]
+fn what_is_measured_here_is_what_theory_says() {
+    let (report, code) = selftest(&["--transport", "mqtt,https,coap"]);
+    assert_eq!(code, Some(0), "{report:#}");
+    assert_eq!(report["passed"], true);
+    for check in ["stall", "delay", "lateness"] {
+        assert!(figures(&report, check).len() >= 6, "{check}: {report:#}");
+    }
+    let driven = report["drive"].as_array().unwrap();
+    assert_eq!(driven.len(), 3);
+    for row in driven {
+        assert!(row["devices_per_s"].as_f64().unwrap() > 0.0, "{row}");
+    }
+}
+
+#[test]
+fn response_times_from_the_send_are_found_out() {
+    let (report, code) = selftest(&["--transport", "mqtt", "--no-drive", "--response-from-send"]);
+    assert_eq!(code, Some(4), "{report:#}");
+    let stall = figures(&report, "stall");
+    let failed: Vec<&str> = stall
+        .iter()
+        .filter(|(_, passed)| !passed)
+        .map(|(figure, _)| figure.as_str())
+        .collect();
+    assert_eq!(failed[..2], ["response p90", "response p99"], "{report:#}");
+    assert!(report["drive"].as_array().unwrap().is_empty());
+}
