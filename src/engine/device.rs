@@ -49,6 +49,14 @@ enum InFlight {
     Attributes,
 }
 
+/// What became of a device's client attributes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Attributes {
+    ToSend,
+    /// They went out, or there are none.
+    Done,
+}
+
 /// A device and what is known of it so far.
 struct Device<'a> {
     worker: &'a Alive,
@@ -80,8 +88,7 @@ struct Device<'a> {
     /// Credentials that a wrong request got, and the name that they are for, until the ledger has
     /// them.
     besides: Option<(String, Credentials)>,
-    /// Its client attributes went out, or there are none to send.
-    described: bool,
+    attributes: Attributes,
     /// The server kept it out when it connected.
     rejected: bool,
     /// Nothing more can come of it: its credentials are of no use, or it is kept out as expected.
@@ -117,7 +124,7 @@ impl<'a> Device<'a> {
             alias: None,
             offence: None,
             besides: None,
-            described: false,
+            attributes: Attributes::ToSend,
             rejected: false,
             stranded: false,
         }

@@ -78,7 +78,7 @@ mod tests {
         fn the_point_stays_at_its_distance_from_the_centre(
             latitude in -60.0..60.0f64, longitude in -180.0..180.0f64, turn in 0.0..100.0f64,
         ) {
-            let track = Track { latitude, longitude, radius: 800.0, period: Duration::from_secs(60) };
+            let track = Track { latitude, longitude, radius: 800.0, period: Duration::from_mins(1) };
             let point = track.point(turn);
             let distance = metres((latitude, longitude), point);
             prop_assert!((distance - 800.0).abs() < 1.0, "{distance} at {point:?}");

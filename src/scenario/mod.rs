@@ -21,6 +21,7 @@ mod overlay;
 mod plan;
 mod schema;
 mod section;
+mod telemetry_keys;
 #[cfg(test)]
 mod tests;
 mod tree;

@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use super::super::shutdown::Stop;
-use super::{Device, InFlight};
+use super::{Attributes, Device, InFlight};
 use crate::model::{Credentials, FaultKind, Phase, Protocol};
 use crate::scenario::TelemetryPlan;
 use crate::transport::Exchanged;
@@ -56,7 +56,7 @@ impl Device<'_> {
                 continue;
             }
             let ready = self.ensure_connected().await;
-            if !self.described {
+            if self.attributes == Attributes::ToSend {
                 Box::pin(self.describe(telemetry, ready)).await;
             }
             if self.connection.is_some() {
@@ -85,8 +85,8 @@ impl Device<'_> {
     /// `None` when nothing was sent.
     async fn describe(&mut self, telemetry: &TelemetryPlan, due: Instant) -> Option<Instant> {
         let attributes = telemetry.attributes.as_ref();
-        if self.described || attributes.is_none() {
-            self.described = true;
+        if self.attributes == Attributes::Done || attributes.is_none() {
+            self.attributes = Attributes::Done;
             return None;
         }
         self.connection.as_ref()?;
@@ -94,7 +94,7 @@ impl Device<'_> {
         let (dialect, credentials) = (fleet.dialect(self.ix), self.credentials.as_ref()?);
         let sent = self.worker.clock.unix_ms(due);
         let Ok(payload) = attributes?.at(&fleet.inventory, self.ix, 0, sent) else {
-            self.described = true;
+            self.attributes = Attributes::Done;
             self.trouble(Phase::Attributes, FaultKind::PayloadUnusable);
             return None;
         };
@@ -109,7 +109,7 @@ impl Device<'_> {
         self.in_flight = InFlight::Nothing;
         match exchanged {
             Ok(exchanged) => {
-                self.described = true;
+                self.attributes = Attributes::Done;
                 match dialect.telemetry_answer(&exchanged.reply) {
                     Ok(true) => self.sample(Phase::Attributes, due, &exchanged.span),
                     Ok(false) => {}
@@ -117,8 +117,10 @@ impl Device<'_> {
                 }
             }
             Err(fault) => {
-                // What may have arrived is not sent twice.
-                self.described = fault.sent;
+                if fault.sent {
+                    // What may have arrived is not sent twice.
+                    self.attributes = Attributes::Done;
+                }
                 self.trouble(Phase::Attributes, fault.kind);
                 self.connection = None;
             }

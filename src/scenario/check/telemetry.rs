@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::super::fault::Faults;
-use super::super::file::{self, Attributes, PresetWord};
 use super::super::json::Object;
 use super::super::leaf::{Choice, Text};
 use super::super::models::{Time, Values};
 use super::super::plan::{DeviceSource, TelemetryPlan};
 use super::super::section::Entry;
+use super::super::telemetry_keys::{Attributes, PresetWord, Telemetry};
 use super::super::tree::Spot;
 use super::filled;
 use super::schedule::span;
@@ -25,7 +25,7 @@ use crate::payload::{
     reason = "a faulty section, or one that is not there"
 )]
 pub(super) fn telemetry(
-    entry: &Entry<file::Telemetry>,
+    entry: &Entry<Telemetry>,
     seed: u64,
     devices: Option<&DeviceSource>,
     faults: &Faults,
@@ -72,7 +72,7 @@ pub(super) fn telemetry(
     }))
 }
 
-fn rhythm(table: &file::Telemetry, seed: u64, faults: &Faults) -> Option<Rhythm> {
+fn rhythm(table: &Telemetry, seed: u64, faults: &Faults) -> Option<Rhythm> {
     let interval = span(
         &table.interval,
         "interval",
@@ -97,7 +97,7 @@ fn rhythm(table: &file::Telemetry, seed: u64, faults: &Faults) -> Option<Rhythm>
     })
 }
 
-fn qos(table: &file::Telemetry, faults: &Faults) -> Option<Qos> {
+fn qos(table: &Telemetry, faults: &Faults) -> Option<Qos> {
     match table.qos.given() {
         Some((0, _)) => Some(Qos::AtMostOnce),
         Some((1, _)) => Some(Qos::AtLeastOnce),
@@ -114,7 +114,7 @@ fn qos(table: &file::Telemetry, faults: &Faults) -> Option<Qos> {
 }
 
 /// Several readings in a message need a time each: without it, the last would overwrite the others.
-fn stamp(table: &file::Telemetry, faults: &Faults) -> Option<Stamp> {
+fn stamp(table: &Telemetry, faults: &Faults) -> Option<Stamp> {
     let several = table.batch.value().is_some_and(|batch| *batch > 1);
     if let Entry::Given(false, spot) = &table.timestamp {
         let needed = if several {
