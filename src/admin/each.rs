@@ -81,7 +81,7 @@ mod tests {
             Ok::<u64, ()>(*n)
         };
         let mut told = 0;
-        let results = each(&items, 7, |n| work(n)).run(|| told += 1).await;
+        let results = each(&items, 7, work).run(|| told += 1).await;
         assert_eq!(results.unwrap(), items);
         assert_eq!((most.get(), told), (7, 50));
     }
@@ -89,7 +89,7 @@ mod tests {
     #[tokio::test]
     async fn an_error_ends_it() {
         let work = async |n: &u64| if *n == 3 { Err("three") } else { Ok(()) };
-        let result = each(&[1, 2, 3, 4], 2, |n| work(n)).run(|| ()).await;
+        let result = each(&[1, 2, 3, 4], 2, work).run(|| ()).await;
         assert_eq!(result, Err("three"));
     }
 }

@@ -174,7 +174,7 @@ impl Default for Rest {
             username: "tenant@thingsboard.org".to_owned(),
             password: "tenant".into(),
             api_key: None,
-            token_life: Duration::from_secs(9000),
+            token_life: Duration::from_mins(150),
             max_devices: 0,
             unavailable: 0.0,
         }

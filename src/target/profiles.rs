@@ -50,16 +50,13 @@ impl Profiles {
             }
         }
         let mut changed = Vec::clone(&list);
-        let position = match at {
-            Some(at) => {
-                changed[usize::from(at)] = profile;
-                at
-            }
-            None => {
-                let at = u16::try_from(changed.len()).map_err(|_| Unsaved::Full)?;
-                changed.push(profile);
-                at
-            }
+        let position = if let Some(at) = at {
+            changed[usize::from(at)] = profile;
+            at
+        } else {
+            let at = u16::try_from(changed.len()).map_err(|_| Unsaved::Full)?;
+            changed.push(profile);
+            at
         };
         *list = Arc::new(changed);
         Ok(position)
@@ -69,22 +66,21 @@ impl Profiles {
     pub(super) fn named(&self, name: &str) -> Option<u16> {
         let profiles = self.now();
         let found = (0..).zip(profiles.iter()).find(|(_, p)| p.name == name);
-        match found {
-            Some((position, _)) => Some(position),
-            None => {
-                let made = Profile {
-                    name: name.to_owned(),
-                    ..removed()
-                };
-                // Somebody else may have made it in the meantime.
-                self.save(made, None).ok().or_else(|| {
-                    let profiles = self.now();
-                    (0..)
-                        .zip(profiles.iter())
-                        .find(|(_, p)| p.name == name)
-                        .map(|(n, _)| n)
-                })
-            }
+        if let Some((position, _)) = found {
+            Some(position)
+        } else {
+            let made = Profile {
+                name: name.to_owned(),
+                ..removed()
+            };
+            // Somebody else may have made it in the meantime.
+            self.save(made, None).ok().or_else(|| {
+                let profiles = self.now();
+                (0..)
+                    .zip(profiles.iter())
+                    .find(|(_, p)| p.name == name)
+                    .map(|(n, _)| n)
+            })
         }
     }
 

@@ -172,33 +172,30 @@ async fn only_the_administrator_gets_in_and_only_for_a_time() {
     assert_eq!(key.0, 401, "keys came with release 4.3");
 }
 
+/// A profile of pre-provisioned devices, as it is posted.
+fn checking(name: &str, key: &str) -> Value {
+    json!({
+        "name": name, "type": "DEFAULT", "transportType": "DEFAULT",
+        "provisionType": "CHECK_PRE_PROVISIONED_DEVICES", "provisionDeviceKey": key,
+        "profileData": {"configuration": {"type": "DEFAULT"},
+            "transportConfiguration": {"type": "DEFAULT"},
+            "provisionConfiguration": {"type": "CHECK_PRE_PROVISIONED_DEVICES", "provisionDeviceSecret": "s1"}},
+    })
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_profile_made_over_rest_provisions_at_once_and_what_it_made_is_seen() {
+async fn profiles_share_neither_name_nor_key_and_are_found_by_name() {
     let api = Api::start(TargetConfig::default()).await;
-    let profile = |name: &str, key: &str| {
-        json!({
-            "name": name, "type": "DEFAULT", "transportType": "DEFAULT",
-            "provisionType": "CHECK_PRE_PROVISIONED_DEVICES", "provisionDeviceKey": key,
-            "profileData": {"configuration": {"type": "DEFAULT"},
-                "transportConfiguration": {"type": "DEFAULT"},
-                "provisionConfiguration": {"type": "CHECK_PRE_PROVISIONED_DEVICES", "provisionDeviceSecret": "s1"}},
-        })
-    };
-    let (status, made) = api.post("/api/deviceProfile", profile("meter", "k1")).await;
+    let (status, made) = api
+        .post("/api/deviceProfile", checking("meter", "k1"))
+        .await;
     assert_eq!(status, 200, "{made}");
-    for (name, key, told) in [
-        (
-            "meter",
-            "k2",
-            "Device profile with such name already exists!",
-        ),
-        (
-            "other",
-            "k1",
-            "Device profile with such provision device key already exists!",
-        ),
+    for (name, key, taken) in [
+        ("meter", "k2", "name"),
+        ("other", "k1", "provision device key"),
     ] {
-        let (status, refused) = api.post("/api/deviceProfile", profile(name, key)).await;
+        let (status, refused) = api.post("/api/deviceProfile", checking(name, key)).await;
+        let told = format!("Device profile with such {taken} already exists!");
         assert_eq!(
             (status, &refused["errorCode"], &refused["message"]),
             (400, &json!(31), &json!(told))
@@ -210,7 +207,14 @@ async fn a_profile_made_over_rest_provisions_at_once_and_what_it_made_is_seen() 
         .1;
     assert_eq!(found["data"][0]["provisionDeviceKey"], "k1");
     assert_eq!(found["totalElements"], 1);
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_profile_made_over_rest_provisions_at_once_and_what_it_made_is_seen() {
+    let api = Api::start(TargetConfig::default()).await;
+    let (_, made) = api
+        .post("/api/deviceProfile", checking("meter", "k1"))
+        .await;
     assert_eq!(api.provision("D1", "k1", "s1").await["status"], "FAILURE");
     let imported = api
         .import("name,type,token,serial\nD1,meter,t1,0012\n", columns())
@@ -231,15 +235,18 @@ async fn a_profile_made_over_rest_provisions_at_once_and_what_it_made_is_seen() 
     let serial = api.get(&format!("{state}?keys=serial")).await.1;
     assert_eq!(serial[0]["value"], 12, "the server guesses types");
 
-    let telemetry = json!({"temperature": 21.5});
-    ask(
-        &api.target,
-        "",
-        "POST",
-        "/api/v1/t1/telemetry",
-        Some(telemetry),
-    )
-    .await;
+    let telemetry = Some(json!({"temperature": 21.5}));
+    let send = async || {
+        ask(
+            &api.target,
+            "",
+            "POST",
+            "/api/v1/t1/telemetry",
+            telemetry.clone(),
+        )
+        .await
+    };
+    assert_eq!(send().await.0, 200);
     let latest =
         format!("/api/plugins/telemetry/DEVICE/{id}/values/timeseries?keys=temperature,other");
     let latest = api.get(&latest).await.1;
@@ -256,16 +263,7 @@ async fn a_profile_made_over_rest_provisions_at_once_and_what_it_made_is_seen() 
     assert_eq!(api.delete(&format!("/api/device/{id}")).await.0, 404);
     assert_eq!(api.delete(&profile).await.0, 200);
     assert_eq!(api.provision("D1", "k1", "s1").await["status"], "NOT_FOUND");
-    let telemetry = json!({"temperature": 21.5});
-    let gone = ask(
-        &api.target,
-        "",
-        "POST",
-        "/api/v1/t1/telemetry",
-        Some(telemetry),
-    )
-    .await;
-    assert_eq!(gone.0, 401, "a deleted device's token is nobody's");
+    assert_eq!(send().await.0, 401, "a deleted device's token is nobody's");
 }
 
 #[tokio::test(flavor = "multi_thread")]

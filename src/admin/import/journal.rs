@@ -17,7 +17,8 @@ pub struct Journal {
     head: Head,
     /// Names that were new to the server when they were sent.
     created: Vec<String>,
-    /// Rows that are done with, from 0.
+    /// Rows whose devices are on the server, from 0. Failed ones are not: another import tries them
+    /// again.
     done: HashSet<usize>,
     /// Rows that were sent and whose answer is not known.
     doubtful: HashSet<usize>,
@@ -41,9 +42,10 @@ enum Line {
         rows: Vec<usize>,
         new: Vec<String>,
     },
-    /// All rows of the last `send` are done with; these names were not created.
+    /// The last `send` was answered: these of its rows failed, and these names are not there.
     Done {
-        failed: Vec<String>,
+        failed: Vec<usize>,
+        absent: Vec<String>,
     },
 }
 
@@ -150,11 +152,12 @@ impl Journal {
                     doubtful.extend(rows);
                     new = told;
                 }
-                (Line::Done { failed }, 2..) => {
-                    let failed: HashSet<String> = failed.into_iter().collect();
-                    new.retain(|name| !failed.contains(name));
+                (Line::Done { failed, absent }, 2..) => {
+                    let absent: HashSet<String> = absent.into_iter().collect();
+                    new.retain(|name| !absent.contains(name));
                     created.append(&mut new);
-                    done.extend(doubtful.drain());
+                    let failed: HashSet<usize> = failed.into_iter().collect();
+                    done.extend(doubtful.drain().filter(|row| !failed.contains(row)));
                 }
                 _ => return Err(damaged()),
             }
@@ -198,7 +201,7 @@ impl Journal {
         &self.created
     }
 
-    /// Whether a row is done with.
+    /// Whether a row's device is on the server.
     pub(super) fn is_done(&self, row: usize) -> bool {
         self.done.contains(&row)
     }
@@ -215,9 +218,13 @@ impl Journal {
             .map_err(|e| JournalError::File(self.path.clone(), e))
     }
 
-    /// They are done with.
-    pub(super) fn done(&mut self, failed: Vec<String>) -> Result<(), JournalError> {
-        self.write(&Line::Done { failed })
+    /// They were answered: these rows failed, and these names are not on the server.
+    pub(super) fn done(
+        &mut self,
+        failed: Vec<usize>,
+        absent: Vec<String>,
+    ) -> Result<(), JournalError> {
+        self.write(&Line::Done { failed, absent })
             .map_err(|e| JournalError::File(self.path.clone(), e))
     }
 
@@ -248,7 +255,7 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         journal.send(&[0, 1], names(&["a", "b"])).unwrap();
-        journal.done(names(&["b"])).unwrap();
+        journal.done(vec![1], names(&["b"])).unwrap();
         journal.send(&[2], names(&["c"])).unwrap();
         drop(journal);
         let path = Journal::beside(&list);
@@ -258,9 +265,10 @@ mod tests {
 
         let mut journal = open("d").unwrap();
         assert_eq!(journal.created(), ["a", "c"]);
-        assert!(journal.is_done(0) && journal.is_done(1) && !journal.is_done(2));
+        assert!(journal.is_done(0) && !journal.is_done(1) && !journal.is_done(2));
+        assert!(!journal.is_doubtful(1), "it failed, and may be tried again");
         assert!(journal.is_doubtful(2) && !journal.is_doubtful(0));
-        journal.done(Vec::new()).unwrap();
+        journal.done(Vec::new(), Vec::new()).unwrap();
         let journal = Journal::read(&path).unwrap();
         assert!(journal.is_done(2), "it goes on where it was torn");
         assert_eq!(journal.started(), 77);

@@ -22,7 +22,7 @@ pub struct ImportList {
     /// The SHA-256 of what it says.
     pub digest: String,
     name: usize,
-    typed: bool,
+    kind: Option<usize>,
 }
 
 /// A row.
@@ -91,7 +91,7 @@ impl ImportList {
         let digest = digest.finish();
         Ok(Self {
             path: path.to_owned(),
-            typed: is(ColumnType::Type).is_some(),
+            kind: is(ColumnType::Type),
             header,
             rows: all,
             digest: hex(digest.as_ref()),
@@ -104,14 +104,14 @@ impl ImportList {
         &self.rows[row].cells[self.name]
     }
 
-    /// Whether it says each device's profile.
-    pub fn has_types(&self) -> bool {
-        self.typed
+    /// The profile that a row names, if the list has a column for it.
+    pub fn profile(&self, row: usize) -> Option<&str> {
+        Some(&self.rows[row].cells[self.kind?])
     }
 
     /// The request that imports rows, those without a type with this one.
     pub(super) fn body(&self, rows: &[usize], profile: Option<&str>, update: bool) -> Value {
-        let profile = profile.filter(|_| !self.typed);
+        let profile = profile.filter(|_| self.kind.is_none());
         let mut columns: Vec<Value> = self
             .header
             .iter()

@@ -36,13 +36,13 @@ pub struct Import {
 /// What became of a list.
 #[derive(Debug, Default)]
 pub struct Imported {
-    /// Devices made, those of earlier, broken-off imports of the list among them.
+    /// Devices made, those among them whose answer an earlier import did not get.
     pub created: u64,
     /// Devices overwritten.
     pub updated: u64,
     /// Rows left out since their devices are there.
     pub skipped: u64,
-    /// Rows that were done with in an earlier import.
+    /// Rows that became devices in an earlier, broken-off import.
     pub before: u64,
     /// Rows that did not become devices.
     pub failed: Vec<RowFault>,
@@ -68,6 +68,14 @@ pub enum ImportError {
     /// The journal.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The server's numbers do not make up what it was sent.
+    #[error("the server tells what became of {told} rows, and was sent {sent}")]
+    Uneven {
+        /// Rows created, updated and failed.
+        told: u64,
+        /// Rows in the request.
+        sent: usize,
+    },
 }
 
 /// Imports what the journal does not know to be done. `going` is asked before each part;
@@ -155,28 +163,55 @@ impl Sending<'_> {
         }
         if rows.is_empty() {
             if waiting.iter().any(|row| journal.is_doubtful(*row)) {
-                journal.done(Vec::new())?;
+                journal.done(Vec::new(), Vec::new())?;
             }
             return Ok(());
         }
-        journal.send(&rows, new)?;
+        self.send(&rows, new, journal, sum).await
+    }
+
+    async fn send(
+        &self,
+        rows: &[usize],
+        new: Vec<String>,
+        journal: &mut Journal,
+        sum: &mut Imported,
+    ) -> Result<(), ImportError> {
+        journal.send(rows, new)?;
         let update = self.import.existing == Existing::Update;
         let profile = self.import.profile.as_deref();
-        let body = self.list.body(&rows, profile, update);
+        let body = self.list.body(rows, profile, update);
         let answer = self.client.bulk_import(&body).await?;
+        let told = answer.created + answer.updated + answer.errors.len() as u64;
+        if told != rows.len() as u64 {
+            let (told, sent) = (told, rows.len());
+            return Err(ImportError::Uneven { told, sent });
+        }
         let mut failed = Vec::new();
         for error in &answer.errors {
             // The server's words may be about a row that was not sent, if it is none of ours.
             let (row, why) = row_of(error)
                 .and_then(|(at, why)| Some((*rows.get(at)?, why)))
                 .unwrap_or((rows[0], error));
-            failed.push(self.list.name(row).to_owned());
-            sum.failed.push(RowFault {
+            failed.push(RowFault {
                 row,
                 why: why.chars().filter(|c| !c.is_control()).take(300).collect(),
             });
         }
-        journal.done(failed)?;
+        // A row can fail after its device was made.
+        let there = each(&failed, self.import.at_once, |fault| {
+            self.client.device_named(self.list.name(fault.row))
+        });
+        let there = there.run(|| ()).await?;
+        let mut absent = Vec::new();
+        for (fault, there) in failed.iter_mut().zip(there) {
+            match there {
+                Some(_) => fault.why += " (its device is on the server all the same)",
+                None => absent.push(self.list.name(fault.row).to_owned()),
+            }
+        }
+        journal.done(failed.iter().map(|fault| fault.row).collect(), absent)?;
+        sum.failed.append(&mut failed);
         sum.created += answer.created;
         sum.updated += answer.updated;
         Ok(())

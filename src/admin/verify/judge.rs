@@ -128,9 +128,9 @@ pub fn judge(expected: Expected, found: Option<Found>, since: Option<i64>) -> St
     }
     let before = |at| since.is_some_and(|since| at < since);
     match (expected, found.provisioned) {
-        (Expected::Provisioned, None)
-        | (
-            Expected::Outcome(
+        (
+            Expected::Provisioned
+            | Expected::Outcome(
                 Outcome::Refused | Outcome::Failed | Outcome::Unknown | Outcome::Unfinished,
             ),
             None,
@@ -154,12 +154,12 @@ pub fn judge(expected: Expected, found: Option<Found>, since: Option<i64>) -> St
 mod tests {
     use super::*;
 
-    fn found(provisioned: Option<i64>) -> Option<Found> {
-        Some(Found {
+    fn found(provisioned: Option<i64>) -> Found {
+        Found {
             profile: true,
             provisioned,
             credentials: None,
-        })
+        }
     }
 
     #[test]
@@ -183,7 +183,7 @@ mod tests {
             (E::Imported, None, S::Imported),
             (E::Imported, Some(5), S::TooEarly),
         ] {
-            let judged = judge(expected, found(at), Some(100));
+            let judged = judge(expected, Some(found(at)), Some(100));
             assert_eq!(judged, standing, "{expected:?} {at:?}");
         }
     }
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn another_profile_or_other_credentials_are_told() {
-        let mut there = found(Some(100)).unwrap();
+        let mut there = found(Some(100));
         there.credentials = Some(false);
         let run = Expected::Outcome(Outcome::Provisioned);
         assert_eq!(judge(run, Some(there), None), Standing::OtherCredentials);

@@ -1,14 +1,16 @@
 //! `fleetcall admin import`.
 
+use std::collections::HashSet;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
+use super::super::check_file;
 use super::super::exit::{Exit, Failure};
 use super::server::ServerArgs;
 use super::{bar, failed, unwritten};
@@ -16,7 +18,8 @@ use crate::admin::client::Client;
 use crate::admin::import::{
     Existing, Import, ImportError, ImportList, Imported, Journal, RowFault, import,
 };
-use crate::lint::{self, Options, Severity};
+use crate::inventory::shown;
+use crate::lint::{self, Severity};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -41,8 +44,11 @@ pub(super) struct ImportArgs {
     /// The most rows in a request
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     chunk_rows: u32,
-    /// Import even what `fleetcall check` finds damage in
-    #[arg(long)]
+    /// Check the lists as `fleetcall check --config` does
+    #[arg(long, value_name = "FILE.toml")]
+    config: Option<PathBuf>,
+    /// Import without a check
+    #[arg(long, conflicts_with = "config")]
     unchecked: bool,
 }
 
@@ -58,17 +64,21 @@ enum There {
 
 pub(super) async fn run(args: ImportArgs) -> Result<Exit, Failure> {
     if !args.unchecked {
-        check(&args.lists)?;
+        check(&args.lists, args.config.as_deref())?;
     }
     let mut lists = Vec::new();
     for path in &args.lists {
         lists.push(ImportList::read(path).map_err(Failure::usage)?);
     }
     let client = args.server.client()?;
-    let stop = interrupts();
+    let asked = interrupts().map_err(Failure::bug)?;
     let mut exit = Exit::Passed;
     for list in &lists {
-        let done = one(&args, &client, list, &stop).await?;
+        let mut at_once = asked.clone();
+        let done = tokio::select! {
+            done = one(&args, &client, list, &asked) => done?,
+            _ = at_once.wait_for(|times| *times > 1) => return Ok(Exit::Interrupted),
+        };
         told(list, &done)?;
         if done.interrupted {
             return Ok(Exit::Interrupted);
@@ -84,20 +94,13 @@ async fn one(
     args: &ImportArgs,
     client: &Client,
     list: &ImportList,
-    stop: &Arc<AtomicBool>,
+    asked: &watch::Receiver<u32>,
 ) -> Result<Imported, Failure> {
-    if let Some(profile) = args.profile.as_ref().filter(|_| !list.has_types()) {
-        // A type that nobody knows would become a profile without a word.
-        let found = client.profile_named(profile).await;
-        if found.map_err(|error| failed(&error))?.is_none() {
-            return Err(Failure::usage(format!(
-                "the server has no device profile {profile:?}\nhelp: make it with `fleetcall admin setup`"
-            )));
-        }
-    } else if let Some(row) = (!list.rows.is_empty()).then_some(0) {
-        // The first question logs in, and tells the server's clock.
-        let asked = client.device_named(list.name(row)).await;
-        asked.map_err(|error| failed(&error))?;
+    profiles(args, client, list).await?;
+    if !list.rows.is_empty() {
+        // An answer tells the server's clock.
+        let first = client.device_named(list.name(0)).await;
+        first.map_err(|error| failed(&error))?;
     }
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -117,9 +120,9 @@ async fn one(
         at_once: args.server.jobs(),
     };
     let bar = bar(list.rows.len(), "import");
-    let going = || !stop.load(Relaxed);
+    let going = || *asked.borrow() == 0;
     let done = import(client, list, &how, &mut journal, going, |rows| {
-        bar.inc(rows)
+        bar.inc(rows);
     })
     .await;
     bar.finish_and_clear();
@@ -127,48 +130,90 @@ async fn one(
         let journal = journal.path().display().to_string();
         let mut failure = match &error {
             ImportError::Admin(error) => failed(error),
-            ImportError::Journal(_) => Failure::bug(&error),
+            ImportError::Journal(_) | ImportError::Uneven { .. } => Failure::bug(&error),
         };
-        failure.message +=
-            &format!("\nhelp: {journal} knows how far it is: the same command goes on from there");
+        if matches!(&error, ImportError::Admin(error) if error.is_too_large()) {
+            failure.message += "\nhelp: this server takes smaller requests: --chunk-rows 200";
+        }
+        let help = "knows how far it is: the same command goes on from there";
+        failure.message = format!("{}\nhelp: {journal} {help}", failure.message);
         failure
     })
 }
 
 /// Refuses lists that a check finds damage in.
-fn check(lists: &[PathBuf]) -> Result<(), Failure> {
-    let options = Options::default();
+fn check(lists: &[PathBuf], config: Option<&Path>) -> Result<(), Failure> {
+    let options = check_file::options(config)?;
     let checked = lint::check(lists, &options).map_err(Failure::usage)?;
     if !checked.fails(&options) {
         return Ok(());
     }
-    let errors = checked.of(Severity::Error, &options);
-    let damage = checked.of(Severity::Damage, &options);
+    let found = Severity::ALL.map(|severity| {
+        let count = checked.of(severity, &options);
+        (count > 0).then(|| format!("{count} {}", severity.as_str()))
+    });
+    let found: Vec<String> = found.into_iter().flatten().collect();
     let names: Vec<String> = lists
         .iter()
         .map(|list| list.display().to_string())
         .collect();
     Err(Failure::usage(format!(
-        "not imported: {errors} errors and {damage} findings of damage\n\
+        "not imported: the check found {}\n\
         help: `fleetcall check {}` tells what and where, and --fix OUT.csv repairs what it can; \
-        --unchecked imports it as it is",
+        --config FILE.toml switches rules off, --unchecked all of them",
+        found.join(", "),
         names.join(" ")
     )))
 }
 
-/// Set at the first Ctrl-C or SIGTERM; the part under way is finished. The second ends at once.
-fn interrupts() -> Arc<AtomicBool> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let set = Arc::clone(&stop);
+/// Counts Ctrl-C and SIGTERM: after the first the part under way is finished, the second ends at
+/// once.
+fn interrupts() -> std::io::Result<watch::Receiver<u32>> {
+    let (times, asked) = watch::channel(0);
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
     tokio::spawn(async move {
-        while tokio::signal::ctrl_c().await.is_ok() {
-            if set.swap(true, Relaxed) {
-                std::process::exit(Exit::Interrupted as i32);
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
             }
-            eprintln!("stopping after the part that is under way; once more to stop at once");
+            times.send_modify(|times| *times += 1);
+            if *times.borrow() == 1 {
+                eprintln!("stopping after the part that is under way; once more to stop at once");
+            }
         }
     });
-    stop
+    Ok(asked)
+}
+
+/// Refuses profiles that the server does not have: for a type that it does not know, it would make
+/// one without a word that provisions nobody (section 8.5).
+async fn profiles(args: &ImportArgs, client: &Client, list: &ImportList) -> Result<(), Failure> {
+    let mut known = HashSet::new();
+    for row in 0..list.rows.len() {
+        let (place, name) = match (list.profile(row), &args.profile) {
+            // The default one, which each tenant has.
+            (Some(""), _) | (None, None) => continue,
+            (Some(name), _) => (Some(list.rows[row].line), name),
+            (None, Some(name)) => (None, name.as_str()),
+        };
+        if !known.insert(name) {
+            continue;
+        }
+        let found = client.profile_named(name).await;
+        if found.map_err(|error| failed(&error))?.is_none() {
+            let place = place.map_or_else(String::new, |line| {
+                format!("{}:{line}: ", list.path.display())
+            });
+            return Err(Failure::usage(format!(
+                "{place}the server has no device profile {}\n\
+                help: make it with `fleetcall admin setup`, or give another",
+                shown(name)
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Tells what became of a list, and writes the rows that failed.
@@ -185,16 +230,11 @@ fn told(list: &ImportList, done: &Imported) -> Result<(), Failure> {
             parts.push(format!("{count} {what}"));
         }
     }
-    let stopped = if done.interrupted {
-        "; stopped, the same command goes on"
-    } else {
-        ""
-    };
-    println!(
-        "{path}: {} rows: {}{stopped}",
-        list.rows.len(),
-        parts.join(", ")
+    parts.extend(
+        done.interrupted
+            .then(|| "stopped; the same command goes on".to_owned()),
     );
+    println!("{path}: {} rows: {}", list.rows.len(), parts.join(", "));
     let mut failed: Vec<&RowFault> = done.failed.iter().collect();
     failed.sort_by_key(|fault| fault.row);
     for fault in failed.iter().take(SHOWN) {

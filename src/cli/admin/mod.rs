@@ -51,8 +51,8 @@ pub(super) fn run(args: AdminArgs) -> Result<Exit, Failure> {
 /// What a server's error means for the exit code.
 fn failed(error: &AdminError) -> Failure {
     let exit = match error {
-        error if error.is_unreachable() => Exit::Unreachable,
-        AdminError::Refused { .. } | AdminError::Garbled { .. } => Exit::Bug,
+        AdminError::Unreachable { .. } | AdminError::Garbled { .. } => Exit::Unreachable,
+        AdminError::Refused { status, .. } if status.is_server_error() => Exit::Bug,
         _ => Exit::Usage,
     };
     Failure {

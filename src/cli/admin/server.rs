@@ -40,7 +40,7 @@ pub(super) struct ServerArgs {
 impl ServerArgs {
     /// A client; nothing is sent yet.
     pub(super) fn client(&self) -> Result<Client, Failure> {
-        let ca = self.ca.as_deref().map(|path| read(path)).transpose()?;
+        let ca = self.ca.as_deref().map(read).transpose()?;
         Client::new(Server {
             url: self.url.clone(),
             ca,

@@ -27,7 +27,9 @@ pub(super) fn read(call: &Call<'_>, id: &str, scope: &str) -> Answer {
     let (at, values) = match scope {
         CLIENT => (
             device.created,
-            live.attributes.as_deref().map(|held| held.all()),
+            live.attributes
+                .as_deref()
+                .map(crate::target::attributes::Attributes::all),
         ),
         SERVER | SHARED => {
             let set = live.administered.as_deref();

@@ -112,7 +112,7 @@ impl Call<'_> {
             (&Method::GET, ["deviceProfile", id]) => profiles::one(self, id),
             (&Method::DELETE, ["deviceProfile", id]) => profiles::delete(self, id),
             (&Method::GET, ["deviceProfiles" | "deviceProfileInfos"]) => profiles::list(self),
-            (&Method::GET, ["deviceProfileInfo", "default"]) => profiles::default(self),
+            (&Method::GET, ["deviceProfileInfo", "default"]) => Ok(profiles::default(self)),
             (&Method::POST, ["device"]) => devices::create(self),
             (&Method::GET, ["device", id]) => devices::one(self, id),
             (&Method::DELETE, ["device", id]) => devices::delete(self, id),

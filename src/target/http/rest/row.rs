@@ -127,11 +127,12 @@ impl Row<'_> {
         if self.of("LWM2M_CLIENT_ENDPOINT").is_some() {
             let mode = text("LWM2M_CLIENT_SECURITY_CONFIG_MODE");
             return Err(Fault::credentials(
-                &match LWM2M_MODES.contains(&mode.as_str()) {
-                    true => "LwM2M is not served by this target".to_owned(),
-                    false => format!(
+                &if LWM2M_MODES.contains(&mode.as_str()) {
+                    "LwM2M is not served by this target".to_owned()
+                } else {
+                    format!(
                         "Unknown LwM2M security mode: {mode}, the mode should be NO_SEC, PSK, RPK, X509!"
-                    ),
+                    )
                 },
             ));
         }
