@@ -10,7 +10,7 @@ use crate::dialect::ThingsBoard;
 use crate::inventory::{Derivation, Inventory, Template};
 use crate::ledger::{Entry, Issued};
 use crate::model::{CohortIx, Credentials, DeviceIx};
-use crate::payload::PayloadError;
+use crate::payload::{PayloadError, Section};
 use crate::pki::Identity;
 use crate::scenario::{Cohort, CredentialsPlan, Plan, TokenPlan, dealt_to_each};
 use crate::transport::Dial;
@@ -95,9 +95,11 @@ impl Fleet {
             equipment,
         };
         if let Some(telemetry) = &fleet.plan.telemetry {
-            telemetry.payload.prove(&fleet.inventory, "telemetry")?;
+            telemetry
+                .payload
+                .prove(&fleet.inventory, Section::Telemetry)?;
             if let Some(attributes) = &telemetry.attributes {
-                attributes.prove(&fleet.inventory, "telemetry.attributes")?;
+                attributes.prove(&fleet.inventory, Section::Attributes)?;
             }
         }
         for ix in fleet.devices() {

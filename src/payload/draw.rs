@@ -64,6 +64,19 @@ mod tests {
         }
     }
 
+    /// Worked out by a Python program after the words of docs/telemetry.md; uniform values of
+    /// `fixtures/payload/models.txt` follow from such draws.
+    #[test]
+    fn another_program_draws_the_same() {
+        for (number, draw) in [
+            (0, 0xe95b_4a3c_94d0_fb53),
+            (1, 0x98f4_e215_ff0e_a72a),
+            (2, 0x482d_c6ef_25dc_69bb),
+        ] {
+            assert_eq!(first(1, "temperature", "d1", number), draw);
+        }
+    }
+
     /// The published test vectors of FNV-1a, 64 bits (Noll's test suite).
     #[test]
     fn the_hash_is_fnv_1a() {

@@ -1,5 +1,7 @@
 //! Why a payload cannot be what it is asked to be. Says no cell of a list: it may be a secret.
 
+use std::fmt;
+
 use thiserror::Error;
 
 use crate::inventory::TemplateError;
@@ -58,6 +60,24 @@ pub enum Unfit {
     Unacceptable(String),
 }
 
+/// What a payload is for, called by its section of the scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    /// Messages of telemetry: an object or a list of objects.
+    Telemetry,
+    /// Client attributes: one object.
+    Attributes,
+}
+
+impl fmt::Display for Section {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Telemetry => "telemetry",
+            Self::Attributes => "telemetry.attributes",
+        })
+    }
+}
+
 /// Why a payload is refused before the run.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum PayloadError {
@@ -72,7 +92,7 @@ pub enum PayloadError {
         /// Its position, from 1.
         number: u32,
         /// The section of the scenario.
-        key: &'static str,
+        key: Section,
         /// Why.
         why: Unfit,
     },

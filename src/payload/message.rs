@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::draw::fnv;
-use super::error::{PayloadError, Unfit};
+use super::error::{PayloadError, Section, Unfit};
 use super::form::Form;
 use super::model::{ColumnKind, Model};
 use super::value::Moment;
@@ -154,8 +154,8 @@ impl Payload {
     }
 
     /// Judges the first device's first message, and whatever a list may have that breaks another
-    /// device's. `key` is the scenario's name for it.
-    pub fn prove(&self, inventory: &Inventory, key: &'static str) -> Result<(), PayloadError> {
+    /// device's.
+    pub fn prove(&self, inventory: &Inventory, key: Section) -> Result<(), PayloadError> {
         let columns = self.columns();
         let columns: Vec<_> = inventory
             .columns()
@@ -181,7 +181,7 @@ impl Payload {
             if ix.0 == 0 || reads_cells || sized || (is_template && odd()) {
                 let bytes = self.at(inventory, ix, 0, 0);
                 bytes
-                    .and_then(|bytes| acceptable(&bytes))
+                    .and_then(|bytes| acceptable(&bytes, key))
                     .map_err(|why| PayloadError::Device {
                         name: inventory.name(ix).to_owned(),
                         number: ix.0 + 1,
@@ -221,8 +221,8 @@ impl Payload {
     }
 }
 
-/// What ThingsBoard takes as telemetry (section 6.4 of the wire specification), and answers.
-fn acceptable(bytes: &[u8]) -> Result<(), Unfit> {
+/// What ThingsBoard takes (section 6.4 of the wire specification), and answers.
+fn acceptable(bytes: &[u8], section: Section) -> Result<(), Unfit> {
     let no = |why: &str| Err(Unfit::Unacceptable(why.to_owned()));
     let record = |value: &Value| match value {
         Value::Object(members) => match (members.get("ts"), members.get("values")) {
@@ -234,6 +234,8 @@ fn acceptable(bytes: &[u8]) -> Result<(), Unfit> {
     match serde_json::from_slice(bytes) {
         // The parser's words quote nothing of the text.
         Err(e) => no(&format!("the payload is no JSON: {e}")),
+        Ok(Value::Object(_)) if section == Section::Attributes => Ok(()),
+        Ok(_) if section == Section::Attributes => no("attributes are one object"),
         Ok(Value::Array(all)) if all.is_empty() => {
             no("the payload is an empty list, which ThingsBoard never answers")
         }

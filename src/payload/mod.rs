@@ -19,7 +19,7 @@ mod track;
 mod value;
 mod walk;
 
-pub use error::{ModelFault, PayloadError, Unfit};
+pub use error::{ModelFault, PayloadError, Section, Unfit};
 pub use form::{Form, Part, Reading};
 pub use message::{Layout, PAD, Payload, Stamp, TEMPLATE_NAMES, TEXT_NAMES};
 pub use model::{Choice, ColumnKind, Model};

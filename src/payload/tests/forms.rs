@@ -22,7 +22,7 @@ fn a_template_names_values_and_is_sent_as_it_comes_out() {
         Layout::default(),
     )
     .unwrap();
-    assert_eq!(payload.prove(&list, "telemetry"), Ok(()));
+    assert_eq!(payload.prove(&list, Section::Telemetry), Ok(()));
     let message: Value = serde_json::from_str(&text(&payload, &list, 0, 4)).unwrap();
     let expected = json!({"name": "d1", "serial": "S\"1", "tick": 4, "at": 1_700_000_000_000u64,
         "t": 1.0, "deep": [1, 2.5, "x", null, true], "n": 7.5});
@@ -134,8 +134,11 @@ fn a_size_that_some_message_could_exceed_is_refused_beforehand() {
 #[test]
 fn what_a_list_lacks_is_found_before_the_run_without_showing_cells() {
     let list = list();
-    let proved =
-        |form: Form, layout: Layout| sending(form, layout).unwrap().prove(&list, "telemetry");
+    let proved = |form: Form, layout: Layout| {
+        sending(form, layout)
+            .unwrap()
+            .prove(&list, Section::Telemetry)
+    };
     let number = |column: &str| of(self::column(column, ColumnKind::Number));
     let error = proved(number("serial"), Layout::default())
         .unwrap_err()
@@ -181,9 +184,15 @@ fn what_thingsboard_would_not_take_is_refused() {
         let form = Form::Template(template(source), vec![]);
         let proved = sending(form, Layout::default())
             .unwrap()
-            .prove(&list, "telemetry");
+            .prove(&list, Section::Telemetry);
         assert_eq!(proved.is_ok(), sound, "{source}: {proved:?}");
     }
+    let attributes = |source| {
+        let form = Form::Template(template(source), vec![]);
+        let payload = sending(form, Layout::default()).unwrap();
+        payload.prove(&list, Section::Attributes).is_ok()
+    };
+    assert!(attributes(r#"{"ts":"x","values":1}"#) && !attributes(r#"[{"a":1}]"#));
     // Within a stamp, a reading is an object.
     let list_of = Form::Template(template(r#"[{"a":1}]"#), vec![]);
     let layout = Layout {
@@ -193,7 +202,7 @@ fn what_thingsboard_would_not_take_is_refused() {
     assert!(
         sending(list_of, layout)
             .unwrap()
-            .prove(&list, "telemetry")
+            .prove(&list, Section::Telemetry)
             .is_err()
     );
 }

@@ -15,8 +15,8 @@ use super::schedule::span;
 use crate::inventory::{GenerateSpec, NameKind, Template, generate};
 use crate::model::Qos;
 use crate::payload::{
-    Form, Layout, Model, PAD, Payload, PayloadError, Preset, Reading, Rhythm, Spread, Stamp,
-    TEMPLATE_NAMES, Unfit,
+    Form, Layout, Model, PAD, Part, Payload, PayloadError, Preset, Reading, Rhythm, Section,
+    Spread, Stamp, TEMPLATE_NAMES, Unfit,
 };
 
 /// What provisioned devices send.
@@ -47,7 +47,7 @@ pub(super) fn telemetry(
     };
     let given = Given {
         at,
-        key: "telemetry",
+        key: Section::Telemetry,
         payload: &table.payload,
         values: &table.values,
         template: &table.template,
@@ -157,7 +157,7 @@ fn ranged(entry: &Entry<u32>, key: &str, least: u32, most: u32, faults: &Faults)
 /// The keys of a section that say what is sent.
 struct Given<'a> {
     at: &'a Spot,
-    key: &'static str,
+    key: Section,
     payload: &'a Entry<Object>,
     values: &'a Entry<Values>,
     template: &'a Entry<Text>,
@@ -195,7 +195,7 @@ impl Setting<'_> {
         };
         let given = Given {
             at,
-            key: "telemetry.attributes",
+            key: Section::Attributes,
             payload: &table.payload,
             values: &table.values,
             template: &table.template,
@@ -251,10 +251,16 @@ impl Setting<'_> {
                 self.template(text, spot, readings)
             }
             (_, Entry::Given(Values(readings), spot), ..) => {
-                self.unpadded(readings, given.size, spot);
+                let taken = readings.iter().any(|reading| reading.key == PAD);
+                self.unpadded(taken, given.size, spot);
                 Some(Form::values(readings.clone()))
             }
-            (Entry::Given(Object(parts), _), ..) => Some(Form::Parts(parts.clone())),
+            (Entry::Given(Object(parts), spot), ..) => {
+                let key = format!("\"{PAD}\":");
+                let taken = |part: &Part| matches!(part, Part::Raw(text) if text.contains(&key));
+                self.unpadded(parts.iter().any(taken), given.size, spot);
+                Some(Form::Parts(parts.clone()))
+            }
             _ => {
                 let default = Model::Constant(serde_json::Value::from(21.5));
                 Some(Form::values(vec![Reading::new("temperature", default)]))
@@ -294,8 +300,8 @@ impl Setting<'_> {
     }
 
     /// The key of the padding must be free.
-    fn unpadded(&self, readings: &[Reading], size: Option<&Spot>, spot: &Spot) {
-        if let (Some(_), true) = (size, readings.iter().any(|reading| reading.key == PAD)) {
+    fn unpadded(&self, taken: bool, size: Option<&Spot>, spot: &Spot) {
+        if size.is_some() && taken {
             let title = format!("a message of a fixed `size` is padded with a text `{PAD}`");
             let help = "rename the value";
             self.faults.add(spot, title, help);
