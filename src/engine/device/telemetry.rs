@@ -24,7 +24,7 @@ impl Device<'_> {
         if !telemetry.rhythm.phase(self.name()).is_zero() {
             return (ready, 0);
         }
-        if self.connection.is_some() {
+        if self.connection.is_some() && !self.stranded {
             self.send(telemetry, 0, ready).await;
         }
         (ready, 1)
@@ -59,7 +59,7 @@ impl Device<'_> {
             if self.attributes == Attributes::ToSend {
                 Box::pin(self.describe(telemetry, ready)).await;
             }
-            if self.connection.is_some() {
+            if self.connection.is_some() && !self.stranded {
                 self.send(telemetry, next, due).await;
             }
             // A message that could not be sent is not made up for: the number goes with the time.

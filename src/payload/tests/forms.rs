@@ -166,6 +166,37 @@ fn what_a_list_lacks_is_found_before_the_run_without_showing_cells() {
 }
 
 #[test]
+fn a_cell_is_a_number_only_if_nothing_of_it_is_lost() {
+    for (cell, sound) in [
+        ("0", true),
+        ("-2.50", true),
+        ("1e3", true),
+        ("18446744073709551615", true),
+        ("18446744073709551616", false),
+        ("007", false),
+        ("1.", false),
+        ("+1", false),
+        ("0x1F", false),
+        ("1e999", false),
+        ("NaN", false),
+        ("", false),
+    ] {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), format!("name,n\nd1,{cell}\n")).unwrap();
+        let keep = ["n".to_owned()];
+        let options = ListOptions {
+            name_column: "name",
+            keep: &keep,
+            keep_if_there: &[],
+        };
+        let list = load_csv(file.path(), &options).unwrap();
+        let payload = sending(of(column("n", ColumnKind::Number)), Layout::default()).unwrap();
+        let proved = payload.prove(&list, Section::Telemetry);
+        assert_eq!(proved.is_ok(), sound, "{cell}: {proved:?}");
+    }
+}
+
+#[test]
 fn what_thingsboard_would_not_take_is_refused() {
     let list = list();
     for (source, sound) in [
