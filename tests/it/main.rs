@@ -25,6 +25,7 @@ mod target_config;
 mod target_rest;
 mod target_tls;
 mod target_wire;
+mod telemetry;
 mod terminal;
 mod transport_hostile;
 mod transport_peers;
