@@ -2,7 +2,6 @@
 //! that no secret stands in arguments or in the environment.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
@@ -15,10 +14,7 @@ use crate::target::{Chain, Listed, Profile, TargetConfig};
 pub(super) struct Handover {
     listen: Vec<(TransportKind, SocketAddr)>,
     profiles: Vec<HandedProfile>,
-    delay: Duration,
-    refuse: f64,
-    lose_answer: f64,
-    disconnect: f64,
+    faults: Faults,
     seed: u64,
     release: Release,
     bugs: Vec<Bug>,
@@ -49,22 +45,13 @@ enum HandedCredentials {
 impl Handover {
     /// What to hand over.
     pub(super) fn new(config: &TargetConfig) -> Self {
-        let Faults {
-            delay,
-            refuse,
-            lose_answer,
-            disconnect,
-        } = config.faults;
         Self {
             listen: TransportKind::ALL
                 .into_iter()
                 .filter_map(|kind| Some((kind, *config.listener(kind)?)))
                 .collect(),
             profiles: config.profiles.iter().map(HandedProfile::new).collect(),
-            delay,
-            refuse,
-            lose_answer,
-            disconnect,
+            faults: config.faults.clone(),
             seed: config.seed,
             release: config.release,
             bugs: config.bugs.clone(),
@@ -99,12 +86,7 @@ impl Handover {
                     credentials: credentials.map(HandedCredentials::take),
                 })
                 .collect(),
-            faults: Faults {
-                delay: told.delay,
-                refuse: told.refuse,
-                lose_answer: told.lose_answer,
-                disconnect: told.disconnect,
-            },
+            faults: told.faults,
             seed: told.seed,
             release: told.release,
             bugs: told.bugs,

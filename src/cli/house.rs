@@ -205,6 +205,20 @@ impl House {
         matches!(self.tenant, Tenant::Here(_))
     }
 
+    /// Tells an embedded target that the run starts now: offsets of its faults count from here.
+    pub(super) async fn begin(&mut self) {
+        match &mut self.tenant {
+            Tenant::Here(target) => target.begin(),
+            Tenant::Apart(child) => {
+                if let Some(stdin) = &mut child.stdin {
+                    // A target that is gone is seen by its devices.
+                    let _ = stdin.write_all(b"\n").await;
+                }
+            }
+            Tenant::Elsewhere => {}
+        }
+    }
+
     /// Ends an embedded target.
     pub(super) async fn close(self) {
         match self.tenant {
@@ -253,7 +267,7 @@ fn config(fleet: &Fleet, authorities: &Authorities) -> Result<TargetConfig, Fail
     let mut config = TargetConfig {
         profiles,
         devices: listed(fleet)?,
-        faults: *faults,
+        faults: faults.clone(),
         seed: plan.seed,
         release: *release,
         bugs: bugs.clone(),

@@ -133,7 +133,7 @@ struct Run {
 }
 
 impl Run {
-    async fn carry_through(self, ui: Ui) -> Result<Exit, Failure> {
+    async fn carry_through(mut self, ui: Ui) -> Result<Exit, Failure> {
         let stop = StopSwitch::new();
         let unreachable = self.unreachable().await;
         if let Some(message) = &unreachable {
@@ -149,6 +149,7 @@ impl Run {
         let listening = listen_for_signals(stop.clone()).map_err(Failure::bug)?;
         let ledger = Ledger::open(&self.tracks.file("credentials.csv"), self.fleet.len())
             .map_err(Failure::usage)?;
+        self.house.begin().await;
         let (summary, fates) = self.drive(ui, stop, ledger).await?;
         listening.abort();
         self.report(&summary, &fates)?;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -18,7 +18,7 @@ use super::handover::Handover;
 use super::target_file::{self, Fallback};
 use super::target_list::listed;
 use crate::engine::Machine;
-use crate::model::{Bug, Release, Strategy, TransportKind};
+use crate::model::{Bug, Faults, Release, Strategy, TransportKind};
 use crate::pki::Identity;
 use crate::target::{Profile, Target, TargetConfig};
 
@@ -100,16 +100,22 @@ pub(super) fn run(args: TargetArgs) -> Result<(), Failure> {
         if handover {
             serve_a_run().await
         } else {
-            let ca_out = args.ca_out.clone();
-            serve(config(args, environment()?)?, ca_out).await
+            let (ca_out, file) = (args.ca_out.clone(), args.config.clone());
+            serve(config(args, environment()?)?, ca_out, file).await
         }
     })
 }
 
-async fn serve(config: TargetConfig, ca_out: Option<PathBuf>) -> Result<(), Failure> {
+async fn serve(
+    config: TargetConfig,
+    ca_out: Option<PathBuf>,
+    file: Option<PathBuf>,
+) -> Result<(), Failure> {
     // Before the ready line: whoever reads it may send a signal at once.
     let mut interrupted = signal(SignalKind::interrupt()).map_err(Failure::bug)?;
     let mut terminated = signal(SignalKind::terminate()).map_err(Failure::bug)?;
+    let mut hung_up = signal(SignalKind::hangup()).map_err(Failure::bug)?;
+    let mut faults = config.faults.clone();
     let target = Target::start(config).await.map_err(Failure::usage)?;
     if let Some(path) = ca_out {
         let ca = target
@@ -118,10 +124,14 @@ async fn serve(config: TargetConfig, ca_out: Option<PathBuf>) -> Result<(), Fail
         fs::write(&path, ca)
             .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
     }
+    target.begin();
     announce(&target).map_err(Failure::bug)?;
-    tokio::select! {
-        _ = interrupted.recv() => {}
-        _ = terminated.recv() => {}
+    loop {
+        tokio::select! {
+            _ = interrupted.recv() => break,
+            _ = terminated.recv() => break,
+            _ = hung_up.recv() => eprintln!("{}", switched(&target, file.as_deref(), &mut faults)),
+        }
     }
     let counts = target.counts();
     target.stop().await;
@@ -138,10 +148,52 @@ async fn serve_a_run() -> Result<(), Failure> {
     let config = Handover::read(&line).map_err(Failure::bug)?;
     let target = Target::start(config).await.map_err(Failure::bug)?;
     announce(&target).map_err(Failure::bug)?;
-    // Nothing more is said: this returns at the end of the input.
-    let _ = stdin.read_u8().await;
+    // Nothing more is said than that the run begins; then this returns at the end of the input.
+    if stdin.read_u8().await.is_ok() {
+        target.begin();
+        let _ = stdin.read_u8().await;
+    }
     target.stop().await;
     Ok(())
+}
+
+/// Takes the faults of the file as they are now; says what came of it.
+fn switched(target: &Target, file: Option<&Path>, faults: &mut Faults) -> String {
+    let Some(file) = file else {
+        return "faults: there is no --config to read them from again".to_owned();
+    };
+    let told = target_file::read_faults(file).and_then(|told| {
+        target.set_faults(told.clone()).map_err(Failure::usage)?;
+        Ok(told)
+    });
+    match told {
+        Err(why) => format!(
+            "{}\nfaults: {} is not taken, the old ones stay",
+            why.message,
+            file.display()
+        ),
+        Ok(told) => {
+            let before = std::mem::replace(faults, told);
+            match &*changes(&before, faults) {
+                [] => format!("faults: {} is read again, nothing changed", file.display()),
+                keys => format!(
+                    "faults: {} is read again, changed: {}",
+                    file.display(),
+                    keys.join(", ")
+                ),
+            }
+        }
+    }
+}
+
+/// The keys of what differs.
+fn changes(before: &Faults, after: &Faults) -> Vec<String> {
+    let [before, after] = [before, after]
+        .map(|faults| serde_json::to_value(faults).expect("plain words and numbers are JSON"));
+    let keys = after.as_object().into_iter().flatten();
+    keys.filter(|(key, value)| before[key.as_str()] != **value)
+        .map(|(key, _)| key.clone())
+        .collect()
 }
 
 /// What the environment says, below the command line and the file.

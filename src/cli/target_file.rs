@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use serde::de::Error as _;
+use serde::de::{Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
@@ -22,6 +22,7 @@ use super::Failure;
 use super::target_list::listed;
 use crate::model::{Faults, Release, Strategy, TransportKind};
 use crate::pki::Identity;
+use crate::scenario::target_faults;
 use crate::target::{Chain, Listed, Profile, Repeat, Rest, TargetConfig};
 
 /// The provision key and secret of a single profile that has none of its own.
@@ -58,6 +59,19 @@ pub(super) fn read(path: &Path, fallback: Fallback) -> Result<TargetConfig, Fail
     file.configure(&source, fallback)
 }
 
+/// Reads the faults of a file again, once it runs. The rest of the file must be TOML, no more.
+pub(super) fn read_faults(path: &Path) -> Result<Faults, Failure> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| Failure::usage(format!("{}: cannot be read: {error}", path.display())))?;
+    faults_of(path, &text)
+}
+
+fn faults_of(path: &Path, text: &str) -> Result<Faults, Failure> {
+    target_faults(path, text).map_err(|faults| {
+        Failure::usage(format!("{faults}\nhelp: docs/target.md explains every key"))
+    })
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -69,7 +83,8 @@ struct File {
     #[serde(default)]
     listen: Listen,
     tls: Option<Spanned<Tls>>,
-    faults: Option<Spanned<Misbehaviour>>,
+    /// Read apart, by what reads a scenario's.
+    faults: Option<IgnoredAny>,
     #[serde(default)]
     limits: Bounds,
     rest: Option<Spanned<RestApi>>,
@@ -93,18 +108,6 @@ struct Listen {
 struct Tls {
     certificate: PathBuf,
     key: PathBuf,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Misbehaviour {
-    delay: Option<Time<0>>,
-    #[serde(default)]
-    refuse: f64,
-    #[serde(default)]
-    lose_answer: f64,
-    #[serde(default)]
-    disconnect: f64,
 }
 
 #[derive(Deserialize, Default)]
@@ -171,11 +174,8 @@ impl File {
                 .map_err(|error| source.fault(tls.span(), error))?;
             config.identity = Some(identity);
         }
-        if let Some(faults) = self.faults {
-            config.faults = faults
-                .get_ref()
-                .faults()
-                .ok_or_else(|| source.fault(faults.span(), SHARES))?;
+        if self.faults.is_some() {
+            config.faults = faults_of(source.path, source.text)?;
         }
         if let Some(rest) = self.rest {
             let span = rest.span();
@@ -203,20 +203,6 @@ impl Listen {
                 config.listen(kind, addr);
             }
         }
-    }
-}
-
-impl Misbehaviour {
-    /// `None` if the shares are none.
-    fn faults(&self) -> Option<Faults> {
-        let shares = [self.refuse, self.lose_answer, self.disconnect];
-        let fair = shares.iter().all(|share| (0.0..=1.0).contains(share));
-        (fair && shares.iter().sum::<f64>() <= 1.0).then(|| Faults {
-            delay: self.delay.as_ref().map_or(Duration::ZERO, |delay| delay.0),
-            refuse: self.refuse,
-            lose_answer: self.lose_answer,
-            disconnect: self.disconnect,
-        })
     }
 }
 
@@ -421,9 +407,6 @@ impl Source<'_> {
 }
 
 const YEAR: Duration = Duration::from_hours(365 * 24);
-
-const SHARES: &str = "refuse, lose_answer and disconnect must lie between 0 and 1, and not exceed 1 \
-    together";
 
 const SHARE: &str = "`unavailable` is a share from 0 to 1";
 const NAMELESS: &str = "a profile without a `name`; of several profiles each has one";

@@ -6,6 +6,7 @@ mod credentials;
 mod device;
 mod exchange;
 mod expectation;
+mod faults;
 mod outcome;
 mod paint;
 mod policy;
@@ -16,7 +17,10 @@ pub use credentials::{Credentials, Login};
 pub use device::{CohortIx, DeviceIx};
 pub use exchange::{MqttVersion, Protocol, Qos, Reply, Request, Route, Status, TransportKind};
 pub use expectation::{Expectation, Misbehaviour, Observed};
+pub use faults::{
+    Delay, FaultPhase, Faults, Outage, PhaseFaults, RateLimit, RateLimits, Slow, Stall,
+};
 pub use outcome::{Cause, FaultKind, Outcome, Phase, Side};
 pub use paint::Paint;
-pub use policy::{Bug, Faults, Release, Strategy};
+pub use policy::{Bug, Release, Strategy};
 pub use printable::printable;

@@ -1,7 +1,5 @@
 //! What an embedded target is told to do. Read by scenarios and by the target alike.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 /// How a device profile treats provision requests (ThingsBoard's `provisionType`).
@@ -17,19 +15,6 @@ pub enum Strategy {
     Disabled,
     /// `X509_CERTIFICATE_CHAIN`: a provision request is never answered by the core.
     X509Chain,
-}
-
-/// Misbehaviour of the embedded target towards provision requests, drawn by seed.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Faults {
-    /// Added before each provision answer.
-    pub delay: Duration,
-    /// Share (0..=1) of provision requests answered FAILURE without a look at them.
-    pub refuse: f64,
-    /// Share (0..=1) of provision requests that are carried out and never answered.
-    pub lose_answer: f64,
-    /// Share (0..=1) of provision requests on which the connection is closed, not carried out.
-    pub disconnect: f64,
 }
 
 /// A fault on purpose in the embedded target's judgement, for proving that a negative suite finds

@@ -1,6 +1,9 @@
 //! The scenario as it is typed. Each struct is a section, each field a key; what the words of a
 //! field's documentation say stands in the JSON Schema, too.
 
+pub(super) mod faults;
+
+use self::faults::TargetFaults;
 use super::leaf::{Choice, Conditions, Placed, Span, Text, Word};
 use super::section::section;
 use super::telemetry_keys::Telemetry;
@@ -96,24 +99,6 @@ section! {
         /// Lets a device's later TLS handshakes resume its earlier session.
         #[schemars(default, extend("default" = false))]
         resumption: bool,
-    }
-}
-
-section! {
-    /// Misbehaviour of the embedded server towards provision requests, drawn by seed.
-    struct TargetFaults as "[target.faults]" {
-        /// Added before each answer.
-        #[schemars(default, extend("default" = "0s"))]
-        delay: Span,
-        /// Share (0 to 1) of requests answered FAILURE.
-        #[schemars(default, extend("default" = 0))]
-        refuse: f64,
-        /// Share (0 to 1) of requests that are carried out and never answered.
-        #[schemars(default, extend("default" = 0))]
-        lose_answer: f64,
-        /// Share (0 to 1) of requests on which the connection is closed.
-        #[schemars(default, extend("default" = 0))]
-        disconnect: f64,
     }
 }
 

@@ -8,8 +8,10 @@ use super::check;
 use super::expand::{Environment, expand};
 use super::fault::{Diagnostics, Faults, Source};
 use super::file::Scenario;
+use super::file::faults::TargetFaults;
 use super::overlay::Setting;
 use super::plan::{DeviceSource, Plan};
+use super::section::{Entry, FromToml};
 use super::tree::{Key, Kind, Spot, Table, Value, parse};
 
 /// What the command line sets in place of the scenario.
@@ -58,6 +60,33 @@ pub fn load_with(
     })?;
     let name = path.display().to_string();
     plan(&name, &text, overrides, run, env).map_err(ScenarioError::Faulty)
+}
+
+/// Reads `[faults]` of a target's file; the other keys are not looked at.
+pub fn target_faults(path: &Path, text: &str) -> Result<crate::model::Faults, Diagnostics> {
+    let name = path.display().to_string();
+    let faults = Faults::default();
+    let Ok(table) = parse(text, 0) else {
+        let start = Spot {
+            text: 0,
+            range: 0..0,
+        };
+        faults.add(&start, "no TOML", "");
+        return Err(Diagnostics::new(vec![Source::broken(&name, text)], faults));
+    };
+    let told = table.get("faults").map_or(Entry::Absent, |value| {
+        match TargetFaults::from_toml(value, "faults", &faults) {
+            Some(read) => Entry::Given(read, value.spot.clone()),
+            None => Entry::Faulty,
+        }
+    });
+    match check::faults::misbehaviour(&told, &faults) {
+        Some(told) if faults.is_empty() => Ok(told),
+        _ => {
+            let source = Source::parsed(&name, text, 0, &table);
+            Err(Diagnostics::new(vec![source], faults))
+        }
+    }
 }
 
 /// Checks a scenario's text; `name` is what diagnostics call it.

@@ -23,12 +23,12 @@ mod schema;
 mod section;
 mod telemetry_keys;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tree;
 
 pub use deal::{DealError, deal, dealt_to_each};
 pub use fault::Diagnostics;
-pub use load::{Overrides, ScenarioError, load, load_with};
+pub use load::{Overrides, ScenarioError, load, load_with, target_faults};
 pub use plan::{
     CertificatePlan, Cohort, CredentialsPlan, Deal, DeviceSource, Limits, Plan, ProfilePlan,
     TargetPlan, TelemetryPlan, TokenPlan, TrustPlan,

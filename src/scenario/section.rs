@@ -151,8 +151,8 @@ macro_rules! section {
         $(#[$meta])*
         #[derive(Debug, Default, schemars::JsonSchema)]
         #[schemars(deny_unknown_fields)]
-        pub(super) struct $name {
-            $($(#[$field_meta])* pub(super) $field: $crate::scenario::section::Entry<$type>,)*
+        pub(in crate::scenario) struct $name {
+            $($(#[$field_meta])* pub(in crate::scenario) $field: $crate::scenario::section::Entry<$type>,)*
         }
 
         impl $crate::scenario::section::FromToml for $name {
@@ -176,15 +176,21 @@ macro_rules! section {
                 table: &$crate::scenario::tree::Table,
                 faults: &$crate::scenario::fault::Faults,
             ) -> Self {
-                let known = [$(stringify!($field)),*];
+                use $crate::scenario::section::plain;
+                let known = [$(plain(stringify!($field))),*];
                 let reader =
                     $crate::scenario::section::Reader::new(table, $title, &known, faults);
-                Self { $($field: reader.entry(stringify!($field)),)* }
+                Self { $($field: reader.entry(plain(stringify!($field))),)* }
             }
         }
     };
 }
 
 pub(super) use section;
+
+/// A field's key: fields that are words of Rust are written `r#for`.
+pub(super) fn plain(field: &'static str) -> &'static str {
+    field.strip_prefix("r#").unwrap_or(field)
+}
 
 pub(super) const TABLE_HELP: &str = "write { key = value }, or a [header] with its keys below";

@@ -377,7 +377,7 @@ fn a_file_that_is_not_utf8_or_not_there_is_told() {
 }
 
 /// Every key of the JSON Schema as a path: `telemetry.interval`.
-fn keys() -> BTreeSet<String> {
+pub(crate) fn keys() -> BTreeSet<String> {
     let schema: serde_json::Value = serde_json::from_str(&schema()).unwrap();
     let mut found = BTreeSet::new();
     walk(&schema, &schema, "", &mut found);

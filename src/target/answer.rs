@@ -14,6 +14,8 @@ pub(super) enum Answer {
     NotFound,
     /// The name is taken, unknown, provisioned already, or its credentials do not do.
     Failure,
+    /// These bytes, on purpose.
+    Noise(Vec<u8>),
 }
 
 impl Answer {
@@ -26,31 +28,33 @@ impl Answer {
         if protobuf {
             self.protobuf()
         } else {
-            self.json().into_bytes()
+            self.json()
         }
     }
 
-    fn json(&self) -> String {
+    fn json(&self) -> Vec<u8> {
         match self {
             Self::NotFound => {
-                r#"{"errorMsg":"Provision data was not found!","status":"NOT_FOUND"}"#.to_owned()
+                br#"{"errorMsg":"Provision data was not found!","status":"NOT_FOUND"}"#.to_vec()
             }
             Self::Failure => {
-                r#"{"errorMsg":"Failed to provision device!","status":"FAILURE"}"#.to_owned()
+                br#"{"errorMsg":"Failed to provision device!","status":"FAILURE"}"#.to_vec()
             }
+            Self::Noise(noise) => noise.clone(),
             Self::Success(stored) => {
                 let mut out = String::from("{\"credentialsValue\":");
                 stored.value_json(&mut out);
                 out.push_str(",\"credentialsType\":\"");
                 out.push_str(stored.type_name());
                 out.push_str("\",\"status\":\"SUCCESS\"}");
-                out
+                out.into_bytes()
             }
         }
     }
 
     fn protobuf(&self) -> Vec<u8> {
         let message = match self {
+            Self::Noise(noise) => return noise.clone(),
             Self::Success(stored) => ResponseMessage {
                 status: 1,
                 credentials_type: stored.type_number(),

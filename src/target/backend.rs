@@ -20,12 +20,13 @@ use super::chain::Chains;
 use super::config::{TargetConfig, TargetError};
 use super::counts::{Tally, add, bump};
 use super::credentials::Stored;
-use super::faults::{Dice, Fate};
+use super::faults::{Fate, Key, Load, Switch, Trouble, noise};
 use super::profiles::Profiles;
 use super::registry::{Device, Registry, Taken};
 use super::request::Request;
 use super::rules::{Rules, drawn_token};
 use super::telemetry::{Bad, Reading, attributes, telemetry};
+use crate::model::FaultPhase;
 
 /// The shared side of a target.
 pub(super) struct Backend {
@@ -35,7 +36,7 @@ pub(super) struct Backend {
     pub(super) accounts: Accounts,
     pub(super) tally: Tally,
     pub(super) chains: Chains,
-    dice: Dice,
+    pub(super) faults: Switch,
     bugs: Bugs,
     serial: AtomicU64,
 }
@@ -50,12 +51,16 @@ pub(super) enum Decision {
     Silence,
     /// Close the connection and say nothing.
     Disconnect,
+    /// Reset the connection.
+    Reset,
+    /// Say nothing ever again on this connection.
+    HalfOpen,
 }
 
 impl Backend {
     /// Lists the devices; fails if the list contradicts itself.
     pub(super) fn new(mut config: TargetConfig) -> Result<Arc<Self>, TargetError> {
-        if !Dice::fair(&config.faults) {
+        if !config.faults.are_sound() {
             return Err(TargetError::FaultShares);
         }
         config.limits = config.limits_of_release();
@@ -86,7 +91,7 @@ impl Backend {
             })?;
         }
         Ok(Arc::new(Self {
-            dice: Dice::new(config.faults, config.seed),
+            faults: Switch::new(std::mem::take(&mut config.faults), config.seed),
             bugs: Bugs::new(&config.bugs),
             profiles: Profiles::new(config.profiles.clone()),
             accounts: Accounts::new(config.rest.clone()),
@@ -101,8 +106,11 @@ impl Backend {
     /// Decides on a provision request, and carries it out.
     pub(super) fn provision(&self, request: &Request) -> Decision {
         bump(&self.tally.provision_requests);
-        let delay = self.config.faults.delay.max(self.bugs.at_least());
-        let fate = self.dice.fate(&request.name);
+        let trouble = self
+            .faults
+            .trouble(FaultPhase::Provision, Key::Name(&request.name));
+        let Trouble { fate, delay } = trouble.unwrap_or_default();
+        let delay = delay.max(self.bugs.at_least());
         match fate {
             Fate::Disconnected => {
                 bump(&self.tally.faults_disconnected);
@@ -113,9 +121,19 @@ impl Backend {
                 bump(&self.tally.refused);
                 return Decision::Answer(Answer::Failure, delay);
             }
+            Fate::Reset => {
+                self.tally.fault(fate);
+                return Decision::Reset;
+            }
+            Fate::Silent => {
+                self.tally.fault(fate);
+                return Decision::HalfOpen;
+            }
             Fate::Lost => bump(&self.tally.faults_lost),
+            Fate::Garbage => self.tally.fault(fate),
             Fate::Served => {}
         }
+        let delay = delay + self.faults.queued();
         let profiles = self.profiles.now();
         let rules = Rules {
             config: &self.config,
@@ -134,6 +152,10 @@ impl Backend {
         }
         match (fate, answer) {
             (Fate::Lost, _) => Decision::Silence,
+            (Fate::Garbage, _) => {
+                let noise = noise(self.config.seed, &request.name);
+                Decision::Answer(Answer::Noise(noise), delay)
+            }
             (_, Some(answer)) => Decision::Answer(answer, delay),
             (_, None) => Decision::Error(self.config.core_timeout),
         }
@@ -142,12 +164,15 @@ impl Backend {
     /// Whether a request to the REST API is to be answered 503, as configured.
     pub(super) fn rest_unavailable(&self) -> bool {
         let share = self.accounts.rest().unavailable;
-        share > 0.0 && self.dice.once(share, self.serial.fetch_add(1, Relaxed))
+        share > 0.0 && self.faults.once(share, self.serial.fetch_add(1, Relaxed))
     }
 
     /// Takes a telemetry message in.
     pub(super) fn telemetry(&self, device: &Device, payload: &[u8]) -> Result<Reading, Bad> {
         let reading = self.judged(telemetry(payload))?;
+        if let Reading::Points(points) = reading {
+            self.pass(device, Load::Telemetry(points))?;
+        }
         if let Reading::Points(points) = reading {
             device.telemetry_messages.fetch_add(1, Relaxed);
             let kept = if payload.len() <= LATEST {
@@ -165,6 +190,7 @@ impl Backend {
     /// Takes client attributes in.
     pub(super) fn attributes(&self, device: &Device, payload: &[u8]) -> Result<(), Bad> {
         let values = self.judged(attributes(payload))?;
+        self.pass(device, Load::Telemetry(values.len() as u64))?;
         bump(&self.tally.attribute_messages);
         let mut live = device.live();
         live.attributes.get_or_insert_default().merge(values);
@@ -174,6 +200,24 @@ impl Backend {
     /// Answers an attribute request; empty if nothing is known.
     pub(super) fn asked(device: &Device, asked: &Asked) -> Map<String, Value> {
         asked.answer(device.live().attributes.as_deref())
+    }
+
+    /// Takes a message's share of the rate limits, if they have it.
+    pub(super) fn pass(&self, device: &Device, load: Load) -> Result<(), Bad> {
+        if !self.faults.are_on() || self.faults.pass(device.serial, load) {
+            return Ok(());
+        }
+        bump(&self.tally.rate_limited);
+        Err(Bad::Limited)
+    }
+
+    /// What becomes of a telemetry or attribute message.
+    pub(super) fn trouble(&self, device: &Device) -> Option<Trouble> {
+        let trouble = self
+            .faults
+            .trouble(FaultPhase::Telemetry, Key::Name(&device.name))?;
+        self.tally.fault(trouble.fate);
+        Some(trouble)
     }
 
     /// Counts a payload that was not accepted.

@@ -34,7 +34,7 @@ pub struct TargetConfig {
     pub profiles: Vec<Profile>,
     /// Devices that exist from the start and are not provisioned yet.
     pub devices: Vec<Listed>,
-    /// Misbehaviour on purpose.
+    /// Misbehaviour on purpose, from the start; see [`Target::set_faults`](super::Target::set_faults).
     pub faults: Faults,
     /// Tokens and faults are drawn from this and from device names, never from scheduling.
     pub seed: u64,
@@ -345,7 +345,11 @@ pub enum TargetError {
     /// A profile's certificates or name pattern cannot be used, or the server's own cannot be made.
     #[error("target: {0}")]
     Certificates(String),
-    /// A share of `faults` is not between 0 and 1, or the shares exceed 1 together.
-    #[error("target: fault shares must lie between 0 and 1 and not exceed 1 together")]
+    /// A share of `faults` is not between 0 and 1, shares of one phase exceed 1 together, or a rate is
+    /// none.
+    #[error(
+        "target: fault shares must lie between 0 and 1 and not exceed 1 together in a phase, and \
+         rates be above 0"
+    )]
     FaultShares,
 }

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use serde::Serialize;
 
+use super::faults::Fate;
+
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
         /// What the target saw since it started. Counts of things, never of bytes or times.
@@ -58,6 +60,20 @@ counters! {
     faults_refused,
     /// Provision requests carried out whose answer was withheld on purpose.
     faults_lost,
+    /// Telemetry messages taken whose answer was withheld on purpose.
+    faults_unacknowledged,
+    /// Connections, CONNECTs and telemetry messages turned down or cut off on purpose, not taken.
+    faults_turned_down,
+    /// Connections reset on purpose, in whatever phase; CoAP requests answered with a reset.
+    faults_reset,
+    /// Connections that fell silent on purpose, in whatever phase; CoAP requests never answered.
+    faults_half_open,
+    /// Answers that were noise on purpose, in whatever phase.
+    faults_garbage,
+    /// CONNECTs and messages that a rate limit turned down.
+    rate_limited,
+    /// Times that a listener went down and came back on purpose.
+    restarts,
     /// Provision requests that the core never answered.
     core_timeouts,
     /// Telemetry messages accepted.
@@ -68,6 +84,20 @@ counters! {
     attribute_messages,
     /// Telemetry and other device payloads not decodable.
     bad_payloads,
+}
+
+impl Tally {
+    /// Counts what became of something other than a provision request.
+    pub(super) fn fault(&self, fate: Fate) {
+        match fate {
+            Fate::Served => {}
+            Fate::Refused | Fate::Disconnected => bump(&self.faults_turned_down),
+            Fate::Lost => bump(&self.faults_unacknowledged),
+            Fate::Reset => bump(&self.faults_reset),
+            Fate::Silent => bump(&self.faults_half_open),
+            Fate::Garbage => bump(&self.faults_garbage),
+        }
+    }
 }
 
 /// Counts one up.

@@ -19,6 +19,7 @@ mod coap;
 mod config;
 mod counts;
 mod credentials;
+mod door;
 mod faults;
 mod gson;
 mod http;

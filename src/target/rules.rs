@@ -169,6 +169,7 @@ mod tests {
                     Some(Answer::Success(_)) => "SUCCESS",
                     Some(Answer::NotFound) => "NOT_FOUND",
                     Some(Answer::Failure) => "FAILURE",
+                    Some(Answer::Noise(_)) => "noise",
                     None => "-",
                 }
             })

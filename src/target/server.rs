@@ -5,6 +5,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use rustls::ServerConfig;
 use secrecy::SecretString;
@@ -16,8 +17,8 @@ use super::config::{TargetConfig, TargetError};
 use super::counts::Counts;
 use super::pending::Pending;
 use super::tls::Shown;
-use super::{coap, http, mqtt};
-use crate::model::TransportKind;
+use super::{coap, door, http, mqtt};
+use crate::model::{Faults, TransportKind};
 
 /// A running target. Its tasks end when it is stopped or dropped.
 pub struct Target {
@@ -82,13 +83,21 @@ impl Target {
         };
         target.serve_mqtt([(mqtt, None), (mqtts, asking)]);
         target.serve_http([(http, None), (https, silent)]);
-        if let Some(socket) = coap {
-            let backend = Arc::clone(&backend);
-            target.listeners.spawn(coap::serve(socket, backend));
+        if let (Some(socket), Some(addr)) = (coap, target.coap) {
+            let serve = {
+                let backend = Arc::clone(&backend);
+                move |socket| coap::serve(socket, Arc::clone(&backend))
+            };
+            let door = door::keep(socket, addr, coap::bind, serve, Arc::clone(&backend));
+            target.listeners.spawn(door);
         }
-        if let (Some(socket), Some(terms)) = (coaps, datagrams) {
-            let serving = coap::serve_secured(socket, terms, backend);
-            target.listeners.spawn(serving);
+        if let (Some(socket), Some(terms), Some(addr)) = (coaps, datagrams, target.coaps) {
+            let serve = {
+                let backend = Arc::clone(&backend);
+                move |socket| coap::serve_secured(socket, Arc::clone(&terms), Arc::clone(&backend))
+            };
+            let door = door::keep(socket, addr, coap::bind, serve, backend);
+            target.listeners.spawn(door);
         }
         Ok(target)
     }
@@ -97,9 +106,15 @@ impl Target {
         let pending = Pending::new(self.backend.config.limits.pending);
         for (listener, terms) in doors {
             let (backend, pending) = (Arc::clone(&self.backend), Arc::clone(&pending));
-            if let Some(listener) = listener {
-                self.listeners
-                    .spawn(mqtt::serve(listener, terms, backend, pending));
+            let addr = address(listener.as_ref());
+            if let (Some(listener), Some(addr)) = (listener, addr) {
+                let shared = Arc::clone(&backend);
+                let serve = move |listener| {
+                    let (backend, pending) = (Arc::clone(&shared), Arc::clone(&pending));
+                    mqtt::serve(listener, terms.clone(), backend, pending)
+                };
+                let door = door::keep(listener, addr, listen, serve, backend);
+                self.listeners.spawn(door);
             }
         }
     }
@@ -108,9 +123,15 @@ impl Target {
         let pending = Pending::new(self.backend.config.limits.pending);
         for (listener, terms) in doors {
             let (backend, pending) = (Arc::clone(&self.backend), Arc::clone(&pending));
-            if let Some(listener) = listener {
-                self.listeners
-                    .spawn(http::serve(listener, terms, backend, pending));
+            let addr = address(listener.as_ref());
+            if let (Some(listener), Some(addr)) = (listener, addr) {
+                let shared = Arc::clone(&backend);
+                let serve = move |listener| {
+                    let (backend, pending) = (Arc::clone(&shared), Arc::clone(&pending));
+                    http::serve(listener, terms.clone(), backend, pending)
+                };
+                let door = door::keep(listener, addr, listen, serve, backend);
+                self.listeners.spawn(door);
             }
         }
     }
@@ -180,6 +201,28 @@ impl Target {
             telemetry_messages: device.telemetry_messages.load(Relaxed),
             connected: live.session.is_some(),
         })
+    }
+
+    /// Misbehaves so from now on, in place of what was. Offsets still count from the target's start
+    /// or from [`begin`](Self::begin); rate limits and the queue start anew. Answers that are held
+    /// back already keep their time; whoever waits for the end of a stall or outage that is no more
+    /// goes on at once.
+    pub fn set_faults(&self, faults: Faults) -> Result<(), TargetError> {
+        if !faults.are_sound() {
+            return Err(TargetError::FaultShares);
+        }
+        self.backend.faults.set(faults);
+        Ok(())
+    }
+
+    /// Makes now the time from which offsets of faults count.
+    pub fn begin(&self) {
+        self.backend.faults.begin();
+    }
+
+    /// How long ago the time is from which offsets of faults count.
+    pub fn age(&self) -> Duration {
+        self.backend.faults.age()
     }
 
     /// Closes listeners and connections, and waits until they are closed.

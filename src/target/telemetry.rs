@@ -21,6 +21,8 @@ pub(super) enum Bad {
     Undecodable(String),
     /// A value of the wrong kind deep inside, such as `"ts":"abc"`.
     WrongKind,
+    /// Sound, but beyond a rate limit.
+    Limited,
 }
 
 /// Judges a telemetry payload: an object, or a list of objects.

@@ -13,14 +13,15 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::SingleCertAndKey;
 use rustls::{ServerConfig, version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::backend::Backend;
 use super::client_certificate::AnyLeaf;
 use super::config::{TargetConfig, TargetError};
-use super::counts::{Tally, bump};
+use super::counts::bump;
+use super::faults::Wire;
 use crate::pki::{Authority, Identity, KeyKind, PkiError, Validity};
 
 /// What the secured listeners show, and who vouches for it.
@@ -87,12 +88,13 @@ impl Shown {
 
 /// Does the handshake, in the platform's time. A peer that fails it is told why by an alert.
 pub(super) async fn accept(
-    tcp: TcpStream,
+    tcp: Wire,
     terms: Arc<ServerConfig>,
-    tally: &Tally,
-) -> Option<Box<TlsStream<TcpStream>>> {
+    backend: &Backend,
+) -> Option<Box<TlsStream<Wire>>> {
+    let tally = &backend.tally;
     let handshake = TlsAcceptor::from(terms).accept(tcp).into_fallible();
-    match timeout(HANDSHAKE, handshake).await {
+    match timeout(backend.faults.patience(HANDSHAKE), handshake).await {
         Ok(Ok(stream)) => return Some(Box::new(stream)),
         Ok(Err((_, tcp))) => {
             bump(&tally.handshakes_failed);
@@ -104,7 +106,7 @@ pub(super) async fn accept(
     None
 }
 
-async fn drain(mut tcp: TcpStream) -> io::Result<()> {
+async fn drain(mut tcp: Wire) -> io::Result<()> {
     tcp.shutdown().await?;
     let mut waste = [0; 1024];
     for _ in 0..DRAINED {

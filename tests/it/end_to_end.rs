@@ -211,6 +211,7 @@ async fn every_device_has_one_outcome_whatever_the_server_does() {
         refuse: 0.2,
         lose_answer: 0.2,
         disconnect: 0.2,
+        ..Faults::default()
     };
     let target = target(Strategy::Allow, &[], faults).await;
     let more =

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::model::{Delay, Outage, PhaseFaults};
 use crate::pki::{Authority, KeyKind, Validity};
 
 fn fallback() -> Fallback {
@@ -43,6 +44,19 @@ fn every_key_arrives() {
         refuse: 0.5,
         lose_answer: 0.25,
         disconnect: 0.125,
+        telemetry: PhaseFaults {
+            delay: Some(Delay::Normal(
+                Duration::from_millis(20),
+                Duration::from_millis(5),
+            )),
+            reset: 0.5,
+            ..PhaseFaults::default()
+        },
+        restart: vec![Outage {
+            at: Duration::from_secs(10),
+            length: Duration::from_secs(3),
+        }],
+        ..Faults::default()
     };
     assert_eq!(config.faults, faults);
     assert_eq!(config.core_timeout, Duration::from_secs(1));
@@ -120,6 +134,8 @@ delay = "5ms"
 refuse = 0.5
 lose_answer = 0.25
 disconnect = 0.125
+telemetry = { delay = { model = "normal", mean = "20ms", sd = "5ms" }, reset = 0.5 }
+restart = [{ at = "10s", for = "3s" }]
 
 [limits]
 core_timeout = "1s"
@@ -197,14 +213,21 @@ fn each_fault_has_its_place() {
             "[tls]\ncertificate = \"nowhere.pem\"\nkey = \"k\"".into(),
             &["toml:1:", "nowhere.pem"],
         ),
-        ("[faults]\nrefuse = 1.5".into(), &["toml:1:", "between 0"]),
+        (
+            "[faults]\nrefuse = 1.5".into(),
+            &["toml:2:10", "from 0 to 1"],
+        ),
         (
             "[faults]\nrefuse = 0.6\ndisconnect = 0.6".into(),
-            &["toml:1:", "together"],
+            &["toml:3:14", "in total"],
         ),
-        ("faults.refuse = nan".into(), &["toml:1:", "between 0"]),
-        ("faults.delay = \"soon\"".into(), &["toml:1:16: ", "500ms"]),
-        ("faults.delay = \"9years\"".into(), &["toml:1:16: ", "year"]),
+        ("faults.refuse = nan".into(), &["toml:1:17", "finite"]),
+        (
+            "[faults]\nrefus = 1\ncapacity = 0".into(),
+            &["toml:2:1", "`refuse`", "toml:3:12", "above 0"],
+        ),
+        ("faults.delay = \"soon\"".into(), &["toml:1:16", "500ms"]),
+        ("faults.delay = \"9years\"".into(), &["toml:1:16", "year"]),
         (
             "limits.inactivity = \"0s\"".into(),
             &["toml:1:21: ", "1 ms"],
@@ -303,12 +326,17 @@ fn a_profile_that_contradicts_itself_or_another_is_refused() {
 
 /// The keys that the program knows, as it lists them against one that it does not know.
 fn known() -> BTreeSet<String> {
-    let mut keys = BTreeSet::new();
+    let of_scenarios = crate::scenario::tests::keys();
+    let mut keys: BTreeSet<String> = of_scenarios
+        .iter()
+        .filter_map(|key| key.strip_prefix("target."))
+        .filter(|key| key.starts_with("faults."))
+        .map(str::to_owned)
+        .collect();
     for (table, text) in [
         ("", "?"),
         ("listen.", "[listen]\n?"),
         ("tls.", "[tls]\n?"),
-        ("faults.", "[faults]\n?"),
         ("limits.", "[limits]\n?"),
         ("rest.", "[rest]\n?"),
         ("profile.", "[[profile]]\n?"),

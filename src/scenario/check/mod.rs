@@ -4,6 +4,7 @@
 //! known to be faulty.
 
 mod credentials;
+pub(super) mod faults;
 mod fleet;
 mod profile;
 mod schedule;

@@ -1,14 +1,14 @@
 //! `[target]` and `[profile]`.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::super::fault::Faults;
-use super::super::file::{Target, TargetFaults};
-use super::super::leaf::{Choice, Span, Text};
+use super::super::file::Target;
+use super::super::leaf::{Choice, Text};
 use super::super::plan::{Cohort, TargetPlan, TrustPlan};
 use super::super::section::Entry;
 use super::super::tree::Spot;
+use super::faults::misbehaviour;
 use super::{filled, required};
 use crate::model::{Release, TransportKind};
 
@@ -153,42 +153,6 @@ fn trust(target: &Target, faults: &Faults) -> Option<TrustPlan> {
             filled(path, "ca", spot, faults).map(|path| TrustPlan::File(path.into()))
         }
     }
-}
-
-fn misbehaviour(entry: &Entry<TargetFaults>, faults: &Faults) -> Option<crate::model::Faults> {
-    let table = match entry {
-        Entry::Absent => return Some(crate::model::Faults::default()),
-        Entry::Faulty => return None,
-        Entry::Given(table, _) => table,
-    };
-    let shares = [
-        ("refuse", &table.refuse),
-        ("lose_answer", &table.lose_answer),
-        ("disconnect", &table.disconnect),
-    ];
-    let mut sum = 0.0;
-    for (key, entry) in shares {
-        let Some((share, spot)) = entry.given() else {
-            continue;
-        };
-        if !(0.0..=1.0).contains(share) {
-            faults.add(
-                spot,
-                format!("`{key}` must be a share from 0 to 1, found {share}"),
-                "0.1 is a tenth of all requests",
-            );
-        } else if sum + share > 1.0 + 1e-9 {
-            let title = "the shares of faults are more than 1 in total";
-            faults.add(spot, title, "a request has one fault at most: lower them");
-        }
-        sum += share.clamp(0.0, 1.0);
-    }
-    Some(crate::model::Faults {
-        delay: table.delay.or(Span(Duration::ZERO))?.0,
-        refuse: table.refuse.or(0.0)?,
-        lose_answer: table.lose_answer.or(0.0)?,
-        disconnect: table.disconnect.or(0.0)?,
-    })
 }
 
 fn addresses(target: &Target) -> [(TransportKind, &Entry<Text>); 6] {

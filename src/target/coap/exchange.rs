@@ -177,6 +177,8 @@ impl Exchanges {
             Outcome::Never if request.confirmable => {
                 self.put_off(now + PIGGYBACK, Later::Acknowledge(key, digest));
             }
+            Outcome::Reset => self.out.push((peer, reset(request.id))),
+            Outcome::Noise(noise) => self.out.push((peer, unreadable(noise))),
             Outcome::Never | Outcome::Silence => {}
         }
     }
@@ -279,6 +281,13 @@ impl Exchanges {
         self.serial += 1;
         self.later.insert((due, self.serial), what);
     }
+}
+
+/// Noise that cannot be taken for a message of another version: its token would be too long (RFC
+/// 7252, section 3).
+fn unreadable(mut noise: Vec<u8>) -> Vec<u8> {
+    noise[0] = 0x6f;
+    noise
 }
 
 /// Ids of our own messages: the request's with the top bit turned. Since a peer does not re-use

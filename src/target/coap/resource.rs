@@ -13,6 +13,7 @@ use crate::target::answer;
 use crate::target::attributes::Asked;
 use crate::target::backend::{Backend, Decision};
 use crate::target::counts::bump;
+use crate::target::faults::{Fate, Load, Trouble, noise};
 use crate::target::pending::{Pending, Ticket};
 use crate::target::registry::Device;
 use crate::target::request::{self, Malformed};
@@ -27,6 +28,10 @@ pub(super) enum Outcome {
     Never,
     /// Never, and nothing else either.
     Silence,
+    /// A reset in place of an answer.
+    Reset,
+    /// Noise in place of an answer.
+    Noise(Vec<u8>),
 }
 
 /// The resources of one target.
@@ -97,7 +102,8 @@ impl Resources {
             Decision::Error(delay) => {
                 Outcome::Later(Answer::code(SERVER_ERROR), delay, Some(ticket))
             }
-            Decision::Silence | Decision::Disconnect => Outcome::Silence,
+            Decision::Silence | Decision::Disconnect | Decision::HalfOpen => Outcome::Silence,
+            Decision::Reset => Outcome::Reset,
         }
     }
 
@@ -122,6 +128,13 @@ impl Resources {
         };
         let backend = &self.backend;
         let payload = &request.payload;
+        let is_data = request.method == POST && matches!(feature, "telemetry" | "attributes");
+        if is_data {
+            return self.data(&device, request, feature);
+        }
+        if backend.pass(&device, Load::Message).is_err() {
+            return coded(SERVER_ERROR);
+        }
         if request.method == GET {
             return match (feature, request.observe) {
                 ("attributes", None) => attributes(&device, request),
@@ -130,11 +143,6 @@ impl Resources {
             };
         }
         let done = match (feature, id) {
-            ("telemetry", _) => match backend.telemetry(&device, payload) {
-                Ok(Reading::Nothing) => return Outcome::Never,
-                reading => reading.map(|_| ()),
-            },
-            ("attributes", _) => backend.attributes(&device, payload),
             ("rpc", None) => match backend.judged(rpc_method(payload)) {
                 Ok(_) => return self.unanswered_rpc(request),
                 Err(bad) => Err(bad),
@@ -146,13 +154,35 @@ impl Resources {
             _ if payload.is_empty() => Ok(()),
             _ => backend.judged(object(payload)).map(|_| ()),
         };
-        match done {
-            Ok(()) => Outcome::Now(Answer {
-                separate: true,
-                ..Answer::code(CREATED)
-            }),
-            Err(Bad::Undecodable(_)) => coded(BAD_REQUEST),
-            Err(Bad::WrongKind) => coded(SERVER_ERROR),
+        Outcome::Now(judged(done))
+    }
+
+    /// Takes telemetry or attributes in, and answers as the faults have it.
+    fn data(&self, device: &Device, request: &Request, feature: &str) -> Outcome {
+        let backend = &self.backend;
+        let Trouble { fate, delay } = backend.trouble(device).unwrap_or_default();
+        match fate {
+            Fate::Refused => return coded(SERVER_ERROR),
+            Fate::Disconnected | Fate::Silent => return Outcome::Silence,
+            Fate::Reset => return Outcome::Reset,
+            Fate::Served | Fate::Lost | Fate::Garbage => {}
+        }
+        let ticket = self.pending.ticket();
+        if ticket.is_none() && !delay.is_zero() {
+            return coded(SERVER_ERROR);
+        }
+        let done = match feature {
+            "telemetry" => match backend.telemetry(device, &request.payload) {
+                Ok(Reading::Nothing) => return Outcome::Never,
+                reading => reading.map(|_| ()),
+            },
+            _ => backend.attributes(device, &request.payload),
+        };
+        match fate {
+            Fate::Lost => Outcome::Silence,
+            Fate::Garbage => Outcome::Noise(noise(backend.config.seed, &device.name)),
+            _ if delay.is_zero() => Outcome::Now(judged(done)),
+            _ => Outcome::Later(judged(done), delay, ticket),
         }
     }
 
@@ -197,9 +227,21 @@ fn without_token<'a>(path: &[&'a str]) -> Option<(&'a str, Option<&'a str>)> {
     }
 }
 
+/// The answer to a message that was taken in, or not.
+fn judged(done: Result<(), Bad>) -> Answer {
+    match done {
+        Ok(()) => Answer {
+            separate: true,
+            ..Answer::code(CREATED)
+        },
+        Err(Bad::Undecodable(_)) => Answer::code(BAD_REQUEST),
+        Err(Bad::WrongKind | Bad::Limited) => Answer::code(SERVER_ERROR),
+    }
+}
+
 fn provisioned(answer: &answer::Answer, protobuf: bool) -> Answer {
     Answer {
-        code: if answer.is_success() {
+        code: if answer.is_success() || matches!(answer, answer::Answer::Noise(_)) {
             CREATED
         } else {
             BAD_REQUEST

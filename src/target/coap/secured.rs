@@ -40,6 +40,7 @@ pub(in crate::target) async fn serve(
         tokio::select! {
             received = socket.recv_from(&mut datagram) => match received {
                 Ok((length, peer)) => {
+                    backend.faults.open().await;
                     let now = Instant::now();
                     for heard in associations.take(peer, &datagram[..length], now) {
                         take(&mut exchanges, &backend, peer, heard, now);
@@ -49,6 +50,7 @@ pub(in crate::target) async fn serve(
                 Err(_) => sleep(PAUSE).await,
             },
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                backend.faults.open().await;
                 let now = Instant::now();
                 exchanges.tick(now);
                 for gone in associations.tick(now) {

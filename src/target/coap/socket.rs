@@ -26,19 +26,24 @@ pub(in crate::target) async fn bind(addr: SocketAddr) -> io::Result<UdpSocket> {
 /// Serves until the task is dropped.
 pub(in crate::target) async fn serve(socket: UdpSocket, backend: Arc<Backend>) {
     let pending = Pending::new(backend.config.limits.pending);
-    let mut exchanges = Exchanges::new(Resources { backend, pending });
+    let mut exchanges = Exchanges::new(Resources {
+        backend: Arc::clone(&backend),
+        pending,
+    });
     let mut datagram = vec![0; 65_536];
     loop {
         let due = exchanges.due();
         tokio::select! {
             received = socket.recv_from(&mut datagram) => match received {
                 Ok((length, peer)) => {
+                    backend.faults.open().await;
                     exchanges.take(peer, &datagram[..length], Instant::now());
                 }
                 // An error of one peer must not stop the others, nor spin.
                 Err(_) => sleep(PAUSE).await,
             },
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                backend.faults.open().await;
                 exchanges.tick(Instant::now());
             }
         }

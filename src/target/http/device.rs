@@ -9,12 +9,14 @@ use tokio::time::sleep;
 
 use super::listener::Shared;
 use super::reply::{
-    BAD_REQUEST, Reply, bad_payload, empty, error, given_up, json, no_body, wrong_method,
+    BAD_REQUEST, Reply, Withheld, bad_payload, empty, error, given_up, json, no_body, silent,
+    wrong_method,
 };
 use super::route::parameter;
 use crate::target::attributes;
 use crate::target::backend::Backend;
 use crate::target::counts::bump;
+use crate::target::faults::{End, Fate, Load, Trouble, noise};
 use crate::target::registry::Device;
 use crate::target::telemetry::{Bad, Reading, object, rpc_method};
 
@@ -41,7 +43,7 @@ pub(super) fn exists(what: &[&str]) -> bool {
 
 impl Asked<'_> {
     /// Answers it. Form comes before identity, identity before content.
-    pub(super) async fn answer(&self, shared: &Shared) -> Reply {
+    pub(super) async fn answer(&self, shared: &Shared) -> Result<Reply, Withheld> {
         let backend = &*shared.backend;
         let body_wanted = match (self.what, self.method) {
             (["telemetry" | "attributes" | "rpc"] | ["rpc", _], &Method::POST) => true,
@@ -50,25 +52,34 @@ impl Asked<'_> {
                 ["attributes" | "rpc" | "firmware" | "software"] | ["attributes", _],
                 &Method::GET,
             ) => false,
-            (_, method) => return wrong_method(method),
+            (_, method) => return Ok(wrong_method(method)),
         };
         if body_wanted && self.body.is_empty() {
-            return no_body();
+            return Ok(no_body());
         }
         let Some(device) = backend.registry.by_token(self.token) else {
             bump(&backend.tally.bad_logins);
-            return empty(StatusCode::UNAUTHORIZED);
+            return Ok(empty(StatusCode::UNAUTHORIZED));
         };
+        let is_data = matches!(self.what, ["telemetry" | "attributes"]);
+        if is_data && self.method == Method::POST {
+            return self.data(&device, backend).await;
+        }
+        if backend.pass(&device, Load::Message).is_err() {
+            // What waits for an answer gets none (section 6.2).
+            return Ok(match (self.what, self.method) {
+                (_, &Method::GET) | (["rpc"], _) => {
+                    sleep(backend.config.limits.http_async).await;
+                    given_up()
+                }
+                _ => empty(StatusCode::INTERNAL_SERVER_ERROR),
+            });
+        }
         let done = match (self.what, self.method) {
-            (["telemetry"], _) => match backend.telemetry(&device, self.body) {
-                Ok(Reading::Nothing) => return self.nothing(backend).await,
-                reading => reading.map(|_| ()),
-            },
-            (["attributes"], &Method::POST) => backend.attributes(&device, self.body),
-            (["attributes"], _) => return self.attributes(&device),
-            (["attributes", _] | ["rpc"], &Method::GET) => return self.poll(backend).await,
+            (["attributes"], _) => return Ok(self.attributes(&device)),
+            (["attributes", _] | ["rpc"], &Method::GET) => return Ok(self.poll(backend).await),
             (["rpc"], _) => match backend.judged(rpc_method(self.body)) {
-                Ok(_) => return self.nothing(backend).await,
+                Ok(_) => return Ok(self.nothing(backend).await),
                 Err(bad) => Err(bad),
             },
             (["rpc", id], _) => backend.judged(match id.parse::<i32>() {
@@ -78,11 +89,42 @@ impl Asked<'_> {
             (["claim"], _) if self.body.is_empty() => Ok(()),
             (["claim"], _) => backend.judged(object(self.body)).map(|_| ()),
             // No package is assigned to any device.
-            _ => return empty(StatusCode::NOT_FOUND),
+            _ => return Ok(empty(StatusCode::NOT_FOUND)),
         };
-        match done {
+        Ok(match done {
             Ok(()) => empty(StatusCode::OK),
             Err(bad) => bad_payload(self.headers, bad),
+        })
+    }
+
+    /// Takes telemetry or attributes in, and answers as the faults have it.
+    async fn data(&self, device: &Device, backend: &Backend) -> Result<Reply, Withheld> {
+        let Trouble { fate, delay } = backend.trouble(device).unwrap_or_default();
+        match fate {
+            Fate::Refused => return Ok(empty(StatusCode::INTERNAL_SERVER_ERROR)),
+            Fate::Disconnected => return Err(Withheld::CLOSED),
+            Fate::Reset => return Err(Withheld(End::Reset)),
+            Fate::Silent => return silent(backend).await,
+            Fate::Served | Fate::Lost | Fate::Garbage => {}
+        }
+        let done = match self.what {
+            ["telemetry"] => match backend.telemetry(device, self.body) {
+                Ok(Reading::Nothing) => return Ok(self.nothing(backend).await),
+                reading => reading.map(|_| ()),
+            },
+            _ => backend.attributes(device, self.body),
+        };
+        if !delay.is_zero() {
+            sleep(delay).await;
+        }
+        match (done, fate) {
+            (Err(bad), _) => Ok(bad_payload(self.headers, bad)),
+            (Ok(()), Fate::Lost) => silent(backend).await,
+            (Ok(()), Fate::Garbage) => {
+                let noise = noise(backend.config.seed, &device.name);
+                Err(Withheld(End::Noise(noise)))
+            }
+            (Ok(()), _) => Ok(empty(StatusCode::OK)),
         }
     }
 

@@ -11,9 +11,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+use super::reply::Withheld;
 use super::route::route;
 use crate::target::backend::Backend;
 use crate::target::counts::bump;
+use crate::target::faults::{End, admit};
 use crate::target::pending::Pending;
 use crate::target::tls;
 
@@ -49,32 +51,46 @@ pub(in crate::target) async fn serve(
 
 async fn run(stream: TcpStream, terms: Option<Arc<ServerConfig>>, shared: Arc<Shared>) {
     let _ = stream.set_nodelay(true);
+    let backend = Arc::clone(&shared.backend);
+    let Some(wire) = admit(stream, &backend, terms.is_some()).await else {
+        return;
+    };
     let Some(terms) = terms else {
-        return converse(stream, shared).await;
+        let (wire, how) = converse(wire, shared).await;
+        return wire.end(how).await;
     };
     // Boxed: only few of all connections are in a handshake.
-    let accepted = Box::pin(tls::accept(stream, terms, &shared.backend.tally)).await;
+    let accepted = Box::pin(tls::accept(wire, terms, &backend)).await;
     if let Some(stream) = accepted {
-        converse(stream, shared).await;
+        let (stream, how) = converse(stream, shared).await;
+        stream.into_inner().0.end(how).await;
     }
 }
 
-async fn converse<S>(stream: S, shared: Arc<Shared>)
+/// Serves until the connection is to end, and says how.
+async fn converse<S>(stream: S, shared: Arc<Shared>) -> (S, End)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let idle = shared.backend.config.limits.http_idle;
+    let faults = &shared.backend.faults;
+    let idle = faults.patience(shared.backend.config.limits.http_idle);
     let service = service_fn(move |request| {
         let shared = Arc::clone(&shared);
         async move { route(request, &shared).await }
     });
-    // An error here is a peer that left, or an answer withheld on purpose.
-    let _ = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(idle)
         .max_buf_size(HEAD)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+        .serve_connection(TokioIo::new(stream), service);
+    // An error here is a peer that left, or an answer withheld on purpose.
+    let ended = (&mut connection).await;
+    let withheld = ended.as_ref().err().and_then(|error| {
+        let cause = std::error::Error::source(error)?;
+        cause.downcast_ref::<Withheld>()
+    });
+    let how = withheld.map_or(End::Closed, |withheld| withheld.0.clone());
+    (connection.into_parts().io.into_inner(), how)
 }
 
 const RETRY: Duration = Duration::from_millis(10);

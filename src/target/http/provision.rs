@@ -4,9 +4,10 @@ use hyper::StatusCode;
 use hyper::header::HeaderMap;
 
 use super::listener::Shared;
-use super::reply::{GENERAL, Reply, Withheld, empty, error, no_body, text};
+use super::reply::{GENERAL, Reply, Withheld, empty, error, no_body, silent, text};
 use crate::target::backend::Decision;
 use crate::target::counts::bump;
+use crate::target::faults::End;
 use crate::target::request::Request;
 
 /// Answers a provision request. SUCCESS and the refusals all have status 200.
@@ -46,8 +47,13 @@ pub(super) async fn answer(
             drop(ticket);
             // Until the client leaves; in the end the connection closes as an idle one does.
             tokio::time::sleep(backend.config.limits.inactivity).await;
-            Err(Withheld)
+            Err(Withheld::CLOSED)
         }
-        Decision::Disconnect => Err(Withheld),
+        Decision::Disconnect => Err(Withheld::CLOSED),
+        Decision::Reset => Err(Withheld(End::Reset)),
+        Decision::HalfOpen => {
+            drop(ticket);
+            silent(backend).await
+        }
     }
 }

@@ -9,16 +9,31 @@ use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::{Response, StatusCode};
 use thiserror::Error;
 
+use crate::target::backend::Backend;
+use crate::target::faults::End;
 use crate::target::gson::quote;
 use crate::target::telemetry::Bad;
 
 /// An answer with a whole body.
 pub(super) type Reply = Response<Full<Bytes>>;
 
-/// The connection is to be closed without an answer.
-#[derive(Clone, Copy, Debug, Error)]
-#[error("closed without an answer")]
-pub(super) struct Withheld;
+/// There is no answer: the connection is to end so.
+#[derive(Clone, Debug, Error)]
+#[error("ended without an answer")]
+pub(super) struct Withheld(pub(super) End);
+
+impl Withheld {
+    /// The connection is closed.
+    pub(super) const CLOSED: Self = Self(End::Closed);
+}
+
+/// No answer for ever. The web server sees when the peer leaves, and ends this.
+pub(super) async fn silent(backend: &Backend) -> Result<Reply, Withheld> {
+    match backend.faults.silence() {
+        Some(_place) => std::future::pending().await,
+        None => Err(Withheld::CLOSED),
+    }
+}
 
 /// A status without a body.
 pub(super) fn empty(status: StatusCode) -> Reply {
@@ -80,7 +95,7 @@ pub(super) fn bad_payload(accept: &HeaderMap, bad: Bad) -> Reply {
         Bad::Undecodable(text) => {
             self::text(StatusCode::INTERNAL_SERVER_ERROR, accept, text.into_bytes())
         }
-        Bad::WrongKind => empty(StatusCode::INTERNAL_SERVER_ERROR),
+        Bad::WrongKind | Bad::Limited => empty(StatusCode::INTERNAL_SERVER_ERROR),
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) async fn route(request: Request<Incoming>, shared: &Shared) -> Result
             let text = format!("\"Payload size exceeds the limit of {limit} bytes\"");
             return Ok(reply::json(StatusCode::PAYLOAD_TOO_LARGE, text));
         }
-        Read::BrokenOff => return Err(Withheld),
+        Read::BrokenOff => return Err(Withheld::CLOSED),
     };
     match (path.as_slice(), &head.method) {
         (["api", "v1", "provision"], &Method::POST) => {
@@ -49,7 +49,7 @@ pub(super) async fn route(request: Request<Incoming>, shared: &Shared) -> Result
                 headers: &head.headers,
                 body: &body,
             };
-            Ok(asked.answer(shared).await)
+            asked.answer(shared).await
         }
         (["api", what @ ..], method) if !matches!(what, ["v1", ..]) => {
             let call = rest::Call {

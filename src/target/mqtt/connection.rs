@@ -20,12 +20,13 @@ use super::wire;
 use crate::target::backend::Backend;
 use crate::target::chain;
 use crate::target::counts::Present;
+use crate::target::faults::{End, admit};
 use crate::target::pending::Pending;
 use crate::target::tls;
 
 /// Serves one connection to its end, over TLS if there are terms.
 pub(super) async fn run(
-    mut stream: TcpStream,
+    stream: TcpStream,
     terms: Option<Arc<ServerConfig>>,
     backend: Arc<Backend>,
     pending: Arc<Pending>,
@@ -33,19 +34,30 @@ pub(super) async fn run(
     let _present = Present::new(&backend.tally.connections_now);
     // Answers are small and waited for.
     let _ = stream.set_nodelay(true);
+    let Some(mut wire) = admit(stream, &backend, terms.is_some()).await else {
+        return;
+    };
     let mut session = Ended(Session::new(Arc::clone(&backend), pending));
+    session.0.number = wire.number();
     // Whatever went wrong with the socket, the connection is over.
     let Some(terms) = terms else {
-        let _ = exchange(&mut stream, &mut session.0).await;
+        if let Ok(how) = exchange(&mut wire, &mut session.0).await {
+            drop(session);
+            wire.end(how).await;
+        }
         return;
     };
     // Boxed: only few of all connections are in a handshake.
-    let Some(mut stream) = Box::pin(tls::accept(stream, terms, &backend.tally)).await else {
+    let Some(mut stream) = Box::pin(tls::accept(wire, terms, &backend)).await else {
         return;
     };
     let certificates = stream.get_ref().1.peer_certificates();
     session.0.presented = certificates.and_then(|shown| chain::present(&backend, shown));
-    let _ = exchange(&mut stream, &mut session.0).await;
+    if let Ok(how) = exchange(&mut stream, &mut session.0).await {
+        drop(session);
+        let (wire, _) = stream.into_inner();
+        wire.end(how).await;
+    }
 }
 
 /// Frees the device's session slot however the task ends.
@@ -57,7 +69,8 @@ impl Drop for Ended {
     }
 }
 
-async fn exchange<S>(stream: &mut S, session: &mut Session) -> io::Result<()>
+/// Serves until the connection is to end, and says how.
+async fn exchange<S>(stream: &mut S, session: &mut Session) -> io::Result<End>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -88,15 +101,21 @@ where
         if !session.out.bytes.is_empty() {
             let bytes = std::mem::take(&mut session.out.bytes);
             tokio::select! {
-                written = timeout(WRITE, write(stream, &bytes)) => written??,
-                () = closing.notified() => return Ok(()),
+                written = timeout(patience(session), write(stream, &bytes)) => written??,
+                () = closing.notified() => return Ok(End::Closed),
             }
         }
         if let Some(older) = session.displaced.take() {
             older.notify_one();
         }
-        if flow == Flow::Close {
-            return timeout(WRITE, stream.shutdown()).await?;
+        match flow {
+            Flow::Stay => {}
+            Flow::Close => {
+                timeout(patience(session), stream.shutdown()).await??;
+                return Ok(End::Closed);
+            }
+            Flow::Reset => return Ok(End::Reset),
+            Flow::Silent => return Ok(End::Silent),
         }
         let idle_end = last_packet + limits.inactivity;
         let next = session.out.due().map_or(idle_end, |due| due.min(idle_end));
@@ -105,6 +124,10 @@ where
             alarm.as_mut().reset(next);
         }
     }
+}
+
+fn patience(session: &Session) -> Duration {
+    session.backend.faults.patience(WRITE)
 }
 
 /// Reads what is there, once there is something.
@@ -137,8 +160,9 @@ fn take_all(unread: &mut BytesMut, session: &mut Session, now: Instant) -> Flow 
     loop {
         match wire::next(unread, largest, session.out.version) {
             Ok(Some(frame)) => {
-                if session.take(frame, now) == Flow::Close {
-                    return Flow::Close;
+                let flow = session.take(frame, now);
+                if flow != Flow::Stay {
+                    return flow;
                 }
             }
             Ok(None) => {

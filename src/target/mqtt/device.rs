@@ -13,6 +13,7 @@ use super::topic::{Meaning, Reply, meaning};
 use crate::model::Release;
 use crate::target::attributes::Asked;
 use crate::target::backend::Backend;
+use crate::target::faults::Trouble;
 use crate::target::registry::Device;
 use crate::target::telemetry::{Bad, Reading, object, rpc_method};
 
@@ -35,7 +36,11 @@ impl Session {
     ) -> Flow {
         match packet {
             Packet::Publish(publish) => return self.device_publish(device, &publish, now),
-            Packet::Subscribe(subscribe) => self.device_subscribe(&subscribe),
+            Packet::Subscribe(subscribe) => {
+                // Beyond the rate limit nothing is registered, and nothing says so (section 6.1).
+                let _ = self.pass(device);
+                self.device_subscribe(&subscribe);
+            }
             Packet::Unsubscribe(unsubscribe) => {
                 let topics = unsubscribe.topics.iter();
                 let known: Vec<bool> = topics.map(|t| self.subscriptions.remove(t)).collect();
@@ -60,7 +65,24 @@ impl Session {
         let payload = &publish.payload;
         let id = packet_id(publish);
         let backend = Arc::clone(&self.backend);
-        let verdict = match meaning(&publish.topic) {
+        let meaning = meaning(&publish.topic);
+        let mut trouble = Trouble::default();
+        match meaning {
+            Meaning::Telemetry | Meaning::Attributes => match self.trouble(device) {
+                Ok(met) => trouble = met,
+                Err(flow) => return flow,
+            },
+            Meaning::Claim
+            | Meaning::AttributeRequest(_)
+            | Meaning::Rpc(_)
+            | Meaning::RpcReply(_) => {
+                if let Err(bad) = self.pass(device) {
+                    return self.bad_payload(&bad, id);
+                }
+            }
+            _ => {}
+        }
+        let verdict = match meaning {
             Meaning::Telemetry => backend
                 .telemetry(device, payload)
                 .map(|reading| match reading {
@@ -89,7 +111,7 @@ impl Session {
             Meaning::Unknown => Ok(Verdict::BadTopic),
         };
         match verdict {
-            Ok(Verdict::Acknowledged) => self.out.puback(id, Reason::Success),
+            Ok(Verdict::Acknowledged) => return self.acknowledge(device, id, trouble, now),
             Ok(Verdict::BadTopic) => self.out.puback(id, Reason::BadTopic),
             Ok(Verdict::Ignored) => {}
             Err(bad) => return self.bad_payload(&bad, id),
@@ -122,7 +144,8 @@ impl Session {
         let knows_limits = self.backend.config.release >= Release::V3_8;
         if knows_limits && method == "getSessionLimits" && publish.topic.starts_with("v1/") {
             self.out.puback(packet_id(publish), Reason::Success);
-            self.out.publish(&topic, qos, SESSION_LIMITS.into());
+            let limits = session_limits(&self.backend.faults.limits_of_devices());
+            self.out.publish(&topic, qos, limits.into());
             return Flow::Stay;
         }
         if self.out.put_off() >= RPCS {
@@ -140,6 +163,7 @@ impl Session {
         match bad {
             Bad::Undecodable(_) => self.undecodable(id),
             Bad::WrongKind => self.leave(Reason::Exception),
+            Bad::Limited => self.leave(Reason::Implementation),
         }
     }
 }
@@ -170,7 +194,18 @@ fn asked(payload: &[u8]) -> Result<Asked, Bad> {
     })
 }
 
-const SESSION_LIMITS: &str = r#"{"maxPayloadSize":65536,"maxInflightMessages":100,"rateLimits":{"messages":null,"telemetryMessages":null,"telemetryDataPoints":null}}"#;
+/// The answer of `getSessionLimits`.
+fn session_limits(limits: &[String; 3]) -> String {
+    let shown = |limit: &String| match limit.as_str() {
+        "" => Value::Null,
+        limit => limit.into(),
+    };
+    let [messages, telemetry, points] = limits.each_ref().map(shown);
+    format!(
+        r#"{{"maxPayloadSize":65536,"maxInflightMessages":100,"rateLimits":{{"messages":{messages},"telemetryMessages":{telemetry},"telemetryDataPoints":{points}}}}}"#
+    )
+}
+
 const TIMEOUT: &str = r#"{"error":"timeout"}"#;
 
 /// RPCs of one session that may wait for their time-out.

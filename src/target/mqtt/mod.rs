@@ -11,6 +11,7 @@ mod outbox;
 mod reason;
 mod session;
 mod topic;
+mod trouble;
 mod v5;
 mod wire;
 

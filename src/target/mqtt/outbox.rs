@@ -10,8 +10,10 @@ use rumqttc::mqttbytes::v4::{
 use tokio::time::Instant;
 
 use super::reason::{Reason, Refusal};
+use super::wire::Connect;
 use crate::model::{MqttVersion, Release};
 use crate::target::answer::Answer;
+use crate::target::faults::Fate;
 use crate::target::pending::Ticket;
 
 /// Something that a session does at a later time.
@@ -24,6 +26,10 @@ pub(super) enum Later {
     },
     /// Acknowledge a provision request that the core did not answer, and close.
     Error { id: Option<u16>, _place: Ticket },
+    /// Take a CONNECT to its fate.
+    Connect(Box<Connect>, Fate),
+    /// Acknowledge a message.
+    Acknowledge(Option<u16>),
     /// Publish on a topic.
     Publish(String, QoS, &'static str),
     /// Close.
@@ -55,7 +61,7 @@ impl Outbox {
     pub(super) fn refuse(&mut self, refusal: Refusal, release: Release, present: bool) {
         match self.version {
             MqttVersion::V3 => self.connack(refusal.return_code(release), present),
-            MqttVersion::V5 => self.connack_5(refusal.reason(), present),
+            MqttVersion::V5 => self.connack_5(refusal.reason(release), present),
         }
     }
 

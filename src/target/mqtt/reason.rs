@@ -19,13 +19,17 @@ pub(super) enum Reason {
     BadIdentifier = 0x85,
     BadCredentials = 0x86,
     NotAuthorized = 0x87,
+    Unavailable = 0x88,
+    Busy = 0x89,
     /// An exception that nobody foresaw; MQTT has it for a server that shuts down.
     Exception = 0x8b,
     TakenOver = 0x8e,
     BadFilter = 0x8f,
     BadTopic = 0x90,
+    MessageRate = 0x96,
     QuotaExceeded = 0x97,
     BadPayload = 0x99,
+    ConnectionRate = 0x9f,
 }
 
 /// Why a CONNECT is refused (section 4.2 of the table of codes).
@@ -37,6 +41,10 @@ pub(super) enum Refusal {
     Identifier,
     /// Nothing was given at all, or a certificate that is nobody's.
     NotAuthorized,
+    /// The core does not answer in time.
+    Unavailable,
+    /// Too many sessions were opened, of the tenant or of the device.
+    RateLimited,
 }
 
 impl Refusal {
@@ -51,12 +59,23 @@ impl Refusal {
         }
     }
 
-    /// Its code in MQTT 5, in CONNACK and in the DISCONNECT after it.
-    pub(super) fn reason(self) -> Reason {
+    /// Its code in MQTT 5, in CONNACK.
+    pub(super) fn reason(self, release: Release) -> Reason {
         match self {
+            Self::RateLimited if release >= Release::V3_7 => Reason::ConnectionRate,
+            Self::Unavailable | Self::RateLimited => Reason::Unavailable,
             Self::Credentials => Reason::BadCredentials,
             Self::Identifier => Reason::BadIdentifier,
             Self::NotAuthorized => Reason::NotAuthorized,
+        }
+    }
+
+    /// Its code in MQTT 5, in the DISCONNECT after the CONNACK.
+    pub(super) fn farewell(self, release: Release) -> Reason {
+        match self {
+            Self::RateLimited => Reason::MessageRate,
+            Self::Unavailable => Reason::Busy,
+            other => other.reason(release),
         }
     }
 
@@ -66,6 +85,7 @@ impl Refusal {
             Self::Credentials if release == Release::V3_5 => ConnectReturnCode::BadUserNamePassword,
             Self::Credentials | Self::NotAuthorized => ConnectReturnCode::NotAuthorized,
             Self::Identifier => ConnectReturnCode::BadClientId,
+            Self::Unavailable | Self::RateLimited => ConnectReturnCode::ServiceUnavailable,
         }
     }
 }

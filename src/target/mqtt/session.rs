@@ -27,6 +27,10 @@ use crate::target::request::{Malformed, Request};
 pub(super) enum Flow {
     Stay,
     Close,
+    /// End with a reset.
+    Reset,
+    /// Stay, and neither read nor say anything ever again.
+    Silent,
 }
 
 /// What the session is for, which CONNECT decides.
@@ -48,6 +52,8 @@ pub(super) struct Session {
     pub(super) displaced: Option<Arc<Notify>>,
     /// The client's certificate; where there is one, only it counts (section 4.4).
     pub(super) presented: Option<Presented>,
+    /// The connection's number, by which faults are drawn where no name is known.
+    pub(super) number: u64,
     pending: Arc<Pending>,
     role: Role,
     /// The response subscription of a provisioning session.
@@ -66,6 +72,7 @@ impl Session {
             closing: Arc::default(),
             displaced: None,
             presented: None,
+            number: 0,
             pending,
             role: Role::Waiting(Vec::new()),
             response: None,
@@ -77,7 +84,7 @@ impl Session {
     /// Takes what the client sent.
     pub(super) fn take(&mut self, frame: Frame, now: Instant) -> Flow {
         match frame {
-            Frame::Connect(connect) => self.connect(&connect, now),
+            Frame::Connect(connect) => self.connect(connect, now),
             Frame::Packet(packet) => self.packet(packet, now),
             Frame::Ignored => Flow::Stay,
         }
@@ -128,6 +135,13 @@ impl Session {
         while let Some(later) = self.out.take_due(now) {
             match later {
                 Later::Answer { answer, id, .. } => self.answer(&answer, id, now),
+                Later::Connect(connect, fate) => {
+                    let flow = self.connect_with(&connect, fate, now);
+                    if flow != Flow::Stay {
+                        return flow;
+                    }
+                }
+                Later::Acknowledge(id) => self.out.puback(id, Reason::Success),
                 Later::Publish(topic, qos, payload) => {
                     self.out.publish(&topic, qos, payload.into());
                 }
@@ -154,8 +168,8 @@ impl Session {
         }
     }
 
-    fn connect(&mut self, connect: &Connect, now: Instant) -> Flow {
-        self.out.version = connect.version;
+    /// Lets a client in, if its credentials are a device's or the provisioning ones.
+    pub(super) fn let_in(&mut self, connect: &Connect, now: Instant) -> Flow {
         // The platform always answers so, with or without a session to resume.
         let present = !connect.clean;
         let user = connect.username.as_deref();
@@ -180,6 +194,9 @@ impl Session {
             bump(&self.backend.tally.bad_logins);
             return self.refuse(refusal, present);
         };
+        if self.pass(&device).is_err() {
+            return self.refuse(Refusal::RateLimited, present);
+        }
         bump(&self.backend.tally.mqtt_connects);
         self.out.accept(present);
         if matches!(self.role, Role::Provisioning) {
@@ -189,10 +206,10 @@ impl Session {
         self.enter(device, now)
     }
 
-    fn refuse(&mut self, refusal: Refusal, present: bool) -> Flow {
+    pub(super) fn refuse(&mut self, refusal: Refusal, present: bool) -> Flow {
         let release = self.backend.config.release;
         self.out.refuse(refusal, release, present);
-        self.leave(refusal.reason())
+        self.leave(refusal.farewell(release))
     }
 
     /// Becomes the device's session; an older one has to go.
@@ -206,8 +223,9 @@ impl Session {
         let before = std::mem::replace(&mut self.role, Role::Device(device));
         if let Role::Waiting(early) = before {
             for packet in early {
-                if self.packet(packet, now) == Flow::Close {
-                    return Flow::Close;
+                let flow = self.packet(packet, now);
+                if flow != Flow::Stay {
+                    return flow;
                 }
             }
         }
@@ -300,6 +318,8 @@ impl Session {
             }
             Decision::Silence => {}
             Decision::Disconnect => return Flow::Close,
+            Decision::Reset => return Flow::Reset,
+            Decision::HalfOpen => return Flow::Silent,
         }
         Flow::Stay
     }
