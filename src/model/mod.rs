@@ -8,6 +8,7 @@ mod exchange;
 mod expectation;
 mod faults;
 mod outcome;
+mod paint;
 mod policy;
 mod printable;
 pub mod units;
@@ -20,5 +21,6 @@ pub use faults::{
     Delay, FaultPhase, Faults, Outage, PhaseFaults, RateLimit, RateLimits, Slow, Stall,
 };
 pub use outcome::{Cause, FaultKind, Outcome, Phase, Side};
+pub use paint::Paint;
 pub use policy::{Bug, Release, Strategy};
 pub use printable::printable;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod admin;
 mod authorities;
 mod certs;
 mod check;
@@ -24,6 +25,7 @@ mod target_faults;
 mod target_rest;
 mod target_tls;
 mod target_wire;
+mod telemetry;
 mod terminal;
 mod transport_hostile;
 mod transport_peers;
