@@ -267,7 +267,7 @@ fn config(fleet: &Fleet, authorities: &Authorities) -> Result<TargetConfig, Fail
     let mut config = TargetConfig {
         profiles,
         devices: listed(fleet)?,
-        faults: faults.clone(),
+        faults: (**faults).clone(),
         seed: plan.seed,
         release: *release,
         bugs: bugs.clone(),

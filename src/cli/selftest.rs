@@ -78,7 +78,7 @@ async fn tried(args: &SelftestArgs) -> Result<Report, Failure> {
     } else {
         args.transport.clone()
     };
-    let trials = transports.len() * if args.no_drive { 3 } else { 4 };
+    let trials = transports.len() * (Check::ALL.len() + usize::from(!args.no_drive));
     let bar = screen::bar(trials, "trials");
     let mut report = Report::default();
     for transport in transports {
@@ -143,9 +143,9 @@ impl Report {
                 held.check.as_str(),
                 held.transport.as_str(),
                 held.figure,
-                sign.to_owned() + &micros(held.expected_us as u64),
-                micros(held.measured_us as u64),
-                micros(held.tolerance_us as u64),
+                sign.to_owned() + &shown(held.expected_us),
+                shown(held.measured_us),
+                shown(held.tolerance_us),
             );
             let verdict = match (held.passed(), held.attempt) {
                 (true, 1) => style.good("✓"),
@@ -166,8 +166,8 @@ impl Report {
                 out,
                 "{:<6} {:>12} {:>22} {:>24}",
                 driven.transport.as_str(),
-                count(driven.devices_per_s as u64),
-                count(driven.devices_per_cpu_s as u64),
+                whole(driven.devices_per_s),
+                whole(driven.devices_per_cpu_s),
                 micros(driven.p99_us)
             )?;
         }
@@ -181,6 +181,17 @@ impl Report {
         };
         writeln!(out, "\n{verdict}")
     }
+}
+
+/// A time that is not negative, µs.
+#[expect(clippy::cast_sign_loss, reason = "times and rates are not negative")]
+fn shown(us: f64) -> String {
+    micros(us as u64)
+}
+
+#[expect(clippy::cast_sign_loss, reason = "times and rates are not negative")]
+fn whole(rate: f64) -> String {
+    count(rate as u64)
 }
 
 fn transport(word: &str) -> Result<TransportKind, String> {

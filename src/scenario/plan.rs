@@ -49,7 +49,7 @@ pub enum TargetPlan {
     /// The embedded server, started for this run.
     Embedded {
         /// Its misbehaviour.
-        faults: Faults,
+        faults: Box<Faults>,
         /// The release that it behaves like.
         release: Release,
         /// Its faults of judgement.

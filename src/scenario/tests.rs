@@ -134,7 +134,7 @@ fn defaults_are_filled_in() {
     else {
         panic!("remote")
     };
-    assert_eq!(faults, crate::model::Faults::default());
+    assert_eq!(*faults, crate::model::Faults::default());
     assert_eq!((release, bugs, resumption), (Release::V4_3, vec![], false));
     assert_eq!(plan.profiles.len(), 1);
     assert_eq!(plan.profiles[0].strategy, Provisioning::Allow);

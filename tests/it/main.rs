@@ -22,6 +22,7 @@ mod shutdown;
 mod slow_ledger;
 mod support;
 mod target_config;
+mod target_faults;
 mod target_rest;
 mod target_tls;
 mod target_wire;

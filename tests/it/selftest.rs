@@ -35,7 +35,7 @@ fn what_is_measured_here_is_what_theory_says() {
     let (report, code) = selftest(&["--transport", "mqtt,https,coap"]);
     assert_eq!(code, Some(0), "{report:#}");
     assert_eq!(report["passed"], true);
-    for check in ["stall", "delay", "lateness"] {
+    for check in ["stall", "delay", "capacity", "lateness"] {
         assert!(figures(&report, check).len() >= 6, "{check}: {report:#}");
     }
     let driven = report["drive"].as_array().unwrap();

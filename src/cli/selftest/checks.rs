@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::super::exit::Failure;
-use super::theory::{Crowded, Stalled};
+use super::theory::{Crowded, Queued, Stalled};
 use super::trial::Bench;
 use crate::metrics::{PhaseSummary, Summary};
 use crate::model::{Phase, Protocol, TransportKind};
@@ -16,19 +16,22 @@ pub(super) enum Check {
     Stall,
     /// A server that takes a known time over each step.
     Delay,
+    /// A server that can do less than it is asked.
+    Capacity,
     /// Fewer places than the load needs.
     Lateness,
 }
 
 impl Check {
     /// All of them, in the order of reports.
-    pub(super) const ALL: [Self; 3] = [Self::Stall, Self::Delay, Self::Lateness];
+    pub(super) const ALL: [Self; 4] = [Self::Stall, Self::Delay, Self::Capacity, Self::Lateness];
 
     /// Its name in reports.
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Stall => "stall",
             Self::Delay => "delay",
+            Self::Capacity => "capacity",
             Self::Lateness => "lateness",
         }
     }
@@ -45,6 +48,7 @@ impl Check {
         let figures = match self {
             Self::Stall => stall(&summary),
             Self::Delay => delay(&summary),
+            Self::Capacity => capacity(&summary),
             Self::Lateness => lateness(&summary),
         }?;
         let held = figures.into_iter().map(|figure| Held {
@@ -83,6 +87,11 @@ impl Check {
                     connect.unwrap_or_default()
                 )
             }
+            Self::Capacity => format!(
+                "target.faults.capacity = {CAPACITY}\n\
+                devices.generate = {{ count = {CROWD} }}\n\
+                arrival.stages = [{{ duration = \"1s\", rate = {CROWD} }}]\n"
+            ),
             Self::Lateness => format!(
                 "target.faults.provision.delay = \"{HOLD_MS}ms\"\n\
                 devices.generate = {{ count = {CROWD} }}\nlimits.in_flight = {PLACES}\n\
@@ -185,7 +194,7 @@ fn stall(summary: &Summary) -> Result<Vec<Figure>, Failure> {
         name: format!("response {name}"),
         expected: theory.response(quantile),
         measured: measured as f64,
-        tolerance: theory.stall * STALL_TOLERANCE,
+        tolerance: theory.stall * TOLERANCE,
         at_most: false,
     })
     .collect();
@@ -237,13 +246,36 @@ fn delay(summary: &Summary) -> Result<Vec<Figure>, Failure> {
     Ok(figures)
 }
 
+/// What a server cannot do in time is in the response times.
+fn capacity(summary: &Summary) -> Result<Vec<Figure>, Failure> {
+    let theory = Queued {
+        rate: f64::from(CROWD) / 1e6,
+        capacity: f64::from(CAPACITY) / 1e6,
+        requests: f64::from(CROWD),
+    };
+    let response = &phase(summary, Phase::TimeToProvision)?.response_us;
+    let figures = [
+        ("p50", 0.5, response.p50),
+        ("p99", 0.99, response.p99),
+        ("max", 1.0, response.max),
+    ];
+    let figure = |(name, quantile, measured): (&str, f64, u64)| Figure {
+        name: format!("to provision {name}"),
+        expected: theory.response(quantile),
+        measured: measured as f64,
+        tolerance: theory.response(1.0) * TOLERANCE,
+        at_most: false,
+    };
+    Ok(figures.map(figure).into())
+}
+
 /// The generator must say how late it was.
 fn lateness(summary: &Summary) -> Result<Vec<Figure>, Failure> {
     let theory = Crowded {
-        places: f64::from(PLACES),
+        places: PLACES,
         hold: phase(summary, Phase::TimeToProvision)?.service_us.mean,
         rate: f64::from(CROWD) / 1e6,
-        devices: f64::from(CROWD),
+        devices: CROWD,
     };
     let lag = summary.lag_us;
     let figure = |name: &str, quantile, measured: u64| Figure {
@@ -309,19 +341,21 @@ const STALL_AT: &str = "1500ms";
 const STALL_MS: u32 = 1_000;
 const STALL_SPAN: &str = "4s";
 
-/// A share of the stall: what a message's own time and the timers' grain may blur, and a machine
+/// A share of the longest time: what a message's own time and the timers' grain may blur, and a machine
 /// that others use as well.
-const STALL_TOLERANCE: f64 = 0.05;
+const TOLERANCE: f64 = 0.05;
 
 /// Service times know one message of each device that waited, far fewer than 1 in 10.
 const SERVICE_SHARE: f64 = 0.2;
 
-const CONNECT_MS: u32 = 120;
-const PROVISION_MS: u32 = 200;
-const TELEMETRY_MS: u32 = 150;
+const CONNECT_MS: u32 = 250;
+const PROVISION_MS: u32 = 350;
+const TELEMETRY_MS: u32 = 300;
 
-const CROWD: u32 = 400;
-const PLACES: u32 = 10;
-const HOLD_MS: u32 = 50;
+/// Few a second: a slow machine is not what is tried.
+const CROWD: u32 = 100;
+const CAPACITY: u32 = 50;
+const PLACES: u32 = 5;
+const HOLD_MS: u32 = 100;
 
 const DRIVE_S: u32 = 2;

@@ -32,27 +32,73 @@ impl Stalled {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Crowded {
     /// Devices that can be brought up at a time.
-    pub(super) places: f64,
+    pub(super) places: u32,
     /// How long each takes, µs.
     pub(super) hold: f64,
     /// Devices due per µs.
     pub(super) rate: f64,
     /// Devices.
-    pub(super) devices: f64,
+    pub(super) devices: u32,
 }
 
 impl Crowded {
-    /// How late the device at a quantile starts, µs: the n-th starts in round ⌊n / places⌋, and is
-    /// due at n / rate.
+    /// How late the device at a quantile (0..=1) starts, µs: the n-th starts in round ⌊n / places⌋,
+    /// and is due at n / rate.
     pub(super) fn lag(&self, quantile: f64) -> f64 {
-        let n = (self.devices - 1.0) * quantile;
-        ((n / self.places).floor() * self.hold - n / self.rate).max(0.0)
+        let mut lags: Vec<f64> = (0..self.devices)
+            .map(|n| {
+                let started = f64::from(n / self.places) * self.hold;
+                (started - f64::from(n) / self.rate).max(0.0)
+            })
+            .collect();
+        lags.sort_unstable_by(f64::total_cmp);
+        let below = lags
+            .iter()
+            .enumerate()
+            .filter(|(n, _)| *n as f64 <= f64::from(self.devices.saturating_sub(1)) * quantile);
+        below.last().map_or(0.0, |(_, lag)| *lag)
+    }
+}
+
+/// A load that is more than one server with a queue can carry out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Queued {
+    /// Requests due per µs.
+    pub(super) rate: f64,
+    /// Requests carried out per µs, fewer.
+    pub(super) capacity: f64,
+    /// Requests.
+    pub(super) requests: f64,
+}
+
+impl Queued {
+    /// The response time at a quantile, µs: the n-th is due at n / rate, and done when it and those
+    /// before it are, at (n + 1) / capacity.
+    pub(super) fn response(&self, quantile: f64) -> f64 {
+        let n = (self.requests * quantile).ceil() - 1.0;
+        (n + 1.0) / self.capacity - n / self.rate
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_queue_grows_by_what_it_cannot_carry_out() {
+        let queue = Queued {
+            rate: 400e-6,
+            capacity: 200e-6,
+            requests: 400.0,
+        };
+        let near = |a: f64, b: f64| (a - b).abs() < 1e-6;
+        assert!(near(queue.response(1.0), 2_000_000.0 - 997_500.0));
+        assert!(near(queue.response(0.5), 1_000_000.0 - 497_500.0));
+        assert!(
+            near(queue.response(0.0025), 5_000.0),
+            "the first waits for nobody"
+        );
+    }
 
     /// The same by counting: each device's messages one after the other.
     fn counted(
@@ -94,35 +140,27 @@ mod tests {
                 busy: service / interval,
                 service,
             };
-            for quantile in [0.97, 0.99, 0.999] {
-                let n = (quantile * times.len() as f64).ceil() as usize - 1;
-                let (counted, formed) = (times[n], theory.response(quantile));
-                let off = (counted - formed).abs();
-                assert!(off < 0.01 * stall, "{quantile}: {counted}, {formed}");
+            for permille in [970_u16, 990, 999] {
+                let n = (usize::from(permille) * times.len()).div_ceil(1000) - 1;
+                let formed = theory.response(f64::from(permille) / 1e3);
+                let off = (times[n] - formed).abs();
+                assert!(off < 0.01 * stall, "{permille}: {}, {formed}", times[n]);
             }
         }
     }
 
     #[test]
-    fn late_starts_are_what_counting_gives() {
+    fn starts_wait_for_the_places_of_those_before() {
         let crowd = Crowded {
-            places: 10.0,
+            places: 10,
             hold: 50_000.0,
             rate: 400e-6,
-            devices: 400.0,
+            devices: 400,
         };
-        let mut lags: Vec<f64> = (0..400_u32)
-            .map(|n| {
-                let round = f64::from(n / 10);
-                (round * crowd.hold - f64::from(n) / crowd.rate).max(0.0)
-            })
-            .collect();
-        lags.sort_unstable_by(f64::total_cmp);
-        for quantile in [0.5, 0.99, 1.0] {
-            let n = (399.0 * quantile) as usize;
-            let off = (lags[n] - crowd.lag(quantile)).abs();
-            assert!(off <= crowd.hold, "{quantile}: {}", lags[n]);
-        }
-        assert!((crowd.lag(1.0) - 952_500.0).abs() < 1.0);
+        // The first of the last round: due at 390 / 400 s, started after 39 rounds.
+        assert!((crowd.lag(1.0) - (1_950_000.0 - 975_000.0)).abs() < 1e-6);
+        assert!(crowd.lag(0.0).abs() < 1e-6, "the first ten wait for nobody");
+        let (half, most) = (crowd.lag(0.5), crowd.lag(1.0));
+        assert!((half - most / 2.0).abs() < crowd.hold, "{half}");
     }
 }

@@ -39,26 +39,7 @@ fn every_key_arrives() {
     for kind in TransportKind::ALL {
         assert!(config.listener(kind).is_some(), "{kind:?}");
     }
-    let faults = Faults {
-        delay: Duration::from_millis(5),
-        refuse: 0.5,
-        lose_answer: 0.25,
-        disconnect: 0.125,
-        telemetry: PhaseFaults {
-            delay: Some(Delay::Normal(
-                Duration::from_millis(20),
-                Duration::from_millis(5),
-            )),
-            reset: 0.5,
-            ..PhaseFaults::default()
-        },
-        restart: vec![Outage {
-            at: Duration::from_secs(10),
-            length: Duration::from_secs(3),
-        }],
-        ..Faults::default()
-    };
-    assert_eq!(config.faults, faults);
+    assert_eq!(config.faults, faults());
     assert_eq!(config.core_timeout, Duration::from_secs(1));
     let limits = config.limits;
     let times = [
@@ -109,6 +90,29 @@ fn every_key_arrives() {
         .map(|d| (&*d.name, d.profile))
         .collect();
     assert_eq!(devices, [("d1", 0), ("d2", 0)]);
+}
+
+/// Those of `EVERYTHING`.
+fn faults() -> Faults {
+    Faults {
+        delay: Duration::from_millis(5),
+        refuse: 0.5,
+        lose_answer: 0.25,
+        disconnect: 0.125,
+        telemetry: PhaseFaults {
+            delay: Some(Delay::Normal(
+                Duration::from_millis(20),
+                Duration::from_millis(5),
+            )),
+            reset: 0.5,
+            ..PhaseFaults::default()
+        },
+        restart: vec![Outage {
+            at: Duration::from_secs(10),
+            length: Duration::from_secs(3),
+        }],
+        ..Faults::default()
+    }
 }
 
 const EVERYTHING: &str = r#"

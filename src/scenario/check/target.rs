@@ -89,7 +89,7 @@ fn embedded(target: &Target, faults: &Faults) -> Option<TargetPlan> {
         Entry::Given(bugs, _) => Some(bugs.iter().map(|choice| choice.0).collect()),
     };
     Some(TargetPlan::Embedded {
-        faults: misbehaviour?,
+        faults: Box::new(misbehaviour?),
         release: target.release.or(Choice(Release::default()))?.0,
         bugs: bugs?,
         resumption: target.resumption.or(false)?,

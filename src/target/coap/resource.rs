@@ -154,7 +154,7 @@ impl Resources {
             _ if payload.is_empty() => Ok(()),
             _ => backend.judged(object(payload)).map(|_| ()),
         };
-        Outcome::Now(judged(done))
+        Outcome::Now(judged(&done))
     }
 
     /// Takes telemetry or attributes in, and answers as the faults have it.
@@ -181,8 +181,8 @@ impl Resources {
         match fate {
             Fate::Lost => Outcome::Silence,
             Fate::Garbage => Outcome::Noise(noise(backend.config.seed, &device.name)),
-            _ if delay.is_zero() => Outcome::Now(judged(done)),
-            _ => Outcome::Later(judged(done), delay, ticket),
+            _ if delay.is_zero() => Outcome::Now(judged(&done)),
+            _ => Outcome::Later(judged(&done), delay, ticket),
         }
     }
 
@@ -228,7 +228,7 @@ fn without_token<'a>(path: &[&'a str]) -> Option<(&'a str, Option<&'a str>)> {
 }
 
 /// The answer to a message that was taken in, or not.
-fn judged(done: Result<(), Bad>) -> Answer {
+fn judged(done: &Result<(), Bad>) -> Answer {
     match done {
         Ok(()) => Answer {
             separate: true,

@@ -116,8 +116,9 @@ fn fate_of(shares: &[f64; 6], draw: f64) -> Fate {
 pub(in crate::target) fn noise(seed: u64, name: &str) -> Vec<u8> {
     let mut noise = vec![0; 32];
     source(seed, "noise", name, 0).fill_bytes(&mut noise);
-    // No MQTT packet, TLS record or status line begins so, and no JSON is of one such byte.
-    noise[0] = 0;
+    // No MQTT packet, TLS record, status line or JSON begins so. As MQTT it is a whole packet of a
+    // forbidden type: nobody waits for the rest of it.
+    noise[..2].fill(0);
     noise
 }
 
