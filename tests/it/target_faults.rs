@@ -198,7 +198,9 @@ async fn curl_tells_resets_noise_and_refusals_apart() {
     for phase in [FaultPhase::Connect, FaultPhase::Provision] {
         with(phase, reset);
         let (code, ..) = curl(&target, "http", "provision", PROVISION).await;
-        assert_eq!(code, 56, "{phase:?}: a reset while receiving");
+        // A reset while receiving, or one that was faster than the request.
+        let early = code == 55 && phase == FaultPhase::Connect;
+        assert!(code == 56 || early, "{phase:?}: {code}");
     }
     with(FaultPhase::Telemetry, reset);
     assert_eq!(send(&target).await.0, 56);
@@ -314,11 +316,11 @@ async fn what_is_asked_in_a_stall_is_answered_after_it_and_none_is_lost() {
     assert!(udp.try_recv(&mut [0; 9]).is_err());
     assert_eq!(target.counts().telemetry_messages, 0, "nothing is read");
     let rest = Duration::from_millis(400);
-    target.set_faults(stall(from_now(&target, rest))).unwrap();
     let begun = Instant::now();
+    target.set_faults(stall(from_now(&target, rest))).unwrap();
     // The first lost its session to the second, but its message was there before.
     wires[1].expect(hex("mqtt-connack")).await;
-    assert!(begun.elapsed() >= rest - Duration::from_millis(50));
+    assert!(begun.elapsed() >= rest);
     let mut answer = [0; 9];
     assert_eq!(udp.recv(&mut answer).await.unwrap(), 4);
     assert_eq!(asked.await.1, "200");
