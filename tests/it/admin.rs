@@ -12,12 +12,12 @@ mod verify;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{Process, program, serve, succeed};
+use crate::support::{Process, Said, program, serve, succeed};
 
 /// A server, and the directory that commands about it run in.
 struct Desk {
@@ -25,14 +25,6 @@ struct Desk {
     url: String,
     ready: Value,
     _process: Process,
-}
-
-/// What a command left.
-#[derive(Debug)]
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
 }
 
 impl Desk {
@@ -84,7 +76,7 @@ impl Desk {
 
     /// Runs a command; whatever it says, the password is not in it.
     fn admin(&self, args: &[&str]) -> Said {
-        let said = said(self.command(args).spawn().unwrap());
+        let said = Said::by(self.command(args).spawn().unwrap());
         assert!(!format!("{said:?}").contains(PASSWORD), "{said:?}");
         said
     }
@@ -175,15 +167,6 @@ fn curl(args: &[&str]) -> Value {
     curl.args(["-H", "Content-Type: application/json"])
         .args(args);
     serde_json::from_slice(&succeed(&mut curl).stdout).unwrap_or_default()
-}
-
-fn said(child: Child) -> Said {
-    let output = child.wait_with_output().unwrap();
-    Said {
-        code: output.status.code(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
 }
 
 fn mode(path: &Path) -> u32 {

@@ -1,8 +1,6 @@
 //! `fleetcall admin import`.
 
 use std::collections::HashSet;
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,7 +11,7 @@ use tokio::sync::watch;
 use super::super::check_file;
 use super::super::exit::{Exit, Failure};
 use super::server::ServerArgs;
-use super::{bar, failed, unwritten};
+use super::{bar, failed, private, unwritten};
 use crate::admin::client::Client;
 use crate::admin::import::{
     Existing, Import, ImportError, ImportList, Imported, Journal, RowFault, import,
@@ -234,7 +232,9 @@ fn told(list: &ImportList, done: &Imported) -> Result<(), Failure> {
         done.interrupted
             .then(|| "stopped; the same command goes on".to_owned()),
     );
-    println!("{path}: {} rows: {}", list.rows.len(), parts.join(", "));
+    let rows = list.rows.len();
+    let noun = if rows == 1 { "row" } else { "rows" };
+    println!("{path}: {rows} {noun}: {}", parts.join(", "));
     let mut failed: Vec<&RowFault> = done.failed.iter().collect();
     failed.sort_by_key(|fault| fault.row);
     for fault in failed.iter().take(SHOWN) {
@@ -257,14 +257,7 @@ fn beside(list: &Path) -> PathBuf {
 }
 
 fn write(path: &Path, list: &ImportList, failed: &[&RowFault]) -> std::io::Result<()> {
-    // It may have been there with another mode.
-    let _ = std::fs::remove_file(path);
-    let file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    let mut rows = csv::Writer::from_writer(file);
+    let mut rows = csv::Writer::from_writer(private(path, true)?);
     rows.write_record(&list.header)?;
     for fault in failed {
         rows.write_record(&list.rows[fault.row].cells)?;

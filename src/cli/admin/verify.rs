@@ -1,8 +1,6 @@
 //! `fleetcall admin verify`.
 
-use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -11,7 +9,7 @@ use serde_json::json;
 
 use super::super::exit::{Exit, Failure};
 use super::server::ServerArgs;
-use super::{bar, failed, unwritten};
+use super::{bar, failed, private, unwritten};
 use crate::admin::client::Client;
 use crate::admin::import::ImportList;
 use crate::admin::verify::{Expected, Known, Lost, Run, Standing, Verified, Verify, verify};
@@ -277,12 +275,7 @@ fn as_csv(verified: &Verified, out: &mut dyn Write) -> io::Result<()> {
 
 /// As a run's `credentials.csv`, as far as a server tells.
 fn recover(path: &Path, lost: &[Lost]) -> io::Result<()> {
-    let file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    let mut rows = csv::Writer::from_writer(file);
+    let mut rows = csv::Writer::from_writer(private(path, false)?);
     rows.write_record(["name", "credentials_type", "access_token"])?;
     for lost in lost {
         let token = match lost.kind.as_str() {

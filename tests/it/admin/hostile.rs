@@ -43,7 +43,7 @@ fn ask(url: &str, args: &[&str]) -> Said {
     )
     .unwrap();
     let mut command = admin(dir.path(), &["import", "lot.csv", "--url", url]);
-    said(command.args(args).spawn().unwrap())
+    Said::by(command.args(args).spawn().unwrap())
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn an_import_whose_answer_is_wrong_or_missing_is_not_believed_and_can_go_on() {
 fn a_wrong_password_is_told_and_shown_nowhere() {
     let desk = Desk::new("");
     let mut command = desk.command(&["setup", "--profile", "p", "--strategy", "allow", "--print"]);
-    let wrong = said(
+    let wrong = Said::by(
         command
             .env("FLEETCALL_TB_PASSWORD", "not-it-at-all")
             .spawn()
@@ -173,11 +173,11 @@ fn a_wrong_password_is_told_and_shown_nowhere() {
     desk.put("password", &format!("{PASSWORD}\n"));
     let mut command = desk.command(&["setup", "--profile", "p", "--strategy", "allow", "--print"]);
     command.env_remove("FLEETCALL_TB_PASSWORD");
-    let none = said(command.spawn().unwrap());
+    let none = Said::by(command.spawn().unwrap());
     assert_eq!(none.code, Some(2));
     assert!(none.err.contains("--password-file"), "{none:?}");
     command.args(["--password-file", "password"]);
-    assert_eq!(said(command.spawn().unwrap()).code, Some(0));
+    assert_eq!(Said::by(command.spawn().unwrap()).code, Some(0));
 }
 
 #[test]
@@ -188,9 +188,9 @@ fn a_key_lets_in_where_the_server_has_one() {
         .env_remove("FLEETCALL_TB_PASSWORD")
         .env_remove("FLEETCALL_TB_USER");
     command.env("FLEETCALL_TB_API_KEY", "tb_Kf93kd");
-    assert_eq!(said(command.spawn().unwrap()).code, Some(0));
+    assert_eq!(Said::by(command.spawn().unwrap()).code, Some(0));
     command.env("FLEETCALL_TB_API_KEY", "tb_other");
-    let wrong = said(command.spawn().unwrap());
+    let wrong = Said::by(command.spawn().unwrap());
     assert_eq!(wrong.code, Some(2));
     assert!(
         wrong.err.contains("FLEETCALL_TB_API_KEY") && !wrong.err.contains("tb_other"),

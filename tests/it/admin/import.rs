@@ -200,7 +200,7 @@ fn several_lists_are_imported_and_what_is_in_both_is_sent_once() {
     assert_eq!(said.code, Some(3), "{said:?}");
     assert_eq!(
         said.out,
-        "a.csv: 1 rows: 1 created\nb.csv: 1 rows: 1 created\nc.csv: 1 rows: 0 created, 1 failed\n"
+        "a.csv: 1 row: 1 created\nb.csv: 1 row: 1 created\nc.csv: 1 row: 0 created, 1 failed\n"
     );
     assert!(
         said.err
@@ -224,14 +224,15 @@ fn a_changed_list_or_another_server_is_another_import() {
     let other = Desk::new("");
     desk.put("lot.csv", &list(2));
     let mut elsewhere = desk.command(&["import", "lot.csv"]);
-    let said = said_of(elsewhere.env("FLEETCALL_TB_URL", &other.url));
+    let said = Said::by(
+        elsewhere
+            .env("FLEETCALL_TB_URL", &other.url)
+            .spawn()
+            .unwrap(),
+    );
     assert_eq!(said.code, Some(2), "{said:?}");
     assert!(said.err.contains("another server"), "{said:?}");
     assert_eq!(other.devices(), 0);
-}
-
-fn said_of(command: &mut Command) -> Said {
-    said(command.spawn().unwrap())
 }
 
 /// What `--fix` writes is what a server takes whole.

@@ -72,7 +72,7 @@ fn an_interrupt_finishes_the_part_and_says_how_to_go_on() {
     eventually(|| parts(&desk) >= 2);
     let pid = child.id().to_string();
     succeed(Command::new("kill").args(["-INT", &pid]));
-    let stopped = said(child);
+    let stopped = Said::by(child);
     assert_eq!(stopped.code, Some(130), "{stopped:?}");
     assert!(
         stopped.out.contains("stopped; the same command goes on"),

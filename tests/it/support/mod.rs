@@ -37,6 +37,26 @@ impl Drop for Process {
     }
 }
 
+/// What a command left.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Said {
+    /// Waits for a child whose streams are piped.
+    pub(crate) fn by(child: Child) -> Self {
+        let output = child.wait_with_output().unwrap();
+        Self {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
 /// Starts `fleetcall target`; what its ready line says.
 pub(crate) fn serve(target: &mut Command) -> (Process, Value) {
     let mut process = Process::start(target.stdout(Stdio::piped()));
