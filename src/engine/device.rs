@@ -380,3 +380,22 @@ impl<'a> Device<'a> {
         self.worker.note(self.ix, None, Entry::Ended(fate)).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<A, B, C, D, F: Future>(_: fn(A, B, C, D) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_idle_device_stays_small() {
+        let size = size_of_future(live);
+        println!(
+            "device future {size} B, device {} B",
+            size_of::<Device<'_>>()
+        );
+        assert!(size <= 3_200, "{size}");
+    }
+}
