@@ -150,7 +150,8 @@ impl Device<'_> {
         };
         self.tries(Instant::now());
         let whole = Some(Phase::Reconnect);
-        let connected = self.connect(&login, identity, due, whole).await;
+        // Boxed, so that a device does not keep the room of an attempt while it is connected.
+        let connected = Box::pin(self.connect(&login, identity, due, whole)).await;
         // No longer under way, should the run end now.
         self.step = Phase::Telemetry;
         match connected {
