@@ -15,7 +15,7 @@ pub(super) enum Metric {
     Retries,
     /// Devices that are back, of those that lost a session.
     DevicesBack,
-    Reconnects(Lost),
+    Reconnects(Sessions),
     Devices(Outcome),
     Telemetry(Messages),
     StartsLate,
@@ -62,7 +62,7 @@ pub(super) enum Messages {
 
 /// What became of sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lost {
+pub(super) enum Sessions {
     Lost,
     Back,
     NotBack,
@@ -120,12 +120,18 @@ impl Metric {
             ("starts.dropped", Self::StartsDropped),
             ("retries", Self::Retries),
             ("devices.back", Self::DevicesBack),
-            ("reconnects.lost", Self::Reconnects(Lost::Lost)),
-            ("reconnects.back", Self::Reconnects(Lost::Back)),
-            ("reconnects.not_back", Self::Reconnects(Lost::NotBack)),
-            ("reconnects.given_up", Self::Reconnects(Lost::GivenUp)),
-            ("reconnects.takeovers", Self::Reconnects(Lost::Takeovers)),
-            ("reconnects.taken_over", Self::Reconnects(Lost::TakenOver)),
+            ("reconnects.lost", Self::Reconnects(Sessions::Lost)),
+            ("reconnects.back", Self::Reconnects(Sessions::Back)),
+            ("reconnects.not_back", Self::Reconnects(Sessions::NotBack)),
+            ("reconnects.given_up", Self::Reconnects(Sessions::GivenUp)),
+            (
+                "reconnects.takeovers",
+                Self::Reconnects(Sessions::Takeovers),
+            ),
+            (
+                "reconnects.taken_over",
+                Self::Reconnects(Sessions::TakenOver),
+            ),
         ]
         .map(|(name, metric)| (name.to_owned(), metric));
         phases.chain(devices).chain(others)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::counts::ReconnectCounts;
-use super::metric::{Clock, Figure, Lost, Messages, Metric};
+use super::metric::{Clock, Figure, Messages, Metric, Sessions};
 use super::summary::Summary;
 use crate::model::Outcome;
 
@@ -184,14 +184,14 @@ impl fmt::Display for Threshold {
     }
 }
 
-fn sessions(counts: &ReconnectCounts, which: Lost) -> u64 {
+fn sessions(counts: &ReconnectCounts, which: Sessions) -> u64 {
     match which {
-        Lost::Lost => counts.lost,
-        Lost::Back => counts.back,
-        Lost::NotBack => counts.devices_not_back(),
-        Lost::GivenUp => counts.given_up,
-        Lost::Takeovers => counts.takeovers,
-        Lost::TakenOver => counts.taken_over,
+        Sessions::Lost => counts.lost,
+        Sessions::Back => counts.back,
+        Sessions::NotBack => counts.devices_not_back(),
+        Sessions::GivenUp => counts.given_up,
+        Sessions::Takeovers => counts.takeovers,
+        Sessions::TakenOver => counts.taken_over,
     }
 }
 

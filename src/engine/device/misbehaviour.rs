@@ -9,7 +9,7 @@ use std::pin::pin;
 use tokio::time::Instant;
 
 use super::provisioning::{Ended, Granted, judged};
-use super::{Device, InFlight};
+use super::{Device, InFlight, Told};
 use crate::dialect::ThingsBoard;
 use crate::model::{
     Cause, Credentials, FaultKind, Misbehaviour, Observed, Outcome, Phase, Request,
@@ -30,7 +30,7 @@ impl Device<'_> {
         let wrong = self.cohort().misbehaviour;
         let own = self.worker.fleet.own(self.ix).map_err(|_| {
             // Trying again helps nobody.
-            self.untold = false;
+            self.told = Told::Perhaps;
             UNUSABLE
         })?;
         let plea = self.plea(wrong, own.as_ref());
@@ -134,7 +134,7 @@ impl Device<'_> {
         let mut mine = self.connection.take().expect("connected above");
         (self.step, self.in_flight) = (Phase::Provision, InFlight::Request);
         self.attempts += 2;
-        self.untold = false;
+        self.told = Told::Perhaps;
         let verdict = {
             let mut one = pin!(mine.exchange(&plea.request));
             let mut two = pin!(rival.exchange(&plea.request));

@@ -3,8 +3,8 @@
 use tokio::time::Instant;
 
 use super::super::shutdown::{Stop, reached};
-use super::Device;
 use super::provisioning::Ended;
+use super::{Device, Told};
 use crate::model::{Cause, Outcome, Phase};
 
 impl Device<'_> {
@@ -18,7 +18,7 @@ impl Device<'_> {
         let mut tries = 0;
         loop {
             let asked = self.attempts;
-            self.untold = true;
+            self.told = Told::Nothing;
             let Err(ended) = self.provision_once(due).await else {
                 return Ok(());
             };
@@ -29,7 +29,7 @@ impl Device<'_> {
             // A try that did not come to its request is one, too.
             self.attempts = self.attempts.max(asked + 1);
             let (outcome, phase, kind) = ended;
-            if outcome != Outcome::Failed || !self.untold || !retry.allows(tries) {
+            if outcome != Outcome::Failed || self.told == Told::Perhaps || !retry.allows(tries) {
                 return Err(ended);
             }
             self.disconnect().await;

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::{Device, InFlight};
+use super::{Device, InFlight, Told};
 use crate::dialect::{Answer, ThingsBoard};
 use crate::model::{Credentials, FaultKind, Outcome, Phase, Request};
 use crate::scenario::CredentialsPlan;
@@ -34,7 +34,9 @@ impl Device<'_> {
         let connection = self.connection.as_mut().expect("connected before");
         let exchanged = connection.exchange(request).await;
         self.in_flight = InFlight::Nothing;
-        self.untold = exchanged.as_ref().is_err_and(|fault| !fault.sent);
+        if exchanged.as_ref().map_or_else(|fault| fault.sent, |_| true) {
+            self.told = Told::Perhaps;
+        }
         judged(dialect, exchanged)
     }
 
@@ -71,7 +73,9 @@ impl Device<'_> {
             }
             Err((phase, kind)) => {
                 // From the handshake on, the certificate may have been seen.
-                self.untold = phase == Phase::TcpConnect;
+                if phase != Phase::TcpConnect {
+                    self.told = Told::Perhaps;
+                }
                 self.rejected = is_rejection(kind);
                 Err((chain_outcome(phase, kind), phase, kind))
             }

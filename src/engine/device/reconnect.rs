@@ -81,7 +81,8 @@ impl Device<'_> {
             None => counts,
         };
         if counts {
-            let devices = u64::from(!std::mem::replace(&mut self.struck, true));
+            let devices = u64::from(self.losses == 0);
+            self.losses = self.losses.saturating_add(1);
             self.count_reconnects(&ReconnectCounts {
                 lost: 1,
                 devices,
