@@ -99,6 +99,20 @@ mod tests {
     use super::*;
 
     #[tokio::test]
+    async fn an_instant_is_found_on_the_wall_clock() {
+        let clock = Clock::starting_at(Instant::now() + Duration::from_hours(2));
+        let start = clock.unix_ms(clock.at(Duration::ZERO));
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let ahead = start - millis(now.unwrap());
+        // Two hours, less what passed since.
+        assert!((7_000_000..=7_200_000).contains(&ahead), "{ahead}");
+        assert_eq!(
+            clock.unix_ms(clock.at(Duration::from_secs(5))),
+            start + 5000
+        );
+    }
+
+    #[tokio::test]
     async fn an_alarm_never_rings_early_even_after_one_that_was_given_up() {
         let alarm = Alarm::new().unwrap();
         let soon = Instant::now() + Duration::from_millis(1);

@@ -16,8 +16,7 @@ use crate::model::DeviceIx;
 /// Two devices, with columns.
 fn list() -> Inventory {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let text = "name,serial,level,on\nd1,\"S\"\"1\",007.5,true\nd2,S2,-2.5,false\n";
-    let text = text.replace("007.5", "7.50");
+    let text = "name,serial,level,on\nd1,S1,7.50,true\nd2,\"S\"\"2\",-2.5,false\n";
     std::fs::write(file.path(), text).unwrap();
     let options = ListOptions {
         name_column: "name",

@@ -257,12 +257,16 @@ fn cell<'a>(text: &'a str, column: &str, kind: ColumnKind) -> Result<Datum<'a>, 
     };
     match kind {
         ColumnKind::Text => Ok(Datum::Text(Cow::Borrowed(text))),
-        ColumnKind::Number => match text.as_bytes() {
-            [b'0'..=b'9' | b'-', ..] => serde_json::from_str(text)
-                .map(Datum::Cell)
-                .map_err(|_| wrong("number")),
-            _ => Err(wrong("number")),
-        },
+        ColumnKind::Number => {
+            // No blanks, and no digits that a double would lose without a word.
+            let plain = text.starts_with(|c: char| c == '-' || c.is_ascii_digit())
+                && text.ends_with(|c: char| c.is_ascii_digit());
+            let number: Option<serde_json::Number> = serde_json::from_str(text).ok();
+            let lossy =
+                |number: &serde_json::Number| number.is_f64() && !text.contains(['.', 'e', 'E']);
+            let number = number.filter(|number| plain && !lossy(number));
+            number.map(Datum::Cell).ok_or_else(|| wrong("number"))
+        }
         ColumnKind::Boolean => match text {
             "true" => Ok(Datum::Truth(true)),
             "false" => Ok(Datum::Truth(false)),

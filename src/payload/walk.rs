@@ -4,7 +4,7 @@
 //! It is built as Paul Lévy built Brownian motion: W at powers of two by independent increments,
 //! between them by halving: given both ends of a stretch of length n, its middle is normal around
 //! their mean with variance n/4. Each tick has one draw of its own, and W(t) needs those of at most
-//! 2·log2(t) + 1 ticks, so a walk costs no memory and no time that grows with the run.
+//! 2·log2(t) + 2 ticks, so a walk costs no memory and no time that grows with the run.
 
 use rand_distr::{Distribution, StandardNormal};
 

@@ -43,7 +43,7 @@ pub(super) fn reconnects(summary: &Summary, style: Style, out: &mut Vec<String>)
     if let Some(row) = row.filter(|row| row.count > 0) {
         let (response, service) = (&row.response_us, &row.service_us);
         lines.push(format!(
-            "time_to_reconnect p50 {}, p99 {}; service times p50 {}, p99 {}",
+            "time_to_reconnect p50 {}, p99 {}; service p50 {}, p99 {}",
             units::micros(response.p50),
             units::micros(response.p99),
             units::micros(service.p50),

@@ -470,6 +470,11 @@ proptest! {
             Just("stages = [{ duration = \"1s\", rate = 1 }]"), Just("stages = []"), Just("[telemetry]"),
             Just("stages = [{ duration = \"1s\", concurrency = 1 }]"), Just("qos = 0"), Just("é = \"${\""),
             Just("[thresholds]"), Just("a.b = \"< 5\""), Just("payload = { a = [1, inf] }"), Just("= ]"),
+            Just("batch = 3"), Just("size = 64"), Just("timestamp = false"), Just("preset = \"random\""),
+            Just("template = '{\"a\":{{ values.v }}}'"), Just("payload = { n = \"{{ tick }}\" }"),
+            Just("values.v = { model = \"uniform\", min = -9e15, max = 1e300, integer = true }"),
+            Just("values.v = { model = \"uniform\", min = 0, max = 9 }"), Just("values.w = 1"),
+            Just("[telemetry.attributes]"),
         ], 0..14),
     ) {
         let text = lines.join("\n");

@@ -296,3 +296,38 @@ async fn spread_devices_wait_for_their_first_message() {
     assert_eq!(other_names.number("telemetry.sent"), 0);
     target.stop().await;
 }
+
+#[test]
+fn a_cell_that_is_no_number_ends_the_run_before_the_first_packet() {
+    let files = tempfile::tempdir().unwrap();
+    let list = files.path().join("lot.csv");
+    fs::write(&list, "name,level,zone\nd1,7.5,a\nd2,7;5,\"b\"\"\"\n").unwrap();
+    let run = |telemetry: &str| {
+        let scenario = format!(
+            "name = \"n\"\ntarget.embedded = true\ndevices.list = {:?}\n\
+             arrival.stages = [{{ duration = \"100ms\", rate = 20 }}]\n[telemetry]\n{telemetry}\n",
+            list.to_str().unwrap()
+        );
+        let ran = Run::of(&scenario).finish();
+        (ran.code, ran.stderr)
+    };
+    for (telemetry, why) in [
+        (
+            "values.level = { model = \"column\", column = \"level\", kind = \"number\" }",
+            "device `d2` (number 2 of the list): its cell in column `level` is no number\nhelp: ",
+        ),
+        (
+            "template = '{\"zone\": \"{{ row.zone }}\"}'",
+            "device `d2` (number 2 of the list): the payload is no JSON: ",
+        ),
+        (
+            "values.x = { model = \"column\", column = \"levle\" }",
+            "`levle`",
+        ),
+    ] {
+        let (code, stderr) = run(telemetry);
+        assert_eq!(code, 2, "{stderr}");
+        assert!(stderr.contains(why), "{stderr}");
+        assert!(!stderr.contains("7;5"), "{stderr}");
+    }
+}

@@ -211,7 +211,7 @@ impl Device<'_> {
         if self.attributes == Attributes::ToSend {
             Box::pin(self.describe(telemetry, ready)).await;
         }
-        if self.connection.is_some() {
+        if self.connection.is_some() && !self.stranded {
             self.send(telemetry, number, due).await;
         }
     }

@@ -23,7 +23,7 @@ impl Device<'_> {
         if !telemetry.rhythm.phase(self.name()).is_zero() {
             return (ready, 0);
         }
-        if self.connection.is_some() {
+        if self.connection.is_some() && !self.stranded {
             self.send(telemetry, 0, ready).await;
         }
         (ready, 1)

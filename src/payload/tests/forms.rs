@@ -23,9 +23,9 @@ fn a_template_names_values_and_is_sent_as_it_comes_out() {
     )
     .unwrap();
     assert_eq!(payload.prove(&list, Section::Telemetry), Ok(()));
-    let message: Value = serde_json::from_str(&text(&payload, &list, 0, 4)).unwrap();
-    let expected = json!({"name": "d1", "serial": "S\"1", "tick": 4, "at": 1_700_000_000_000u64,
-        "t": 1.0, "deep": [1, 2.5, "x", null, true], "n": 7.5});
+    let message: Value = serde_json::from_str(&text(&payload, &list, 1, 4)).unwrap();
+    let expected = json!({"name": "d2", "serial": "S\"2", "tick": 4, "at": 1_700_000_000_000u64,
+        "t": 1.0, "deep": [1, 2.5, "x", null, true], "n": -2.5});
     assert_eq!(message, expected);
 }
 
@@ -149,10 +149,10 @@ fn what_a_list_lacks_is_found_before_the_run_without_showing_cells() {
         ),
         "{error}"
     );
-    assert!(!error.contains("S\""), "{error}");
+    assert!(!error.contains("S1"), "{error}");
     assert_eq!(proved(number("level"), Layout::default()), Ok(()));
     assert!(proved(number("none"), Layout::default()).is_err());
-    // Only d1's cell has a quote in it: no JSON without `tojson`.
+    // Only d2's cell has a quote in it: no JSON without `tojson`.
     let raw = Form::Template(template(r#"{"s":"{{ row.serial }}"}"#), vec![]);
     assert!(proved(raw, Layout::default()).is_err());
     // A template's length is known only per device.
@@ -161,8 +161,39 @@ fn what_a_list_lacks_is_found_before_the_run_without_showing_cells() {
         ..Layout::default()
     };
     let named = || Form::Template(template(r#"{"s":{{ row.serial | tojson }}}"#), vec![]);
-    assert!(proved(named(), sized(15)).is_err());
-    assert_eq!(proved(named(), sized(30)), Ok(()));
+    assert!(proved(named(), sized(19)).is_err());
+    assert_eq!(proved(named(), sized(31)), Ok(()));
+}
+
+#[test]
+fn a_cell_is_a_number_only_if_nothing_of_it_is_lost() {
+    for (cell, sound) in [
+        ("0", true),
+        ("-2.50", true),
+        ("1e3", true),
+        ("18446744073709551615", true),
+        ("18446744073709551616", false),
+        ("007", false),
+        ("1.", false),
+        ("+1", false),
+        ("0x1F", false),
+        ("1e999", false),
+        ("NaN", false),
+        ("", false),
+    ] {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), format!("name,n\nd1,{cell}\n")).unwrap();
+        let keep = ["n".to_owned()];
+        let options = ListOptions {
+            name_column: "name",
+            keep: &keep,
+            keep_if_there: &[],
+        };
+        let list = load_csv(file.path(), &options).unwrap();
+        let payload = sending(of(column("n", ColumnKind::Number)), Layout::default()).unwrap();
+        let proved = payload.prove(&list, Section::Telemetry);
+        assert_eq!(proved.is_ok(), sound, "{cell}: {proved:?}");
+    }
 }
 
 #[test]

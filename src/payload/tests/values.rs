@@ -171,6 +171,23 @@ fn choices_come_as_often_as_their_weights_say() {
 }
 
 #[test]
+fn random_payloads_are_mixed_as_in_thingsboards_tests() {
+    let list = made_up(200);
+    let payload = sending(Form::Preset(Preset::Random), Layout::default()).unwrap();
+    let mut counts = std::collections::BTreeMap::new();
+    for device in 0..200 {
+        for message in 0..100 {
+            let text = text(&payload, &list, device, message);
+            *counts.entry(text[2..4].to_owned()).or_insert(0u32) += 1;
+        }
+    }
+    // Of 20,000; a standard deviation is some 65.
+    for (kind, expected) in [("t1", 5_800), ("t2", 6_000), ("t3", 8_000), ("t4", 200)] {
+        assert!(counts[kind].abs_diff(expected) < 150, "{counts:?}");
+    }
+}
+
+#[test]
 fn counters_go_by_their_formula_at_any_tick() {
     let list = list();
     let counter = |start, step, wrap| {
