@@ -125,6 +125,26 @@ async fn after_a_power_loss_every_device_is_back_and_goes_on() {
     target.stop().await;
 }
 
+#[test]
+fn devices_of_every_transport_come_back_from_a_power_loss() {
+    let cohorts: String = ["mqtt", "mqtts", "http", "https", "coap", "coaps"]
+        .map(|over| format!("[[cohort]]\nname = \"{over}\"\ntransport = \"{over}\"\n"))
+        .concat();
+    let event = "[[event]]\nat = \"2s\"\nkind = \"power_loss\"\n\
+        boot = { model = \"fixed\", time = \"300ms\" }\n";
+    let scenario = scenario("embedded = true", 18, &(cohorts + &for_seconds(5) + event));
+    let ran = Run::of(&scenario).finish();
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    // CoAP in the open has no session to lose.
+    assert_eq!(ran.number("reconnects.lost"), 15);
+    assert_eq!(ran.number("reconnects.back"), 15);
+    for row in ran.rows("devices.csv") {
+        let acked: u64 = row["telemetry_acked"].parse().unwrap();
+        assert!(acked > 11, "more than before it: {row:?}");
+    }
+    assert_eq!(ran.errors().len(), 0, "{:?}", ran.errors());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_strikes_its_share_and_a_good_bye_is_one() {
     let target = target(Faults::default()).await;
