@@ -14,6 +14,7 @@ pub mod pki;
 pub mod arrival;
 pub mod dialect;
 pub mod inventory;
+pub mod life;
 pub mod metrics;
 pub mod payload;
 

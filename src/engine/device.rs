@@ -3,8 +3,11 @@
 //! Due → connect → provision → disconnect → connect with the received credentials → telemetry
 //! until told to stop. A failure on the way is an outcome with a cause, never an error of ours.
 
+mod life;
 mod misbehaviour;
+mod provision_retry;
 mod provisioning;
+mod reconnect;
 mod telemetry;
 
 use std::time::Duration;
@@ -13,6 +16,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use self::provisioning::is_rejection;
+use self::reconnect::Away;
 use super::shutdown::{Stop, reached};
 use super::worker::Alive;
 use crate::ledger::{Entry, Fate};
@@ -47,6 +51,15 @@ enum InFlight {
     Message,
     /// Client attributes.
     Attributes,
+}
+
+/// What the server can have heard of a try to be provisioned.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// No byte of the request has left.
+    Nothing,
+    /// The request, or a part of it.
+    Perhaps,
 }
 
 /// What became of a device's client attributes.
@@ -89,6 +102,13 @@ struct Device<'a> {
     /// them.
     besides: Option<(String, Credentials)>,
     attributes: Attributes,
+    /// It has no connection and should have one.
+    away: Option<Box<Away>>,
+    /// How often it had to come back.
+    rounds: u32,
+    /// How many sessions it lost.
+    losses: u32,
+    told: Told,
     /// The server kept it out when it connected.
     rejected: bool,
     /// Nothing more can come of it: its credentials are of no use, or it is kept out as expected.
@@ -125,6 +145,10 @@ impl<'a> Device<'a> {
             offence: None,
             besides: None,
             attributes: Attributes::ToSend,
+            away: None,
+            rounds: 0,
+            losses: 0,
+            told: Told::Nothing,
             rejected: false,
             stranded: false,
         }
@@ -228,43 +252,6 @@ impl<'a> Device<'a> {
                     }
                 }
                 Err((whole.unwrap_or(fault.phase), fault.kind))
-            }
-        }
-    }
-
-    /// Connects with the device's own credentials unless connected. Returns when it was ready.
-    async fn ensure_connected(&mut self) -> Instant {
-        let due = Instant::now();
-        if self.connection.is_some() {
-            return due;
-        }
-        let fleet = &self.worker.fleet;
-        let credentials = self
-            .credentials
-            .as_ref()
-            .expect("only provisioned devices come back");
-        let login = fleet
-            .dialect(self.ix)
-            .device_login(fleet.name(self.ix), credentials);
-        let identity = match credentials {
-            Credentials::X509 { certificate } => {
-                let identity = fleet.identity(self.ix);
-                let own = identity.filter(|own| own.leaf_base64() == *certificate);
-                if own.is_none() || !self.transport().is_secure() {
-                    // The server holds a certificate whose key is not here.
-                    self.trouble(Phase::Reconnect, FaultKind::CredentialsUnusable);
-                    return due;
-                }
-                own
-            }
-            _ => None,
-        };
-        let whole = Some(Phase::Reconnect);
-        match self.connect(&login, identity, due, whole).await {
-            Ok(ready) => ready,
-            Err((phase, kind)) => {
-                self.trouble(phase, kind);
-                Instant::now()
             }
         }
     }
@@ -377,6 +364,9 @@ impl<'a> Device<'a> {
         {
             let mut recorder = self.worker.recorder.borrow_mut();
             recorder.gauge(self.cohort, self.state, -1);
+            if self.away.as_ref().is_some_and(|away| away.lost()) {
+                recorder.phase_error(self.cohort, Phase::TimeToReconnect);
+            }
             if outcome != Outcome::Provisioned {
                 recorder.outcome(self.cohort, outcome, self.cause);
             }
@@ -397,5 +387,24 @@ impl<'a> Device<'a> {
             telemetry_acked: self.telemetry_acked,
         };
         self.worker.note(self.ix, None, Entry::Ended(fate)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<A, B, C, D, F: Future>(_: fn(A, B, C, D) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_idle_device_stays_small() {
+        let size = size_of_future(live);
+        println!(
+            "device future {size} B, device {} B",
+            size_of::<Device<'_>>()
+        );
+        assert!(size <= 4_096, "{size}");
     }
 }

@@ -113,9 +113,10 @@ impl Provisions {
         for kind in TransportKind::ALL {
             let devices = on(&fleet.plan, &dealt, |this| this == kind);
             let needed = at_a_time(&fleet.plan, devices);
-            // A device that goes on to telemetry connects twice, and a closed connection holds its
-            // port for a minute.
-            let connects = devices.saturating_mul(1 + u32::from(fleet.plan.telemetry.is_some()));
+            // A device that goes on to telemetry connects twice, and then by what happens to it; a
+            // closed connection holds its port for a minute.
+            let twice = u32::from(fleet.plan.telemetry.is_some());
+            let connects = devices.saturating_mul(1 + twice + returns(&fleet.plan));
             let Some(dial) = fleet.dials.iter().find(|dial| dial.kind == kind) else {
                 continue;
             };
@@ -146,6 +147,15 @@ impl Provisions {
         }
         Ok(())
     }
+}
+
+/// How often a device connects again within a minute, whatever breaks besides; at most 100 times.
+fn returns(plan: &Plan) -> u32 {
+    let events = u32::try_from(plan.life.events.len()).unwrap_or(u32::MAX);
+    let naps = plan.life.duty.map_or(0, |duty| {
+        u32::try_from(60_000 / duty.wake.as_millis().max(1)).unwrap_or(u32::MAX)
+    });
+    events.saturating_add(naps).min(100)
 }
 
 /// How many of `n` devices are connected at a time: all in the end, or those being brought up.

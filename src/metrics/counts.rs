@@ -102,3 +102,47 @@ impl TelemetryCounts {
         self.lost += other.lost;
     }
 }
+
+/// Sessions of provisioned devices that were lost, and what became of them. Good-byes of duty
+/// cycles and of the end of the run are no losses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReconnectCounts {
+    /// Sessions lost: broken, or ended by an event of the scenario.
+    pub lost: u64,
+    /// Of these, the ones after which the device was ready again: `time_to_reconnect`'s samples.
+    pub back: u64,
+    /// Devices that lost a session at least once.
+    pub devices: u64,
+    /// Times that a device used up its `budget` of attempts.
+    pub given_up: u64,
+    /// Second sessions opened by take-over events.
+    pub takeovers: u64,
+    /// Of these, the ones for which the server closed the first session.
+    pub taken_over: u64,
+}
+
+impl ReconnectCounts {
+    /// Devices without a session at the end of the run: each has one open loss at most.
+    pub fn devices_not_back(&self) -> u64 {
+        self.lost.saturating_sub(self.back)
+    }
+
+    /// Of the devices that lost a session, those that have one at the end of the run.
+    pub fn devices_back(&self) -> u64 {
+        self.devices.saturating_sub(self.devices_not_back())
+    }
+
+    /// Nothing was lost and nothing taken over.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        self.lost += other.lost;
+        self.back += other.back;
+        self.devices += other.devices;
+        self.given_up += other.given_up;
+        self.takeovers += other.takeovers;
+        self.taken_over += other.taken_over;
+    }
+}

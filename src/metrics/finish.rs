@@ -43,6 +43,7 @@ pub(super) fn summary(aggregate: &Aggregate, end: &Ending) -> Summary {
         phases: phases(overall),
         errors: errors(aggregate),
         telemetry: telemetry(overall.telemetry, end.elapsed),
+        reconnects: overall.reconnects,
         thresholds: Vec::new(),
         expectations: Vec::new(),
         findings: Vec::new(),
@@ -127,6 +128,7 @@ fn cohort_summary(cohort: &CohortSetting, tally: &Tally, end: &Ending) -> Cohort
         devices,
         phases: phases(tally),
         telemetry: telemetry(tally.telemetry, end.elapsed),
+        reconnects: tally.reconnects,
         histograms: histograms(tally),
     }
 }
@@ -145,6 +147,7 @@ fn phase_summary(tally: &PhaseTally) -> PhaseSummary {
     PhaseSummary {
         count: tally.count(),
         errors: tally.errors,
+        retries: tally.retries,
         response_us: latency
             .map_or_else(LatencyFigures::default, |l| LatencyFigures::of(&l.response)),
         service_us: latency

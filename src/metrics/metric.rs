@@ -10,6 +10,12 @@ pub(super) enum Metric {
     Latency(Phase, Clock, Figure),
     PhaseCount(Phase),
     PhaseErrors(Phase),
+    PhaseRetries(Phase),
+    /// Over all phases.
+    Retries,
+    /// Devices that are back, of those that lost a session.
+    DevicesBack,
+    Reconnects(Sessions),
     Devices(Outcome),
     Telemetry(Messages),
     StartsLate,
@@ -54,6 +60,17 @@ pub(super) enum Messages {
     RatePerS,
 }
 
+/// What became of sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sessions {
+    Lost,
+    Back,
+    NotBack,
+    GivenUp,
+    Takeovers,
+    TakenOver,
+}
+
 impl Metric {
     /// The metric of that name, or what is wrong with the name and what to write instead.
     pub(super) fn parse(name: &str) -> Result<Self, String> {
@@ -85,6 +102,7 @@ impl Metric {
             figures.chain([
                 (format!("{name}.count"), Self::PhaseCount(phase)),
                 (format!("{name}.errors"), Self::PhaseErrors(phase)),
+                (format!("{name}.retries"), Self::PhaseRetries(phase)),
             ])
         });
         let devices = Outcome::ALL.into_iter().map(|outcome| {
@@ -100,6 +118,20 @@ impl Metric {
             ("telemetry.rate_per_s", Self::Telemetry(Messages::RatePerS)),
             ("starts.late", Self::StartsLate),
             ("starts.dropped", Self::StartsDropped),
+            ("retries", Self::Retries),
+            ("devices.back", Self::DevicesBack),
+            ("reconnects.lost", Self::Reconnects(Sessions::Lost)),
+            ("reconnects.back", Self::Reconnects(Sessions::Back)),
+            ("reconnects.not_back", Self::Reconnects(Sessions::NotBack)),
+            ("reconnects.given_up", Self::Reconnects(Sessions::GivenUp)),
+            (
+                "reconnects.takeovers",
+                Self::Reconnects(Sessions::Takeovers),
+            ),
+            (
+                "reconnects.taken_over",
+                Self::Reconnects(Sessions::TakenOver),
+            ),
         ]
         .map(|(name, metric)| (name.to_owned(), metric));
         phases.chain(devices).chain(others)
@@ -116,8 +148,9 @@ fn unknown(what: &str, found: &str, known: impl Iterator<Item = String>) -> Stri
         "cause" => "causes are `<phase>.<fault>` as reports list them, such as `provision.timeout`",
         _ => {
             "metrics are <phase>.p50|p90|p99|p999|max|mean, <phase>.service.p99 (and so on), \
-             <phase>.count|errors, devices.<outcome>, telemetry.sent|acked|lost|rate_per_s, \
-             starts.late|dropped and errors.<cause>"
+             <phase>.count|errors|retries, retries, devices.<outcome>, devices.back, \
+             reconnects.lost|back|not_back|given_up|takeovers|taken_over, \
+             telemetry.sent|acked|lost|rate_per_s, starts.late|dropped and errors.<cause>"
         }
     };
     format!("unknown {what} `{found}`, the nearest is `{nearest}`; help: {help}")
@@ -129,7 +162,7 @@ mod tests {
 
     #[test]
     fn every_metric_is_found_by_its_name() {
-        assert_eq!(Metric::named().count(), 9 * 14 + 5 + 6);
+        assert_eq!(Metric::named().count(), 10 * 15 + 5 + 14);
         for (name, metric) in Metric::named() {
             assert_eq!(Metric::parse(&name), Ok(metric), "{name}");
         }

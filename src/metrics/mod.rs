@@ -11,6 +11,7 @@ mod bars;
 mod cause;
 mod counts;
 mod deviation;
+mod errors;
 mod expectation;
 mod finding;
 mod finish;
@@ -32,13 +33,16 @@ mod tests;
 pub use aggregate::Aggregate;
 pub use bars::{BARS, Bars, bar_floor_us};
 pub use cause::{OTHER_CAUSES, cause_from_word, cause_hint, word_hint};
-pub use counts::{DeviceCounts, LiveCounts, LiveState, StartCounts, TelemetryCounts};
+pub use counts::{
+    DeviceCounts, LiveCounts, LiveState, ReconnectCounts, StartCounts, TelemetryCounts,
+};
 pub use deviation::Deviation;
+pub use errors::DISTINCT_CAUSES_MAX;
 pub use expectation::{EXAMPLES_MAX, Example, ExpectationRow, Matrix};
 pub use finding::{Finding, FindingKind, FindingRow, Findings};
 pub use latency::{CarriedError, CarriedHistogram, LagFigures, LatencyFigures};
 pub use rate::RateFigures;
-pub use recorder::{DISTINCT_CAUSES_MAX, LATE_AFTER, Recorder};
+pub use recorder::{LATE_AFTER, Recorder};
 pub use setting::{CohortSetting, Ending, Setting};
 pub use snapshot::{CohortRow, ErrorRow, PhaseRow, Snapshot};
 pub use summary::{

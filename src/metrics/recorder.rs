@@ -1,22 +1,16 @@
 //! What one worker recorded since its last frame.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use super::counts::{LiveState, TelemetryCounts};
+use super::counts::{LiveState, ReconnectCounts, TelemetryCounts};
+use super::errors::Errors;
 use super::latency::{Latency, add, histogram, micros};
-use crate::model::{Cause, CohortIx, FaultKind, Outcome, Phase};
+use crate::model::{Cause, CohortIx, Outcome, Phase};
 
 /// A start is late when it lags behind its due time by more than this.
 pub const LATE_AFTER: Duration = Duration::from_millis(10);
-
-/// How many distinct causes are counted by their word; the rest share
-/// [`OTHER_CAUSES`](super::OTHER_CAUSES). All causes without a code (199) always have their word;
-/// of those with a server's code the lowest are kept, so that a sum does not depend on the order
-/// in which its parts are added.
-pub const DISTINCT_CAUSES_MAX: usize = 256;
 
 /// Owned by one worker: recording takes no lock. Histograms (two of 188 kB for each cohort and
 /// phase) are made when a phase first occurs.
@@ -55,6 +49,16 @@ impl Recorder {
     /// One step that did not complete: `phases.<phase>.errors`.
     pub fn phase_error(&mut self, cohort: CohortIx, phase: Phase) {
         self.tally(cohort).phases[phase as usize].errors += 1;
+    }
+
+    /// One attempt at a step that is not the first one: `phases.<phase>.retries`.
+    pub fn retry(&mut self, cohort: CohortIx, phase: Phase) {
+        self.tally(cohort).phases[phase as usize].retries += 1;
+    }
+
+    /// Sessions lost and found again since the last call.
+    pub fn reconnects(&mut self, cohort: CohortIx, counts: &ReconnectCounts) {
+        self.tally(cohort).reconnects.add(counts);
     }
 
     /// One device's start, `lag` after it was due (zero in the closed model).
@@ -164,6 +168,7 @@ pub(super) struct Tally {
     pub(super) bringing_up: i64,
     pub(super) live: i64,
     pub(super) telemetry: TelemetryCounts,
+    pub(super) reconnects: ReconnectCounts,
     pub(super) phases: [PhaseTally; Phase::COUNT],
 }
 
@@ -178,6 +183,7 @@ impl Tally {
         self.bringing_up += other.bringing_up;
         self.live += other.live;
         self.telemetry.add(&other.telemetry);
+        self.reconnects.add(&other.reconnects);
         for (sum, phase) in self.phases.iter_mut().zip(&other.phases) {
             sum.add(phase);
         }
@@ -187,6 +193,7 @@ impl Tally {
         self.outcomes.iter().all(|n| *n == 0)
             && (self.started, self.bringing_up, self.live) == (0, 0, 0)
             && self.telemetry == TelemetryCounts::default()
+            && self.reconnects.is_empty()
             && self.phases.iter().all(PhaseTally::is_empty)
     }
 
@@ -204,6 +211,7 @@ impl Tally {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct PhaseTally {
     pub(super) errors: u64,
+    pub(super) retries: u64,
     pub(super) latency: Option<Box<Latency>>,
 }
 
@@ -213,11 +221,12 @@ impl PhaseTally {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.errors == 0 && self.count() == 0
+        (self.errors, self.retries) == (0, 0) && self.count() == 0
     }
 
     fn add(&mut self, other: &Self) {
         self.errors += other.errors;
+        self.retries += other.retries;
         if let Some(latency) = other.latency.as_ref().filter(|l| l.count() > 0) {
             self.latency
                 .get_or_insert_with(|| Box::new(Latency::new()))
@@ -226,70 +235,20 @@ impl PhaseTally {
     }
 
     fn clear(&mut self) {
-        self.errors = 0;
+        (self.errors, self.retries) = (0, 0);
         if let Some(latency) = &mut self.latency {
             latency.clear();
         }
     }
 }
 
-/// Counts by cause, bounded: see [`DISTINCT_CAUSES_MAX`].
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Errors {
-    /// By (carries a server's code, cause): those without a code come first and are never evicted.
-    counts: BTreeMap<(bool, Cause), u64>,
-    pub(super) other: u64,
-}
-
-impl Errors {
-    fn count(&mut self, cause: Cause, n: u64) {
-        *self.counts.entry((coded(cause), cause)).or_default() += n;
-        // Keeping the smallest keys makes a sum independent of the order: a key that falls out of
-        // a part has too many smaller ones in the whole as well.
-        if self.counts.len() > DISTINCT_CAUSES_MAX {
-            let (_, evicted) = self.counts.pop_last().expect("longer than the bound");
-            self.other += evicted;
-        }
-    }
-
-    fn add(&mut self, other: &Self) {
-        for ((_, cause), n) in &other.counts {
-            self.count(*cause, *n);
-        }
-        self.other += other.other;
-    }
-
-    fn is_empty(&self) -> bool {
-        self.counts.is_empty() && self.other == 0
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Cause, u64)> {
-        self.counts.iter().map(|((_, cause), n)| (*cause, *n))
-    }
-}
-
-/// Whether the word holds a number that the server chose.
-fn coded(cause: Cause) -> bool {
-    matches!(
-        cause,
-        Cause::At(
-            _,
-            FaultKind::TlsAlert(_)
-                | FaultKind::Connack(_)
-                | FaultKind::ConnackReason(_)
-                | FaultKind::PubackReason(_)
-                | FaultKind::DisconnectReason(_)
-                | FaultKind::HttpStatus(_)
-                | FaultKind::CoapCode(_)
-        )
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::errors::DISTINCT_CAUSES_MAX;
     use super::*;
+    use crate::model::FaultKind;
 
     const ONE: CohortIx = CohortIx(0);
 
@@ -305,6 +264,8 @@ mod tests {
         Start(u16, u64),
         Outcome(u16, usize, Option<u16>),
         Telemetry(u16, u64),
+        Retry(u16, usize),
+        Reconnects(u16, u64),
         Gauge(u16, bool, i64),
     }
 
@@ -322,6 +283,8 @@ mod tests {
             (0..2u16, 0..5usize, prop::option::of(0..700u16))
                 .prop_map(|(c, o, cause)| Call::Outcome(c, o, cause)),
             (0..2u16, 0..9u64).prop_map(|(c, n)| Call::Telemetry(c, n)),
+            (0..2u16, 0..Phase::COUNT).prop_map(|(c, p)| Call::Retry(c, p)),
+            (0..2u16, 0..9u64).prop_map(|(c, n)| Call::Reconnects(c, n)),
             (0..2u16, any::<bool>(), -3..3i64).prop_map(|(c, s, n)| Call::Gauge(c, s, n)),
         ];
         prop::collection::vec(call, 0..40)
@@ -332,6 +295,16 @@ mod tests {
             match *call {
                 Call::Sample(c, p, r, s) => {
                     recorder.sample(CohortIx(c), Phase::ALL[p], us(r), us(s));
+                }
+                Call::Retry(c, p) => recorder.retry(CohortIx(c), Phase::ALL[p]),
+                Call::Reconnects(c, lost) => {
+                    let back = lost / 2;
+                    let counts = ReconnectCounts {
+                        lost,
+                        back,
+                        ..ReconnectCounts::default()
+                    };
+                    recorder.reconnects(CohortIx(c), &counts);
                 }
                 Call::PhaseError(c, p) => recorder.phase_error(CohortIx(c), Phase::ALL[p]),
                 Call::Start(c, lag) => recorder.start(CohortIx(c), us(lag)),

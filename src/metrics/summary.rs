@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::counts::{DeviceCounts, StartCounts, TelemetryCounts};
+use super::counts::{DeviceCounts, ReconnectCounts, StartCounts, TelemetryCounts};
 use super::expectation::ExpectationRow;
 use super::finding::FindingRow;
 use super::latency::{CarriedHistogram, LagFigures, LatencyFigures};
@@ -50,6 +50,9 @@ pub struct Summary {
     pub errors: BTreeMap<String, u64>,
     /// Messages.
     pub telemetry: TelemetrySummary,
+    /// Sessions lost and found again; absent when none was lost or taken over.
+    #[serde(default, skip_serializing_if = "ReconnectCounts::is_empty")]
+    pub reconnects: ReconnectCounts,
     /// Judged in the scenario's order.
     pub thresholds: Vec<ThresholdResult>,
     /// The judged cohorts in the scenario's order; absent when no expectation is stated.
@@ -75,6 +78,9 @@ pub struct PhaseSummary {
     pub count: u64,
     /// Steps not completed.
     pub errors: u64,
+    /// Attempts after a first one that failed.
+    #[serde(default)]
+    pub retries: u64,
     /// From the intended start.
     pub response_us: LatencyFigures,
     /// From the actual send.
@@ -104,6 +110,9 @@ pub struct CohortSummary {
     pub phases: BTreeMap<Phase, PhaseSummary>,
     /// Messages.
     pub telemetry: TelemetrySummary,
+    /// Sessions lost and found again; absent when none was lost or taken over.
+    #[serde(default, skip_serializing_if = "ReconnectCounts::is_empty")]
+    pub reconnects: ReconnectCounts,
     /// Whole histograms of its phases.
     pub histograms: BTreeMap<Phase, PhaseHistograms>,
 }
@@ -143,6 +152,12 @@ pub enum RunResult {
 }
 
 impl Summary {
+    /// Attempts after a first one that failed, over all phases.
+    pub fn retries(&self) -> u64 {
+        let retries = self.phases.values().map(|phase| phase.retries);
+        retries.fold(0, u64::saturating_add)
+    }
+
     /// How many devices ended so that want attention: not those of whom just that was expected.
     pub fn alarming(&self, outcome: Outcome) -> u64 {
         let asked = |name: &String| {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::metric::{Clock, Figure, Messages, Metric};
+use super::counts::ReconnectCounts;
+use super::metric::{Clock, Figure, Messages, Metric, Sessions};
 use super::summary::Summary;
 use crate::model::Outcome;
 
@@ -106,6 +107,14 @@ impl Threshold {
                 None => no_samples(),
                 Some(phase) => self.count(phase.errors),
             },
+            Metric::PhaseRetries(p) => self.count(phase(*p).map_or(0, |p| p.retries)),
+            Metric::Retries => self.count(summary.retries()),
+            Metric::DevicesBack if summary.reconnects.devices == 0 => no_samples(),
+            Metric::DevicesBack => {
+                let counts = &summary.reconnects;
+                self.devices(counts.devices_back(), counts.devices)
+            }
+            Metric::Reconnects(which) => self.count(sessions(&summary.reconnects, *which)),
             Metric::Devices(outcome) => {
                 self.devices(summary.devices.of(*outcome), summary.devices.listed)
             }
@@ -172,6 +181,17 @@ impl fmt::Display for Threshold {
             self.operator.as_str(),
             self.bound_text
         )
+    }
+}
+
+fn sessions(counts: &ReconnectCounts, which: Sessions) -> u64 {
+    match which {
+        Sessions::Lost => counts.lost,
+        Sessions::Back => counts.back,
+        Sessions::NotBack => counts.devices_not_back(),
+        Sessions::GivenUp => counts.given_up,
+        Sessions::Takeovers => counts.takeovers,
+        Sessions::TakenOver => counts.taken_over,
     }
 }
 
@@ -284,7 +304,7 @@ impl Bound {
             Metric::Latency(..) => humantime::parse_duration(text)
                 .map(Self::Latency)
                 .map_err(|_| fault("a time with its unit", "< 500ms")),
-            Metric::Devices(_) => match text.strip_suffix('%') {
+            Metric::Devices(_) | Metric::DevicesBack => match text.strip_suffix('%') {
                 Some(percent) => share(percent.trim()).map(Self::Share),
                 None => whole(text).map(Self::Count),
             }

@@ -26,11 +26,13 @@ pub enum Phase {
     TimeToProvision,
     /// The device's start to its first acknowledged telemetry.
     TimeToFirstTelemetry,
+    /// The loss of a session to the next one.
+    TimeToReconnect,
 }
 
 impl Phase {
     /// All phases, in the order in which a device passes them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::TcpConnect,
         Self::TlsHandshake,
         Self::MqttConnect,
@@ -40,6 +42,7 @@ impl Phase {
         Self::Telemetry,
         Self::TimeToProvision,
         Self::TimeToFirstTelemetry,
+        Self::TimeToReconnect,
     ];
 
     /// How many there are: the size of tables indexed by phase.
@@ -57,6 +60,7 @@ impl Phase {
             Self::Telemetry => "telemetry",
             Self::TimeToProvision => "time_to_provision",
             Self::TimeToFirstTelemetry => "time_to_first_telemetry",
+            Self::TimeToReconnect => "time_to_reconnect",
         }
     }
 }

@@ -7,6 +7,7 @@
 mod expectations;
 mod files;
 mod json;
+mod reconnects;
 mod rows;
 mod style;
 mod tables;

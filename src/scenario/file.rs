@@ -5,6 +5,7 @@ pub(super) mod faults;
 
 use self::faults::TargetFaults;
 use super::leaf::{Choice, Conditions, Placed, Span, Text, Word};
+use super::life_keys::{Duty, Event, ProvisionRetry, Reconnect};
 use super::section::section;
 use super::telemetry_keys::Telemetry;
 use crate::inventory::NameKind;
@@ -37,6 +38,19 @@ section! {
         /// What provisioned devices send; absent: provision only.
         #[schemars(default)]
         telemetry: Telemetry,
+        /// How devices come back after their connection broke; absent: they try with each message.
+        #[schemars(default)]
+        reconnect: Reconnect,
+        /// How devices try again to be provisioned while nothing of their request was sent; absent:
+        /// not at all.
+        #[schemars(default)]
+        provision_retry: ProvisionRetry,
+        /// When devices sleep and wake; absent: they never sleep.
+        #[schemars(default)]
+        duty: Duty,
+        /// What happens to a part of the fleet in the middle of the run.
+        #[schemars(default)]
+        event: Vec<Placed<Event>>,
         /// Bounds and time limits.
         #[schemars(default)]
         limits: Limits,

@@ -12,6 +12,7 @@ mod fault;
 mod file;
 mod json;
 mod leaf;
+mod life_keys;
 mod list;
 mod load;
 mod mask;
@@ -30,8 +31,8 @@ pub use deal::{DealError, deal, dealt_to_each};
 pub use fault::Diagnostics;
 pub use load::{Overrides, ScenarioError, load, load_with, target_faults};
 pub use plan::{
-    CertificatePlan, Cohort, CredentialsPlan, Deal, DeviceSource, Limits, Plan, ProfilePlan,
-    TargetPlan, TelemetryPlan, TokenPlan, TrustPlan,
+    CertificatePlan, Cohort, CredentialsPlan, Deal, DeviceSource, LifePlan, Limits, Plan,
+    ProfilePlan, TargetPlan, TelemetryPlan, TokenPlan, TrustPlan,
 };
 pub use schema::schema;
 

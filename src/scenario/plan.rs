@@ -8,6 +8,7 @@ use secrecy::SecretString;
 
 use crate::arrival::Arrival;
 use crate::inventory::{GenerateSpec, Template};
+use crate::life::{Backoff, Duty, Event};
 use crate::metrics::Threshold;
 use crate::model::{
     Bug, Expectation, Faults, Misbehaviour, MqttVersion, Qos, Release, Strategy, TransportKind,
@@ -34,6 +35,8 @@ pub struct Plan {
     pub arrival: Arrival,
     /// `None`: provision only.
     pub telemetry: Option<TelemetryPlan>,
+    /// What happens to provisioned devices besides.
+    pub life: LifePlan,
     /// Bounds and time limits.
     pub limits: Limits,
     /// What decides over the result.
@@ -41,6 +44,19 @@ pub struct Plan {
     /// Whether response times count from the send and not from the intended start: wrong, and never
     /// so but to show that the self-test sees it.
     pub response_from_send: bool,
+}
+
+/// What happens to devices besides being provisioned and sending telemetry.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LifePlan {
+    /// How they come back; `None`: they try with each message.
+    pub reconnect: Option<Backoff>,
+    /// How they try again to be provisioned, where that can do no harm; `None`: not at all.
+    pub provision_retry: Option<Backoff>,
+    /// When they wake; `None`: they never sleep.
+    pub duty: Option<Duty>,
+    /// In order of time.
+    pub events: Vec<Event>,
 }
 
 /// Whom the devices talk to.

@@ -178,6 +178,16 @@ impl Connection {
         }
     }
 
+    /// Drops the connection without a word, as a device whose power fails: over TCP, the server
+    /// sees a reset, and nothing over UDP.
+    pub fn sever(self) {
+        match self {
+            Self::Mqtt(session) => session.sever(),
+            Self::Http(client) => client.sever(),
+            Self::Coap(_) => {}
+        }
+    }
+
     /// Says good-bye where the protocol has a word for it. Takes at most one second.
     pub async fn close(self) {
         match self {

@@ -104,6 +104,15 @@ impl Client {
         }
     }
 
+    /// See [`Connection::sever`](super::Connection::sever).
+    pub(super) fn sever(self: Box<Self>) {
+        let running = self.link.and_then(|link| link.carrier.running);
+        let used = running.map(|connection| connection.into_parts().io.into_inner());
+        for wire in self.resting.into_iter().chain(used) {
+            wire.abort();
+        }
+    }
+
     /// Waits, and lets go of a connection that the server closes meanwhile. Cancel-safe.
     pub(super) async fn idle_until(&mut self, deadline: Instant) {
         self.rest().await;

@@ -98,6 +98,10 @@ impl Secured {
     }
 
     /// Whether the kernel has yet to take something.
+    pub(super) fn tcp(&self) -> &TcpStream {
+        &self.tcp
+    }
+
     pub(super) fn is_queued(&self) -> bool {
         !self.outbound.is_empty()
     }

@@ -95,6 +95,16 @@ impl Wire {
         (taken, Ok(()))
     }
 
+    /// Ends it by a reset: no FIN, no close_notify, nothing of what is still queued.
+    pub(super) fn abort(self) {
+        let tcp = match &self {
+            Self::Plain(tcp) => tcp,
+            Self::Secure(secured) => secured.tcp(),
+        };
+        // Without it, the drop is a FIN: no worse than a connection that ends early.
+        let _ = socket2::SockRef::from(tcp).set_linger(Some(Duration::ZERO));
+    }
+
     /// Closes the sending half: over TLS with close_notify, then by FIN.
     pub(super) async fn shut(&mut self) -> io::Result<()> {
         match self {

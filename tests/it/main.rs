@@ -13,6 +13,7 @@ mod dtls;
 mod end_to_end;
 mod floors;
 mod hostile_server;
+mod life;
 mod lists;
 mod mqtt5;
 mod peers_against_target;

@@ -9,7 +9,7 @@ use std::pin::pin;
 use tokio::time::Instant;
 
 use super::provisioning::{Ended, Granted, judged};
-use super::{Device, InFlight};
+use super::{Device, InFlight, Told};
 use crate::dialect::ThingsBoard;
 use crate::model::{
     Cause, Credentials, FaultKind, Misbehaviour, Observed, Outcome, Phase, Request,
@@ -26,14 +26,18 @@ struct Plea {
 
 impl Device<'_> {
     /// Asks as the cohort's devices ask, and once more where that is their wrong.
-    pub(super) async fn by_request(&mut self) -> Result<(), Ended> {
+    pub(super) async fn by_request(&mut self, due: Instant) -> Result<(), Ended> {
         let wrong = self.cohort().misbehaviour;
-        let own = self.worker.fleet.own(self.ix).map_err(|_| UNUSABLE)?;
+        let own = self.worker.fleet.own(self.ix).map_err(|_| {
+            // Trying again helps nobody.
+            self.told = Told::Perhaps;
+            UNUSABLE
+        })?;
         let plea = self.plea(wrong, own.as_ref());
         if wrong == Some(Misbehaviour::ConcurrentRequests) {
-            return self.ask_twice_at_once(&plea).await;
+            return self.ask_twice_at_once(&plea, due).await;
         }
-        let connected = self.connect_to_ask(self.due).await?;
+        let connected = self.connect_to_ask(due).await?;
         let fleet = &self.worker.fleet;
         let dialect = plea.dialect.as_ref().unwrap_or(fleet.dialect(self.ix));
         let asked = self.ask(dialect, &plea.request).await;
@@ -116,8 +120,8 @@ impl Device<'_> {
 
     /// Two connections, one request over each at the same time: a name is given away once. What the
     /// sooner answer grants is kept before the later one is waited for.
-    async fn ask_twice_at_once(&mut self, plea: &Plea) -> Result<(), Ended> {
-        let connected = self.connect_to_ask(self.due).await?;
+    async fn ask_twice_at_once(&mut self, plea: &Plea, due: Instant) -> Result<(), Ended> {
+        let connected = self.connect_to_ask(due).await?;
         let fleet = &self.worker.fleet;
         let dialect = fleet.dialect(self.ix);
         let mut login = dialect.provision_login(&plea.name);
@@ -130,6 +134,7 @@ impl Device<'_> {
         let mut mine = self.connection.take().expect("connected above");
         (self.step, self.in_flight) = (Phase::Provision, InFlight::Request);
         self.attempts += 2;
+        self.told = Told::Perhaps;
         let verdict = {
             let mut one = pin!(mine.exchange(&plea.request));
             let mut two = pin!(rival.exchange(&plea.request));

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::{Device, InFlight};
+use super::{Device, InFlight, Told};
 use crate::dialect::{Answer, ThingsBoard};
 use crate::model::{Credentials, FaultKind, Outcome, Phase, Request};
 use crate::scenario::CredentialsPlan;
@@ -15,11 +15,11 @@ pub(super) type Ended = (Outcome, Phase, FaultKind);
 pub(super) type Granted = (Credentials, Exchanged);
 
 impl Device<'_> {
-    /// Connects and asks; `Ok` once the credentials are in the ledger's hands.
-    pub(super) async fn provision(&mut self) -> Result<(), Ended> {
+    /// Connects, which was due then, and asks; `Ok` once the credentials are in the ledger's hands.
+    pub(super) async fn provision_once(&mut self, due: Instant) -> Result<(), Ended> {
         match self.cohort().credentials {
-            CredentialsPlan::X509Chain(_) => self.by_chain().await,
-            _ => self.by_request().await,
+            CredentialsPlan::X509Chain(_) => self.by_chain(due).await,
+            _ => self.by_request(due).await,
         }
     }
 
@@ -34,6 +34,9 @@ impl Device<'_> {
         let connection = self.connection.as_mut().expect("connected before");
         let exchanged = connection.exchange(request).await;
         self.in_flight = InFlight::Nothing;
+        if exchanged.as_ref().map_or_else(|fault| fault.sent, |_| true) {
+            self.told = Told::Perhaps;
+        }
         judged(dialect, exchanged)
     }
 
@@ -48,7 +51,7 @@ impl Device<'_> {
     }
 
     /// The handshake is the request and CONNACK its answer (section 5 of the wire specification).
-    async fn by_chain(&mut self) -> Result<(), Ended> {
+    async fn by_chain(&mut self, due: Instant) -> Result<(), Ended> {
         let fleet = &self.worker.fleet;
         let identity = fleet
             .identity(self.ix)
@@ -61,7 +64,7 @@ impl Device<'_> {
             .device_login(fleet.name(self.ix), &credentials);
         self.attempts += 1;
         self.in_flight = InFlight::Request;
-        let connected = self.connect(&login, Some(identity), self.due, None).await;
+        let connected = self.connect(&login, Some(identity), due, None).await;
         self.in_flight = InFlight::Nothing;
         match connected {
             Ok(ready) => {
@@ -69,6 +72,10 @@ impl Device<'_> {
                 Ok(())
             }
             Err((phase, kind)) => {
+                // From the handshake on, the certificate may have been seen.
+                if phase != Phase::TcpConnect {
+                    self.told = Told::Perhaps;
+                }
                 self.rejected = is_rejection(kind);
                 Err((chain_outcome(phase, kind), phase, kind))
             }

@@ -1,8 +1,7 @@
-//! What a provisioned device says: its attributes once, then a message whenever one is due.
+//! What a provisioned device says: its attributes once, and a message; `life` says when.
 
 use tokio::time::Instant;
 
-use super::super::shutdown::Stop;
 use super::{Attributes, Device, InFlight};
 use crate::model::{Credentials, FaultKind, Phase, Protocol};
 use crate::scenario::TelemetryPlan;
@@ -30,60 +29,13 @@ impl Device<'_> {
         (ready, 1)
     }
 
-    /// Sends a message whenever one is due until the run winds down, from the one numbered `next`.
-    pub(super) async fn report(
-        &mut self,
-        telemetry: &TelemetryPlan,
-        ready: Instant,
-        mut next: u32,
-    ) {
-        let worker = self.worker;
-        let mut winding = false;
-        while !self.stranded {
-            let due = if winding {
-                // Its turn to leave is still to come; it has no more to say.
-                Instant::now() + telemetry.rhythm.interval
-            } else {
-                ready + telemetry.rhythm.due(self.name(), next)
-            };
-            tokio::select! {
-                biased;
-                _turn = worker.leaving.acquire() => return self.disconnect().await,
-                () = self.idle(due) => {}
-            }
-            winding = *worker.stop.borrow() != Stop::Running;
-            if winding {
-                continue;
-            }
-            let ready = self.ensure_connected().await;
-            if self.attributes == Attributes::ToSend {
-                Box::pin(self.describe(telemetry, ready)).await;
-            }
-            if self.connection.is_some() && !self.stranded {
-                self.send(telemetry, next, due).await;
-            }
-            // A message that could not be sent is not made up for: the number goes with the time.
-            let Some(number) = next.checked_add(1) else {
-                return;
-            };
-            next = number;
-        }
-    }
-
-    /// Lets the connection look after itself until a message is due. Cancel-safe.
-    async fn idle(&mut self, due: Instant) {
-        if let Some(connection) = &mut self.connection
-            && let Err(fault) = connection.idle_until(due).await
-        {
-            self.trouble(Phase::Telemetry, fault.kind);
-            self.connection = None;
-        }
-        tokio::time::sleep_until(due).await;
-    }
-
     /// Sends the device's attributes, unless that is done. Returns when they were answered, or
     /// `None` when nothing was sent.
-    async fn describe(&mut self, telemetry: &TelemetryPlan, due: Instant) -> Option<Instant> {
+    pub(super) async fn describe(
+        &mut self,
+        telemetry: &TelemetryPlan,
+        due: Instant,
+    ) -> Option<Instant> {
         let attributes = telemetry.attributes.as_ref();
         if self.attributes == Attributes::Done || attributes.is_none() {
             self.attributes = Attributes::Done;
@@ -122,14 +74,14 @@ impl Device<'_> {
                     self.attributes = Attributes::Done;
                 }
                 self.trouble(Phase::Attributes, fault.kind);
-                self.connection = None;
+                self.lose();
             }
         }
         Some(Instant::now())
     }
 
     /// Sends one message over the open connection and waits for its acknowledgement.
-    async fn send(&mut self, telemetry: &TelemetryPlan, number: u32, due: Instant) {
+    pub(super) async fn send(&mut self, telemetry: &TelemetryPlan, number: u32, due: Instant) {
         let fleet = &self.worker.fleet;
         let dialect = fleet.dialect(self.ix);
         let credentials = self
@@ -171,7 +123,7 @@ impl Device<'_> {
                 let sent = u32::from(fault.sent);
                 self.count_telemetry(sent, 0, sent);
                 self.trouble(Phase::Telemetry, fault.kind);
-                self.connection = None;
+                self.lose();
             }
         }
     }
@@ -197,7 +149,7 @@ impl Device<'_> {
         self.sample_span(Phase::TimeToFirstTelemetry, due, started, done);
     }
 
-    fn name(&self) -> &'_ str {
+    pub(super) fn name(&self) -> &'_ str {
         self.worker.fleet.name(self.ix)
     }
 }

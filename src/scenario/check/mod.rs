@@ -6,6 +6,7 @@
 mod credentials;
 pub(super) mod faults;
 mod fleet;
+mod life;
 mod profile;
 mod schedule;
 mod target;
@@ -35,6 +36,13 @@ pub(super) fn plan(file: &Scenario, seed: Option<u64>, faults: &Faults) -> Optio
     let arrival = schedule::arrival(&file.arrival, &root, faults);
     let telemetry =
         telemetry::telemetry(&file.telemetry, seed.unwrap_or(0), devices.as_ref(), faults);
+    let life = life::life(
+        file,
+        seed.unwrap_or(0),
+        telemetry.as_ref(),
+        arrival.as_ref(),
+        faults,
+    );
     let limits = schedule::limits(&file.limits, faults);
     let thresholds = schedule::thresholds(&file.thresholds, faults);
     let plan = Plan {
@@ -46,6 +54,7 @@ pub(super) fn plan(file: &Scenario, seed: Option<u64>, faults: &Faults) -> Optio
         cohorts: cohorts?,
         arrival: arrival?,
         telemetry: telemetry?,
+        life: life?,
         limits: limits?,
         thresholds: thresholds?,
         response_from_send: false,

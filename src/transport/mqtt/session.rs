@@ -121,6 +121,11 @@ impl Session {
         }
     }
 
+    /// See [`Connection::sever`](crate::transport::Connection::sever).
+    pub(in crate::transport) fn sever(self: Box<Self>) {
+        self.wire.abort();
+    }
+
     /// Sends DISCONNECT and closes.
     pub(in crate::transport) async fn close(mut self: Box<Self>) {
         if self.over {

@@ -1,0 +1,334 @@
+//! The life of a provisioned device: its next message, attempt, nap or event, whichever is first.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::super::shutdown::Stop;
+use super::{Attributes, Device, InFlight};
+use crate::life::{Awake, Duty, Event, EventKind};
+use crate::metrics::ReconnectCounts;
+use crate::model::{FaultKind, Phase, Protocol};
+use crate::scenario::TelemetryPlan;
+
+/// Where a device stands.
+struct Course {
+    /// When it was ready for its first message: the anchor of all others.
+    ready: Instant,
+    /// The next message's number.
+    next: u32,
+    /// The position of the next event in the plan.
+    event: usize,
+    /// Of devices that sleep.
+    nap: Option<Box<Nap>>,
+}
+
+/// Where a device stands that sleeps and wakes.
+struct Nap {
+    asleep: bool,
+    /// The anchor of the messages of this time awake.
+    anchor: Instant,
+    /// How many of them have had their turn.
+    said: u32,
+    /// The number of the next wake-up.
+    wakes: u32,
+}
+
+/// What a device does next.
+#[derive(Clone, Copy)]
+enum Step {
+    Message,
+    Attempt,
+    Wake,
+    Sleep,
+    Event,
+}
+
+impl Device<'_> {
+    /// Does whatever is due until the run winds down; `next` is the next message's number.
+    pub(super) async fn report(&mut self, telemetry: &TelemetryPlan, ready: Instant, next: u32) {
+        let worker = self.worker;
+        let mut course = self.course(ready, next);
+        let mut winding = false;
+        while !self.stranded && course.next < u32::MAX {
+            let (step, due) = if winding {
+                // Its turn to leave is still to come; it has no more to say.
+                (Step::Message, Instant::now() + telemetry.rhythm.interval)
+            } else {
+                self.next_step(telemetry, &mut course)
+            };
+            tokio::select! {
+                biased;
+                _turn = worker.leaving.acquire() => return self.disconnect().await,
+                broke = self.idle(due) => if broke { continue },
+            }
+            winding = *worker.stop.borrow() != Stop::Running;
+            if winding {
+                continue;
+            }
+            match self.next_power_loss(&course) {
+                None => self.take(step, due, telemetry, &mut course).await,
+                Some(dark) => {
+                    // Boxed: the timer is for runs with such an event alone.
+                    let step = self.take_until(dark, step, due, telemetry, &mut course);
+                    Box::pin(step).await;
+                }
+            }
+        }
+    }
+
+    fn course(&self, ready: Instant, next: u32) -> Course {
+        let life = &self.worker.fleet.plan.life;
+        let now = self.worker.clock.elapsed();
+        Course {
+            ready,
+            next,
+            // What happened before it was live is not its concern.
+            event: life.events.partition_point(|event| event.at < now),
+            nap: life.duty.map(|_| {
+                Box::new(Nap {
+                    asleep: false,
+                    anchor: ready,
+                    said: next,
+                    wakes: 0,
+                })
+            }),
+        }
+    }
+
+    /// Lets the connection look after itself until then. Cancel-safe; `true` at once when it broke.
+    async fn idle(&mut self, due: Instant) -> bool {
+        if let Some(connection) = &mut self.connection
+            && let Err(fault) = connection.idle_until(due).await
+        {
+            self.trouble(Phase::Telemetry, fault.kind);
+            self.lose();
+            return true;
+        }
+        tokio::time::sleep_until(due).await;
+        false
+    }
+
+    fn next_step(&self, telemetry: &TelemetryPlan, course: &mut Course) -> (Step, Instant) {
+        let duty = self.worker.fleet.plan.life.duty.as_ref();
+        let (mut step, mut at) = match (&course.nap, duty) {
+            (Some(nap), Some(duty)) if nap.asleep => (
+                Step::Wake,
+                course.ready + duty.wakes(self.name(), nap.wakes),
+            ),
+            (Some(nap), Some(duty)) => nap.step(duty, telemetry.rhythm.interval),
+            _ => {
+                let due = telemetry.rhythm.due(self.name(), course.next);
+                (Step::Message, course.ready + due)
+            }
+        };
+        let attempt = self.away.as_ref().and_then(|away| away.next());
+        if let Some(attempt) = attempt.filter(|attempt| *attempt < at) {
+            (step, at) = (Step::Attempt, attempt);
+        }
+        match self.next_event(course) {
+            Some((_, event)) if event <= at => (Step::Event, event),
+            _ => (step, at),
+        }
+    }
+
+    /// The next event that strikes this device, and when.
+    fn next_event(&self, course: &mut Course) -> Option<(Event, Instant)> {
+        let events = &self.worker.fleet.plan.life.events;
+        while let Some(event) = events.get(course.event) {
+            if event.strikes(self.name()) {
+                return Some((*event, self.worker.clock.at(event.at)));
+            }
+            course.event += 1;
+        }
+        None
+    }
+
+    /// When it loses its power, as far as that is ahead.
+    fn next_power_loss(&self, course: &Course) -> Option<Instant> {
+        let events = self.worker.fleet.plan.life.events.get(course.event..)?;
+        let loss = events
+            .iter()
+            .find(|event| event.kind == EventKind::PowerLoss && event.strikes(self.name()))?;
+        Some(self.worker.clock.at(loss.at))
+    }
+
+    /// Takes a step, unless the device loses its power before that is done.
+    async fn take_until(
+        &mut self,
+        dark: Instant,
+        step: Step,
+        due: Instant,
+        telemetry: &TelemetryPlan,
+        course: &mut Course,
+    ) {
+        let lost_power = tokio::select! {
+            biased;
+            () = self.take(step, due, telemetry, course) => false,
+            () = tokio::time::sleep_until(dark) => true,
+        };
+        if !lost_power {
+            return;
+        }
+        match self.in_flight {
+            InFlight::Message => self.count_telemetry(1, 0, 1),
+            // What may have arrived is not sent twice.
+            InFlight::Attributes => self.attributes = Attributes::Done,
+            InFlight::Nothing | InFlight::Request => {}
+        }
+        (self.step, self.in_flight) = (Phase::Telemetry, InFlight::Nothing);
+    }
+
+    async fn take(
+        &mut self,
+        step: Step,
+        due: Instant,
+        telemetry: &TelemetryPlan,
+        course: &mut Course,
+    ) {
+        match step {
+            Step::Message => {
+                // A message that could not be sent is not made up for: its number goes with the
+                // time.
+                let number = course.next;
+                course.said();
+                self.message(telemetry, number, due).await;
+            }
+            Step::Attempt => {
+                self.come_back(due).await;
+            }
+            Step::Wake => self.wake(due, course).await,
+            Step::Sleep => self.sleep(course).await,
+            Step::Event => Box::pin(self.happens(course)).await,
+        }
+    }
+
+    async fn message(&mut self, telemetry: &TelemetryPlan, number: u32, due: Instant) {
+        if self.away.as_ref().is_some_and(|away| away.waits()) {
+            return;
+        }
+        let ready = self.ensure_connected().await;
+        if self.attributes == Attributes::ToSend {
+            Box::pin(self.describe(telemetry, ready)).await;
+        }
+        if self.connection.is_some() && !self.stranded {
+            self.send(telemetry, number, due).await;
+        }
+    }
+
+    async fn wake(&mut self, due: Instant, course: &mut Course) {
+        let Some(nap) = &mut course.nap else { return };
+        // Should it not come back, its first message's turn is over.
+        (nap.asleep, nap.anchor, nap.said) = (false, due, 1);
+        self.away_anew(due);
+        let ready = self.come_back(due).await;
+        if self.connection.is_some() {
+            (nap.anchor, nap.said) = (ready, 0);
+        }
+    }
+
+    async fn sleep(&mut self, course: &mut Course) {
+        let (Some(nap), Some(duty)) = (&mut course.nap, &self.worker.fleet.plan.life.duty) else {
+            return;
+        };
+        nap.asleep = true;
+        self.away_anew(Instant::now());
+        self.disconnect().await;
+        let now = Instant::now();
+        let wakes = |nth| course.ready + duty.wakes(self.worker.fleet.name(self.ix), nth);
+        while wakes(nap.wakes) <= now && nap.wakes < u32::MAX {
+            nap.wakes += 1;
+        }
+    }
+
+    /// The next event.
+    async fn happens(&mut self, course: &mut Course) {
+        let Some((event, at)) = self.next_event(course) else {
+            return;
+        };
+        course.event += 1;
+        if course.nap.as_ref().is_some_and(|nap| nap.asleep) {
+            return;
+        }
+        let over = self.worker.clock.at(event.over(self.name()));
+        match event.kind {
+            EventKind::PowerLoss => {
+                let connection = self.connection.take();
+                self.go_away_until(over, connection.is_some());
+                if let Some(connection) = connection {
+                    connection.sever();
+                }
+            }
+            EventKind::Disconnect if self.connection.is_some() => {
+                self.disconnect().await;
+                self.go_away_until(over, true);
+            }
+            EventKind::Disconnect => {}
+            EventKind::Takeover => self.take_over(at).await,
+        }
+    }
+
+    /// Opens a second session beside the first, for which the server has to close the first.
+    async fn take_over(&mut self, due: Instant) {
+        if self.transport().protocol() != Protocol::Mqtt {
+            return;
+        }
+        let Some(mut first) = self.connection.take() else {
+            return;
+        };
+        let one = ReconnectCounts::default();
+        self.count_reconnects(&ReconnectCounts {
+            takeovers: 1,
+            ..one
+        });
+        if self.attempt(due).await.is_none() {
+            // Nobody took it over.
+            self.connection = Some(first);
+            return;
+        }
+        let patience = Instant::now() + self.worker.fleet.plan.limits.answer_timeout;
+        match first.idle_until(patience).await {
+            Ok(()) => first.close().await,
+            Err(fault) if is_taken_over(fault.kind) => {
+                self.count_reconnects(&ReconnectCounts {
+                    taken_over: 1,
+                    ..one
+                });
+            }
+            Err(fault) => self.trouble(Phase::Telemetry, fault.kind),
+        }
+    }
+}
+
+impl Course {
+    /// A message had its turn.
+    fn said(&mut self) {
+        self.next = self.next.saturating_add(1);
+        if let Some(nap) = &mut self.nap {
+            nap.said = nap.said.saturating_add(1);
+        }
+    }
+}
+
+impl Nap {
+    /// The next message, or going to sleep.
+    fn step(&self, duty: &Duty, interval: Duration) -> (Step, Instant) {
+        let message = self.anchor + interval * self.said;
+        match duty.awake {
+            Awake::Messages(all) if self.said >= all => (Step::Sleep, Instant::now()),
+            Awake::For(long) if message >= self.anchor + long => (Step::Sleep, self.anchor + long),
+            _ => (Step::Message, message),
+        }
+    }
+}
+
+/// MQTT 5 has a reason for it; otherwise the server closes without a word (section 4.3 of the wire
+/// specification).
+fn is_taken_over(kind: FaultKind) -> bool {
+    matches!(
+        kind,
+        FaultKind::DisconnectReason(0x8e)
+            | FaultKind::ConnectionClosed
+            | FaultKind::ConnectionReset
+    )
+}

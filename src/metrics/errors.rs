@@ -1,0 +1,63 @@
+//! Counts by cause, bounded whatever codes a server makes up.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Cause, FaultKind};
+
+/// How many distinct causes are counted by their word; the rest share
+/// [`OTHER_CAUSES`](super::OTHER_CAUSES). All causes without a code (222) always have their word;
+/// of those with a server's code the lowest are kept, so that a sum does not depend on the order
+/// in which its parts are added.
+pub const DISTINCT_CAUSES_MAX: usize = 256;
+
+/// Counts by cause, bounded: see [`DISTINCT_CAUSES_MAX`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Errors {
+    /// By (carries a server's code, cause): those without a code come first and are never evicted.
+    counts: BTreeMap<(bool, Cause), u64>,
+    pub(super) other: u64,
+}
+
+impl Errors {
+    pub(super) fn count(&mut self, cause: Cause, n: u64) {
+        *self.counts.entry((coded(cause), cause)).or_default() += n;
+        // Keeping the smallest keys makes a sum independent of the order: a key that falls out of
+        // a part has too many smaller ones in the whole as well.
+        if self.counts.len() > DISTINCT_CAUSES_MAX {
+            let (_, evicted) = self.counts.pop_last().expect("longer than the bound");
+            self.other += evicted;
+        }
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        for ((_, cause), n) in &other.counts {
+            self.count(*cause, *n);
+        }
+        self.other += other.other;
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.counts.is_empty() && self.other == 0
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Cause, u64)> {
+        self.counts.iter().map(|((_, cause), n)| (*cause, *n))
+    }
+}
+
+/// Whether the word holds a number that the server chose.
+fn coded(cause: Cause) -> bool {
+    matches!(
+        cause,
+        Cause::At(
+            _,
+            FaultKind::TlsAlert(_)
+                | FaultKind::Connack(_)
+                | FaultKind::ConnackReason(_)
+                | FaultKind::PubackReason(_)
+                | FaultKind::DisconnectReason(_)
+                | FaultKind::HttpStatus(_)
+                | FaultKind::CoapCode(_)
+        )
+    )
+}
