@@ -52,11 +52,11 @@ impl Crowded {
             })
             .collect();
         lags.sort_unstable_by(f64::total_cmp);
-        let below = lags
-            .iter()
-            .enumerate()
-            .filter(|(n, _)| *n as f64 <= f64::from(self.devices.saturating_sub(1)) * quantile);
-        below.last().map_or(0.0, |(_, lag)| *lag)
+        let last = f64::from(self.devices.saturating_sub(1)) * quantile;
+        let upto = (0..)
+            .zip(&lags)
+            .take_while(|(n, _): &(u32, _)| f64::from(*n) <= last);
+        upto.last().map_or(0.0, |(_, lag)| *lag)
     }
 }
 
