@@ -54,9 +54,10 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
         devices: args.devices,
         seed: args.seed,
     };
-    let plan = scenario::load(&args.scenario, &args.set, &overrides).map_err(Failure::usage)?;
+    let mut plan = scenario::load(&args.scenario, &args.set, &overrides).map_err(Failure::usage)?;
     let inventory = plan.load_inventory().map_err(Failure::usage)?;
     let listed = u32::try_from(inventory.len()).map_err(Failure::usage)?;
+    plan.arrival.draw(plan.seed, listed);
     let cohort_of = scenario::deal(&plan.cohorts, listed).map_err(Failure::usage)?;
 
     let machine = Machine::look().map_err(Failure::bug)?;
