@@ -308,6 +308,16 @@ mod tests {
     }
 
     #[test]
+    fn another_seed_draws_another_schedule_and_the_same_seed_the_same() {
+        let drawn = |seed, devices| {
+            let open = Open::new(vec![stage(1.0, 10.0, 10.0)], false).poisson(seed, devices);
+            (0..100).map(|n| open.due(n)).collect::<Vec<_>>()
+        };
+        assert_eq!(drawn(1, 100), drawn(1, 5_000));
+        assert_ne!(drawn(1, 100), drawn(2, 100));
+    }
+
+    #[test]
     fn poisson_counts_have_the_mean_and_the_variance_of_the_rate() {
         let open = Open::new(vec![stage(1000.0, 20.0, 20.0)], true).poisson(42, 25_000);
         let mut counts = [0.0f64; 1000];

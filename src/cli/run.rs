@@ -90,6 +90,7 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
             .spread(machine, &mut fleet)
             .map_err(Failure::usage)?;
         let run = Run {
+            schedule_digest: engine::schedule_digest(&fleet),
             fleet: Arc::new(fleet),
             house,
             tracks,
@@ -127,6 +128,7 @@ struct Run {
     tracks: Tracks,
     started: Timestamp,
     provisions: Provisions,
+    schedule_digest: String,
 }
 
 impl Run {
@@ -260,6 +262,7 @@ impl Run {
             scenario: plan.name.clone(),
             seed: plan.seed,
             model: plan.arrival.model().to_owned(),
+            schedule_digest: self.schedule_digest.clone(),
             cohorts,
             listed: u64::from(self.fleet.len()),
             planned: u64::from(planned(plan, self.fleet.len())),

@@ -186,6 +186,16 @@ fn open(Placed(stage, at): &Placed<Stage>, faults: &Faults) -> Option<OpenStage>
             );
             None
         }
+        End::Count(count) if f64::from(count) / f64::midpoint(from, to) > YEAR_S => {
+            faults.add(
+                at,
+                format!(
+                    "a stage lasts at most a year, this one takes longer for its {count} devices"
+                ),
+                "raise its rate, or lower its `count`",
+            );
+            None
+        }
         End::Count(count) => Some(OpenStage::counted(count, from, to)),
     }
 }
@@ -429,6 +439,8 @@ const STAGES: &str = "stages = [{ duration = \"10s\", rate = 100 }]";
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 const SHORTEST: Duration = Duration::from_millis(10);
+
+const YEAR_S: f64 = 365.0 * 86_400.0;
 
 const SLOWEST: f64 = 0.001;
 
