@@ -15,6 +15,7 @@ pub mod arrival;
 pub mod dialect;
 pub mod inventory;
 pub mod metrics;
+pub mod payload;
 
 // Floor 2: what the user meant.
 pub mod lint;

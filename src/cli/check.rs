@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::check_file::{self, CheckFile, FailOn};
+use super::check_file;
 use super::generate::not_written;
 use super::{Exit, Failure, check_fix, screen};
 use crate::inventory::Oui;
@@ -288,33 +288,22 @@ pub(super) fn look(args: &CheckArgs) -> Look {
 
 /// The file first, the command line on top.
 fn options(args: &CheckArgs) -> Result<Options, Failure> {
-    let file = match &args.config {
-        Some(path) => check_file::read(path)?,
-        None => CheckFile::default(),
-    };
-    let defaults = Options::default();
+    let file = check_file::options(args.config.as_deref())?;
     let mut options = Options {
-        kept: args.max_findings.unwrap_or(defaults.kept),
+        kept: args.max_findings.unwrap_or(file.kept),
         name_column: args.name_column.clone().or(file.name_column),
         name_pattern: args.name_pattern.clone().or(file.name_pattern),
         expected: args.expect.or(file.expected),
-        body_limit: file.body_limit.unwrap_or(defaults.body_limit),
         max_devices: args.max_devices.or(file.max_devices),
         ouis: if args.oui.is_empty() {
             file.ouis
         } else {
             args.oui.clone()
         },
-        ..defaults
+        rules: args.rules.map_or(file.rules, Set::meaning),
+        fail_on: args.fail_on.map_or(file.fail_on, Level::meaning),
+        ..file
     };
-    let set = args.rules.map(Set::meaning).or(file.set);
-    options.rules = set.unwrap_or(options.rules);
-    options.fail_on = match args.fail_on.map(Level::meaning).or(file.fail_on) {
-        None => options.fail_on,
-        Some(FailOn::From(severity)) => Some(severity),
-        Some(FailOn::Never) => None,
-    };
-    options.switched.extend(file.rules);
     let faults = switch(args, &mut options);
     if faults.is_empty() {
         return Ok(options);
@@ -379,12 +368,12 @@ impl Set {
 }
 
 impl Level {
-    fn meaning(self) -> FailOn {
+    fn meaning(self) -> Option<Severity> {
         match self {
-            Self::Error => FailOn::From(Severity::Error),
-            Self::Damage => FailOn::From(Severity::Damage),
-            Self::Warning => FailOn::From(Severity::Warning),
-            Self::Never => FailOn::Never,
+            Self::Error => Some(Severity::Error),
+            Self::Damage => Some(Severity::Damage),
+            Self::Warning => Some(Severity::Warning),
+            Self::Never => None,
         }
     }
 }

@@ -12,35 +12,58 @@ use toml::de::{DeTable, DeValue};
 
 use super::Failure;
 use crate::inventory::{Oui, nearest};
-use crate::lint::{Rule, RuleSet, Severity};
+use crate::lint::{Options, Rule, RuleSet, Severity};
 
 /// What a file says.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct CheckFile {
-    pub(super) set: Option<RuleSet>,
+struct CheckFile {
+    set: Option<RuleSet>,
     /// Single rules; `None` switches one off.
-    pub(super) rules: Vec<(Rule, Option<Severity>)>,
-    pub(super) fail_on: Option<FailOn>,
-    pub(super) name_column: Option<String>,
-    pub(super) ouis: Vec<Oui>,
-    pub(super) expected: Option<u64>,
-    pub(super) max_devices: Option<u64>,
-    pub(super) name_pattern: Option<String>,
+    rules: Vec<(Rule, Option<Severity>)>,
+    fail_on: Option<FailOn>,
+    name_column: Option<String>,
+    ouis: Vec<Oui>,
+    expected: Option<u64>,
+    max_devices: Option<u64>,
+    name_pattern: Option<String>,
     /// Bytes.
-    pub(super) body_limit: Option<u64>,
+    body_limit: Option<u64>,
 }
 
 /// With what a list does not pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FailOn {
+enum FailOn {
     /// With findings of this severity or worse.
     From(Severity),
     /// With none.
     Never,
 }
 
+/// What a file says, for the rest the defaults; without a file these alone.
+pub(super) fn options(path: Option<&Path>) -> Result<Options, Failure> {
+    let file = path.map_or_else(|| Ok(CheckFile::default()), read)?;
+    let defaults = Options::default();
+    let mut options = Options {
+        name_column: file.name_column,
+        name_pattern: file.name_pattern,
+        expected: file.expected,
+        body_limit: file.body_limit.unwrap_or(defaults.body_limit),
+        max_devices: file.max_devices,
+        ouis: file.ouis,
+        rules: file.set.unwrap_or(defaults.rules),
+        fail_on: match file.fail_on {
+            None => defaults.fail_on,
+            Some(FailOn::From(severity)) => Some(severity),
+            Some(FailOn::Never) => None,
+        },
+        ..defaults
+    };
+    options.switched.extend(file.rules);
+    Ok(options)
+}
+
 /// Reads a file.
-pub(super) fn read(path: &Path) -> Result<CheckFile, Failure> {
+fn read(path: &Path) -> Result<CheckFile, Failure> {
     let text = fs::read_to_string(path).map_err(|error| {
         Failure::usage(format!(
             "{}: cannot be read: {error}\nhelp: give the path from the working directory",

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
+use rand::RngExt as _;
 
 use super::Failure;
 use super::certs::{self, CertsArgs};
@@ -35,9 +36,10 @@ pub(super) struct GenerateArgs {
     /// What serial numbers begin with [default: SN-]
     #[arg(long, value_name = "TEXT")]
     prefix: Option<String>,
-    /// The same seed gives the same list
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
+    /// The same seed gives the same list, tokens too; without it names are those of seed 0, and
+    /// tokens are nobody's guess
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
     /// Give each device an access token, in a column `token`
     #[arg(long)]
     tokens: bool,
@@ -75,7 +77,9 @@ pub(super) fn run(args: GenerateArgs) -> Result<(), Failure> {
     }
     let spec = spec(&args)
         .map_err(|e| Failure::usage(format!("{e}\nhelp: see fleetcall generate --help")))?;
-    let tokens = args.tokens.then_some(args.seed);
+    let tokens = args
+        .tokens
+        .then(|| args.seed.unwrap_or_else(|| rand::rng().random()));
     let Some(path) = &args.output else {
         return match write(io::stdout().lock(), &spec, tokens) {
             // Whoever read has seen enough.
@@ -117,7 +121,7 @@ fn spec(args: &GenerateArgs) -> Result<GenerateSpec, GenerateError> {
         },
         oui: args.oui,
         prefix: args.prefix.clone(),
-        seed: args.seed,
+        seed: args.seed.unwrap_or_default(),
     };
     spec.check().map(|()| spec)
 }
@@ -178,7 +182,8 @@ mod tests {
         let path = dir.path().join("list.csv");
         let file = path.to_str().unwrap();
         let args = [
-            "--count", "50", "--kind", "serial", "--prefix", "a\",b", "--tokens", "-o", file,
+            "--count", "50", "--kind", "serial", "--prefix", "a\",b", "--seed", "5", "--tokens",
+            "-o", file,
         ];
         generate(&args).unwrap();
         let keep = ["token".to_owned()];
@@ -193,7 +198,7 @@ mod tests {
         .unwrap();
         assert_eq!(list.len(), 50);
         assert!(list.name(DeviceIx(7)).starts_with("a\",b"));
-        assert_eq!(list.value(DeviceIx(7), 0), token(0, 7));
+        assert_eq!(list.value(DeviceIx(7), 0), token(5, 7));
 
         let refused = generate(&args).unwrap_err();
         assert!(

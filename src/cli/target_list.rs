@@ -46,12 +46,16 @@ pub(super) fn listed(path: &Path, profile: usize) -> Result<Vec<Listed>, Failure
 }
 
 /// What the row says in each of [`COLUMNS`].
-fn cells(list: &Inventory, ix: DeviceIx, positions: [Option<usize>; 5]) -> [&str; 5] {
+fn cells(list: &Inventory, ix: DeviceIx, positions: [Option<usize>; 6]) -> [&str; 6] {
     positions.map(|position| position.map_or("", |column| list.value(ix, column)))
 }
 
-fn credentials(cells: [&str; 5]) -> Result<Option<Credentials>, String> {
-    let [token, client_id, username, password, file] = cells;
+fn credentials(cells: [&str; 6]) -> Result<Option<Credentials>, String> {
+    let [token, other, client_id, username, password, file] = cells;
+    if !token.is_empty() && !other.is_empty() {
+        return Err(TWO_TOKENS.to_owned());
+    }
+    let token = if token.is_empty() { other } else { token };
     let basic = [client_id, username, password] != [""; 3];
     let kinds = [!token.is_empty(), basic, !file.is_empty()];
     if kinds.iter().filter(|there| **there).count() > 1 {
@@ -81,7 +85,8 @@ fn credentials(cells: [&str; 5]) -> Result<Option<Credentials>, String> {
 }
 
 /// The columns that hold credentials.
-const COLUMNS: [&str; 5] = [
+const COLUMNS: [&str; 6] = [
+    "access_token",
     "token",
     "client_id",
     "username",
@@ -90,7 +95,10 @@ const COLUMNS: [&str; 5] = [
 ];
 
 const TWO_KINDS: &str = "the device has credentials of two kinds\n\
-    help: fill in `token`, or `client_id`, `username` and `password`, or `certificate_file`";
+    help: fill in `access_token`, or `client_id`, `username` and `password`, or `certificate_file`";
+
+const TWO_TOKENS: &str = "the device has two access tokens\n\
+    help: fill in `access_token` or `token`, which mean the same";
 
 const LONE_PASSWORD: &str = "a password without a user name\n\
     help: fill in `username`, perhaps `client_id` too, or leave `password` empty";
@@ -131,8 +139,8 @@ mod tests {
     #[test]
     fn each_row_has_the_credentials_that_it_fills_in() {
         let devices = read(
-            "serial,name,token,password,username,client_id\n\
-             1,a,tok,,,\n2,\"b,c\",,,,\n3,d,,p,u,c\n4,e,,,u2,\n5,f,,,,c2\n",
+            "serial,name,token,password,username,client_id,access_token\n\
+             1,a,tok,,,,\n2,\"b,c\",,,,,\n3,d,,p,u,c,\n4,e,,,u2,,\n5,f,,,,c2,\n6,g,,,,,tk\n",
         )
         .unwrap();
         let seen: Vec<_> = devices
@@ -145,6 +153,7 @@ mod tests {
             ("d", "c/u/p"),
             ("e", "/u2/"),
             ("f", "c2//"),
+            ("g", "tk"),
         ];
         assert_eq!(
             seen,
@@ -170,8 +179,12 @@ mod tests {
     fn a_row_that_contradicts_itself_is_a_fault_with_its_line() {
         for (text, words) in [
             (
+                "name,token,access_token\na,t,SECRET\n",
+                &["list.csv:2: ", "two access tokens"][..],
+            ),
+            (
                 "note,name,token,username\n\n\"x\ny\",a,,\n,b,SECRET,u\n",
-                &["list.csv:5: ", "two kinds"][..],
+                &["list.csv:5: ", "two kinds"],
             ),
             (
                 "name,username,certificate_file\na,u,x.pem\n",

@@ -197,32 +197,29 @@ impl ThingsBoard {
         qos: Qos,
         payload: Bytes,
     ) -> Option<Request> {
-        let route = match (transport.protocol(), credentials) {
-            (Protocol::Mqtt, _) => Route::Topic {
-                publish: "v1/devices/me/telemetry",
-                reply: None,
-                qos,
-            },
-            (Protocol::Http | Protocol::Coap, Credentials::AccessToken(token)) => {
-                let token = utf8_percent_encode(token.expose_secret(), PATH_SEGMENT);
-                Route::Resource {
-                    path: format!("/api/v1/{token}/telemetry").into(),
-                }
-            }
-            (Protocol::Coap, Credentials::X509 { .. }) if transport.is_secure() => {
-                Route::Resource {
-                    path: "/api/v1/telemetry".into(),
-                }
-            }
-            _ => return None,
-        };
+        let route = TELEMETRY.route(transport, credentials, qos)?;
         Some(Request {
             route,
             body: payload,
         })
     }
 
-    /// Whether the server took the telemetry: `Ok(true)` when it said so, `Ok(false)` when nothing
+    /// A message of client attributes (section 6); the same goes for it as for telemetry.
+    pub fn attributes_request(
+        &self,
+        transport: TransportKind,
+        credentials: &Credentials,
+        qos: Qos,
+        payload: Bytes,
+    ) -> Option<Request> {
+        let route = ATTRIBUTES.route(transport, credentials, qos)?;
+        Some(Request {
+            route,
+            body: payload,
+        })
+    }
+
+    /// Whether the server took telemetry or attributes: `Ok(true)` when it said so, `Ok(false)` when nothing
     /// can say so (QoS 0).
     pub fn telemetry_answer(&self, reply: &Reply) -> Result<bool, FaultKind> {
         match reply.status {
@@ -234,6 +231,43 @@ impl ThingsBoard {
             Status::PubackReason(code) => Err(FaultKind::PubackReason(code)),
             Status::Topic => Err(FaultKind::UnexpectedPacket),
         }
+    }
+}
+
+/// A part of the device API that takes what devices report.
+struct Feature {
+    topic: &'static str,
+    /// The end of its path.
+    name: &'static str,
+}
+
+impl Feature {
+    fn route(
+        &self,
+        transport: TransportKind,
+        credentials: &Credentials,
+        qos: Qos,
+    ) -> Option<Route> {
+        let Self { topic, name } = self;
+        Some(match (transport.protocol(), credentials) {
+            (Protocol::Mqtt, _) => Route::Topic {
+                publish: topic,
+                reply: None,
+                qos,
+            },
+            (Protocol::Http | Protocol::Coap, Credentials::AccessToken(token)) => {
+                let token = utf8_percent_encode(token.expose_secret(), PATH_SEGMENT);
+                Route::Resource {
+                    path: format!("/api/v1/{token}/{name}").into(),
+                }
+            }
+            (Protocol::Coap, Credentials::X509 { .. }) if transport.is_secure() => {
+                Route::Resource {
+                    path: format!("/api/v1/{name}").into(),
+                }
+            }
+            _ => return None,
+        })
     }
 }
 
@@ -328,6 +362,16 @@ fn mqtt_basic(value: &Value) -> Option<Credentials> {
 fn is_coap_success(code: u8) -> bool {
     code >> 5 == 2
 }
+
+const TELEMETRY: Feature = Feature {
+    topic: "v1/devices/me/telemetry",
+    name: "telemetry",
+};
+
+const ATTRIBUTES: Feature = Feature {
+    topic: "v1/devices/me/attributes",
+    name: "attributes",
+};
 
 /// The user name that opens a provisioning session.
 const PROVISION: &str = "provision";

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
@@ -14,12 +14,27 @@ use tokio::time::Instant;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
     origin: Instant,
+    /// The same on the wall clock, in milliseconds since 1970. It is read once: what the wall clock
+    /// is set to later moves no device's time.
+    unix_ms: i64,
 }
 
 impl Clock {
     /// A clock whose offset 0 is `origin`.
     pub(super) fn starting_at(origin: Instant) -> Self {
-        Self { origin }
+        let ahead = origin.saturating_duration_since(Instant::now());
+        let wall = SystemTime::now() + ahead;
+        let since = wall.duration_since(SystemTime::UNIX_EPOCH);
+        Self {
+            origin,
+            unix_ms: millis(since.unwrap_or_default()),
+        }
+    }
+
+    /// An instant of the run on the wall clock, in milliseconds since 1970.
+    pub(super) fn unix_ms(self, at: Instant) -> i64 {
+        let since = at.saturating_duration_since(self.origin);
+        self.unix_ms.saturating_add(millis(since))
     }
 
     pub(super) fn at(self, offset: Duration) -> Instant {
@@ -29,6 +44,10 @@ impl Clock {
     pub(super) fn elapsed(self) -> Duration {
         self.origin.elapsed()
     }
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// A timer for starts. Tokio's own goes by whole milliseconds, which would make every start of an
@@ -78,6 +97,20 @@ impl AsRawFd for Timer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn an_instant_is_found_on_the_wall_clock() {
+        let clock = Clock::starting_at(Instant::now() + Duration::from_hours(2));
+        let start = clock.unix_ms(clock.at(Duration::ZERO));
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let ahead = start - millis(now.unwrap());
+        // Two hours, less what passed since.
+        assert!((7_000_000..=7_200_000).contains(&ahead), "{ahead}");
+        assert_eq!(
+            clock.unix_ms(clock.at(Duration::from_secs(5))),
+            start + 5000
+        );
+    }
 
     #[tokio::test]
     async fn an_alarm_never_rings_early_even_after_one_that_was_given_up() {

@@ -5,6 +5,7 @@
 
 mod misbehaviour;
 mod provisioning;
+mod telemetry;
 
 use std::time::Duration;
 
@@ -18,10 +19,10 @@ use crate::ledger::{Entry, Fate};
 use crate::metrics::LiveState;
 use crate::model::{
     Cause, CohortIx, Credentials, DeviceIx, Expectation, FaultKind, Login, Observed, Outcome,
-    Phase, Protocol, TransportKind,
+    Phase, TransportKind,
 };
 use crate::pki::Identity;
-use crate::scenario::{Cohort, TelemetryPlan};
+use crate::scenario::Cohort;
 use crate::transport::{Connection, Span};
 
 /// Lives one device's life and leaves exactly one record of its end.
@@ -44,6 +45,16 @@ enum InFlight {
     Request,
     /// A telemetry message.
     Message,
+    /// Client attributes.
+    Attributes,
+}
+
+/// What became of a device's client attributes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Attributes {
+    ToSend,
+    /// They went out, or there are none.
+    Done,
 }
 
 /// A device and what is known of it so far.
@@ -77,6 +88,7 @@ struct Device<'a> {
     /// Credentials that a wrong request got, and the name that they are for, until the ledger has
     /// them.
     besides: Option<(String, Credentials)>,
+    attributes: Attributes,
     /// The server kept it out when it connected.
     rejected: bool,
     /// Nothing more can come of it: its credentials are of no use, or it is kept out as expected.
@@ -112,6 +124,7 @@ impl<'a> Device<'a> {
             alias: None,
             offence: None,
             besides: None,
+            attributes: Attributes::ToSend,
             rejected: false,
             stranded: false,
         }
@@ -124,10 +137,10 @@ impl<'a> Device<'a> {
             // The server let in whom it had to refuse: that is seen, and no load to go on with.
             (Ok(()), _) if self.is_impostor() => {}
             (Ok(()), Some(telemetry)) => {
-                let first = Box::pin(self.first_telemetry(telemetry)).await;
+                let (ready, next) = Box::pin(self.first_telemetry(telemetry)).await;
                 drop(permit);
                 self.becomes(LiveState::Live);
-                self.report(telemetry, first).await;
+                self.report(telemetry, ready, next).await;
             }
             (Ok(()), None) if self.cohort().expected() == Expectation::Rejected => {
                 self.disconnect().await;
@@ -219,55 +232,6 @@ impl<'a> Device<'a> {
         }
     }
 
-    /// Comes back with the received credentials and sends the first message. Returns when that
-    /// was due: the anchor of all later ones.
-    async fn first_telemetry(&mut self, telemetry: &TelemetryPlan) -> Instant {
-        let by_certificate = matches!(self.credentials, Some(Credentials::X509 { .. }));
-        if self.transport().protocol() != Protocol::Coap || by_certificate {
-            // CoAP has no connection: its socket serves on, unless a certificate is to be shown.
-            self.disconnect().await;
-        }
-        let due = self.ensure_connected().await;
-        if self.connection.is_some() {
-            self.send(telemetry, due).await;
-        }
-        due
-    }
-
-    /// Sends a message each interval until the run winds down.
-    async fn report(&mut self, telemetry: &TelemetryPlan, first: Instant) {
-        let worker = self.worker;
-        let mut due = first;
-        while !self.stranded {
-            due += telemetry.interval;
-            tokio::select! {
-                biased;
-                _turn = worker.leaving.acquire() => return self.disconnect().await,
-                () = self.idle(due) => {}
-            }
-            if *worker.stop.borrow() != Stop::Running {
-                // Its turn to leave is still to come; it has no more to say.
-                due = Instant::now();
-                continue;
-            }
-            self.ensure_connected().await;
-            if self.connection.is_some() {
-                self.send(telemetry, due).await;
-            }
-        }
-    }
-
-    /// Lets the connection look after itself until a message is due. Cancel-safe.
-    async fn idle(&mut self, due: Instant) {
-        if let Some(connection) = &mut self.connection
-            && let Err(fault) = connection.idle_until(due).await
-        {
-            self.trouble(Phase::Telemetry, fault.kind);
-            self.connection = None;
-        }
-        tokio::time::sleep_until(due).await;
-    }
-
     /// Connects with the device's own credentials unless connected. Returns when it was ready.
     async fn ensure_connected(&mut self) -> Instant {
         let due = Instant::now();
@@ -305,61 +269,10 @@ impl<'a> Device<'a> {
         }
     }
 
-    /// Sends one message over the open connection and waits for its acknowledgement.
-    async fn send(&mut self, telemetry: &TelemetryPlan, due: Instant) {
-        let dialect = self.worker.fleet.dialect(self.ix);
-        let credentials = self
-            .credentials
-            .as_ref()
-            .expect("only provisioned devices send");
-        let payload = telemetry.payload.clone();
-        let Some(request) =
-            dialect.telemetry_request(self.transport(), credentials, telemetry.qos, payload)
-        else {
-            self.trouble(Phase::Telemetry, FaultKind::CredentialsUnusable);
-            return;
-        };
-        (self.step, self.in_flight) = (Phase::Telemetry, InFlight::Message);
-        let connection = self.connection.as_mut().expect("asked for by the caller");
-        let exchanged = connection.exchange(&request).await;
-        self.in_flight = InFlight::Nothing;
-        match exchanged {
-            Ok(exchanged) => match dialect.telemetry_answer(&exchanged.reply) {
-                Ok(true) => {
-                    self.count_telemetry(1, 1, 0);
-                    self.sample(Phase::Telemetry, due, &exchanged.span);
-                    self.acknowledged(exchanged.span.done);
-                }
-                Ok(false) => self.count_telemetry(1, 0, 0),
-                Err(kind) => {
-                    self.count_telemetry(1, 0, 1);
-                    // For a certificate that it does not know, the server has no path without a token:
-                    // it says 4.00 (section 6.3 of the wire specification).
-                    self.rejected |= kind == FaultKind::CoapCode(0x80)
-                        && matches!(self.credentials, Some(Credentials::X509 { .. }));
-                    self.trouble(Phase::Telemetry, kind);
-                }
-            },
-            Err(fault) => {
-                let sent = u32::from(fault.sent);
-                self.count_telemetry(sent, 0, sent);
-                self.trouble(Phase::Telemetry, fault.kind);
-                self.connection = None;
-            }
-        }
-    }
-
-    fn acknowledged(&mut self, done: Instant) {
-        if self.time_to_first_telemetry.is_none() {
-            self.time_to_first_telemetry = Some(done - self.due);
-            self.sample_span(Phase::TimeToFirstTelemetry, self.due, self.started, done);
-        }
-    }
-
     /// What the end of the run makes of a step that was still under way.
     fn cut_off(&mut self) {
-        let sending = self.in_flight == InFlight::Message;
-        if sending {
+        let sending = matches!(self.in_flight, InFlight::Message | InFlight::Attributes);
+        if self.in_flight == InFlight::Message {
             self.count_telemetry(1, 0, 1);
         }
         if self.outcome.is_none() {

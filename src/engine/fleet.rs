@@ -10,6 +10,7 @@ use crate::dialect::ThingsBoard;
 use crate::inventory::{Derivation, Inventory, Template};
 use crate::ledger::{Entry, Issued};
 use crate::model::{CohortIx, Credentials, DeviceIx};
+use crate::payload::{PayloadError, Section};
 use crate::pki::Identity;
 use crate::scenario::{Cohort, CredentialsPlan, Plan, TokenPlan, dealt_to_each};
 use crate::transport::Dial;
@@ -48,6 +49,9 @@ pub enum FleetError {
         /// Its cohort.
         cohort: String,
     },
+    /// A device has no payload.
+    #[error("{0}")]
+    Payload(#[from] PayloadError),
     /// A template of its credentials does not render.
     #[error("device `{name}`: {message}")]
     Template {
@@ -59,8 +63,8 @@ pub enum FleetError {
 }
 
 impl Fleet {
-    /// Puts the parts together and renders each device's own credentials once, so that a list with
-    /// a hole is refused before the first packet. Addresses ([`Fleet::dials`]) come later.
+    /// Puts the parts together, tries the payloads and renders each device's own credentials once,
+    /// so that a list with a hole is refused before the first packet. Addresses ([`Fleet::dials`]) come later.
     pub fn new(
         plan: Plan,
         inventory: Inventory,
@@ -90,6 +94,14 @@ impl Fleet {
             derivations,
             equipment,
         };
+        if let Some(telemetry) = &fleet.plan.telemetry {
+            telemetry
+                .payload
+                .prove(&fleet.inventory, Section::Telemetry)?;
+            if let Some(attributes) = &telemetry.attributes {
+                attributes.prove(&fleet.inventory, Section::Attributes)?;
+            }
+        }
         for ix in fleet.devices() {
             if fleet.own(ix)?.as_ref().is_some_and(is_empty) {
                 return Err(FleetError::Empty {

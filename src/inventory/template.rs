@@ -2,18 +2,20 @@
 
 use std::fmt;
 
-use minijinja::{Environment, UndefinedBehavior, Value, context};
+use minijinja::{Environment, UndefinedBehavior, Value};
 
 use super::list::Inventory;
 use crate::model::DeviceIx;
 
 /// A template, compiled once. Its text may be a secret and never prints.
+#[derive(Clone)]
 pub struct Template {
     shape: Shape,
     columns: Vec<String>,
 }
 
 /// The frequent shapes need no interpreter.
+#[derive(Clone)]
 enum Shape {
     Literal(String),
     Name,
@@ -30,6 +32,14 @@ pub enum TemplateError {
     /// A name that no device has.
     #[error("unknown name `{0}`: templates know `name`, `index` and `row.COLUMN`")]
     UnknownName(String),
+    /// A name that nothing has, where there are more names than a device's own.
+    #[error("unknown name `{name}`: this template knows `name`, `index`, `row.COLUMN`, {more}")]
+    UnknownAmong {
+        /// The name.
+        name: String,
+        /// The other names that are known.
+        more: String,
+    },
     /// The row without a column.
     #[error("`row` needs a column: write `row.COLUMN` or `row[\"COLUMN\"]`")]
     WholeRow,
@@ -49,6 +59,11 @@ pub enum TemplateError {
 impl Template {
     /// Reads a template and finds the columns it uses.
     pub fn compile(text: &str) -> Result<Self, TemplateError> {
+        Self::compile_knowing(text, &[])
+    }
+
+    /// As [`Template::compile`], with further names that [`Template::render_with`] will give.
+    pub fn compile_knowing(text: &str, more: &[&str]) -> Result<Self, TemplateError> {
         if !["{{", "{%", "{#"].iter().any(|mark| text.contains(mark)) {
             let shape = Shape::Literal(text.to_owned());
             return Ok(Self {
@@ -56,7 +71,7 @@ impl Template {
                 columns: Vec::new(),
             });
         }
-        let (env, columns) = program(text)?;
+        let (env, columns) = program(text, more)?;
         let bare = text
             .strip_prefix("{{")
             .and_then(|rest| rest.strip_suffix("}}"))
@@ -78,6 +93,16 @@ impl Template {
 
     /// The text for a device. A list without a column that it uses is an error.
     pub fn render(&self, inv: &Inventory, ix: DeviceIx) -> Result<String, TemplateError> {
+        self.render_with(inv, ix, &[])
+    }
+
+    /// As [`Template::render`], with the values of further names.
+    pub fn render_with(
+        &self,
+        inv: &Inventory,
+        ix: DeviceIx,
+        more: &[(&'static str, Value)],
+    ) -> Result<String, TemplateError> {
         let cell = |column: &String| {
             let position = inv.columns().iter().position(|c| c == column);
             let position = position.ok_or_else(|| TemplateError::NoColumn(column.clone()))?;
@@ -94,8 +119,12 @@ impl Template {
             .iter()
             .map(|column| Ok((column.as_str(), cell(column)?)));
         let row: Vec<_> = cells.collect::<Result<_, TemplateError>>()?;
-        let values =
-            context! { name => inv.name(ix), index => ix.0, row => Value::from_pairs(row) };
+        let own = [
+            ("name", Value::from(inv.name(ix))),
+            ("index", Value::from(ix.0)),
+            ("row", Value::from_pairs(row)),
+        ];
+        let values = Value::from_pairs(own.into_iter().chain(more.iter().cloned()));
         let template = env.get_template(ITS_NAME).expect("compile added it");
         template.render(values).map_err(|e| TemplateError::Render {
             device: ix.0,
@@ -114,7 +143,10 @@ impl fmt::Debug for Template {
 }
 
 /// The compiled program and the columns it uses.
-fn program(text: &str) -> Result<(Environment<'static>, Vec<String>), TemplateError> {
+fn program(
+    text: &str,
+    more: &[&str],
+) -> Result<(Environment<'static>, Vec<String>), TemplateError> {
     let compiled = compiled(text)?;
     // The interpreter tells `row.x` from `row`, but not `row["x"]`: a second look at the text in
     // which every such subscript is the attribute `row.x` shows whether `row` is used otherwise.
@@ -134,8 +166,15 @@ fn program(text: &str) -> Result<(Environment<'static>, Vec<String>), TemplateEr
             }
             _ if name == "row" => return Err(TemplateError::WholeRow),
             _ if ["name", "index"].contains(&name.as_str()) => {}
+            Some((first, _)) if more.contains(&first) => {}
+            _ if more.contains(&name.as_str()) => {}
             _ if compiled.globals().any(|(global, _)| global == name) => {}
-            _ => return Err(TemplateError::UnknownName(name)),
+            _ if more.is_empty() => return Err(TemplateError::UnknownName(name)),
+            _ => {
+                let more = more.iter().map(|name| format!("`{name}`"));
+                let more = more.collect::<Vec<_>>().join(", ");
+                return Err(TemplateError::UnknownAmong { name, more });
+            }
         }
     }
     columns.sort();

@@ -80,6 +80,7 @@ fn kind_hint(kind: FaultKind) -> &'static str {
         FaultKind::LocalFilesExhausted => "no free file descriptor: raise `ulimit -n`",
         FaultKind::CutOff => "the run ended before this step did",
         FaultKind::CredentialsUnusable => "the credentials do not fit this transport",
+        FaultKind::PayloadUnusable => "the scenario's payload has no value for this message",
         FaultKind::ConnectionRefused => "nobody listens there: check address and port",
         FaultKind::Unreachable => "no route to the target: check network and address",
         FaultKind::Timeout => "no answer in time: target overloaded or packets lost",
@@ -179,11 +180,12 @@ fn coap_hint(code: u8) -> &'static str {
 }
 
 /// The kinds without a code.
-const PLAIN: [FaultKind; 21] = [
+const PLAIN: [FaultKind; 22] = [
     FaultKind::LocalPortsExhausted,
     FaultKind::LocalFilesExhausted,
     FaultKind::CutOff,
     FaultKind::CredentialsUnusable,
+    FaultKind::PayloadUnusable,
     FaultKind::ConnectionRefused,
     FaultKind::Unreachable,
     FaultKind::Timeout,
@@ -224,6 +226,7 @@ mod tests {
             | FaultKind::LocalFilesExhausted
             | FaultKind::CutOff
             | FaultKind::CredentialsUnusable
+            | FaultKind::PayloadUnusable
             | FaultKind::ConnectionRefused
             | FaultKind::Unreachable
             | FaultKind::Timeout

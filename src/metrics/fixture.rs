@@ -108,6 +108,7 @@ fn bring_up(recorder: &mut Recorder, cohort: CohortIx, device: u64) {
         return;
     }
     recorder.sample(cohort, Phase::Reconnect, us(step / 2), us(step / 2));
+    recorder.sample(cohort, Phase::Attributes, us(step / 4), us(step / 4));
     let first = lag + us(step * 3);
     recorder.sample(cohort, Phase::TimeToFirstTelemetry, first, us(step * 3));
     for message in 0..12 {

@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn every_metric_is_found_by_its_name() {
-        assert_eq!(Metric::named().count(), 8 * 14 + 5 + 6);
+        assert_eq!(Metric::named().count(), 9 * 14 + 5 + 6);
         for (name, metric) in Metric::named() {
             assert_eq!(Metric::parse(&name), Ok(metric), "{name}");
         }

@@ -13,7 +13,7 @@ use crate::model::{Cause, CohortIx, FaultKind, Outcome, Phase};
 pub const LATE_AFTER: Duration = Duration::from_millis(10);
 
 /// How many distinct causes are counted by their word; the rest share
-/// [`OTHER_CAUSES`](super::OTHER_CAUSES). All causes without a code (169) always have their word;
+/// [`OTHER_CAUSES`](super::OTHER_CAUSES). All causes without a code (199) always have their word;
 /// of those with a server's code the lowest are kept, so that a sum does not depend on the order
 /// in which its parts are added.
 pub const DISTINCT_CAUSES_MAX: usize = 256;

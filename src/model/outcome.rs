@@ -18,6 +18,8 @@ pub enum Phase {
     Provision,
     /// New connection with the received credentials, ready for telemetry.
     Reconnect,
+    /// A device's client attributes to their acknowledgement.
+    Attributes,
     /// One telemetry message to its acknowledgement.
     Telemetry,
     /// The device's start to its credentials.
@@ -28,12 +30,13 @@ pub enum Phase {
 
 impl Phase {
     /// All phases, in the order in which a device passes them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::TcpConnect,
         Self::TlsHandshake,
         Self::MqttConnect,
         Self::Provision,
         Self::Reconnect,
+        Self::Attributes,
         Self::Telemetry,
         Self::TimeToProvision,
         Self::TimeToFirstTelemetry,
@@ -50,6 +53,7 @@ impl Phase {
             Self::MqttConnect => "mqtt_connect",
             Self::Provision => "provision",
             Self::Reconnect => "reconnect",
+            Self::Attributes => "attributes",
             Self::Telemetry => "telemetry",
             Self::TimeToProvision => "time_to_provision",
             Self::TimeToFirstTelemetry => "time_to_first_telemetry",
@@ -117,6 +121,8 @@ pub enum FaultKind {
     CutOff,
     /// The received credentials cannot be used on this transport, or the device lacks their key.
     CredentialsUnusable,
+    /// The scenario's payload has no value for this device and message.
+    PayloadUnusable,
     /// Nobody listens there (ECONNREFUSED, or ICMP port unreachable for UDP).
     ConnectionRefused,
     /// No route (EHOSTUNREACH, ENETUNREACH).
@@ -175,7 +181,8 @@ impl FaultKind {
             Self::LocalPortsExhausted
             | Self::LocalFilesExhausted
             | Self::CutOff
-            | Self::CredentialsUnusable => Side::Ours,
+            | Self::CredentialsUnusable
+            | Self::PayloadUnusable => Side::Ours,
             Self::ConnectionRefused
             | Self::Unreachable
             | Self::Timeout
@@ -194,6 +201,7 @@ impl fmt::Display for FaultKind {
             Self::LocalFilesExhausted => "local_files_exhausted",
             Self::CutOff => "cut_off",
             Self::CredentialsUnusable => "credentials_unusable",
+            Self::PayloadUnusable => "payload_unusable",
             Self::ConnectionRefused => "connection_refused",
             Self::Unreachable => "unreachable",
             Self::Timeout => "timeout",

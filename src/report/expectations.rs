@@ -2,7 +2,7 @@
 
 use super::style::{Style, fit, wrap};
 use crate::metrics::{Deviation, Example, ExpectationRow, Summary};
-use crate::model::{Misbehaviour, printable, units};
+use crate::model::{Misbehaviour, Paint as _, printable, units};
 
 /// A line per judged cohort; below those that did not go as expected, why and who.
 pub(super) fn expectations(summary: &Summary, style: Style, out: &mut Vec<String>) {

@@ -2,7 +2,7 @@
 
 use super::style::{Style, fit};
 use crate::metrics::{LatencyFigures, Summary};
-use crate::model::{Phase, printable, units};
+use crate::model::{Paint as _, Phase, printable, units};
 
 /// Response times of each phase, then service times of those where they differ.
 pub(super) fn latency(summary: &Summary, style: Style, out: &mut Vec<String>) {

@@ -1,5 +1,7 @@
 //! Colours and widths of text for a terminal.
 
+use crate::model::Paint;
+
 /// How text may look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style {
@@ -14,33 +16,11 @@ impl Style {
     pub(super) fn columns(self) -> usize {
         usize::from(self.width.clamp(80, 100))
     }
+}
 
-    /// What went well: bold blue.
-    pub(super) fn good(self, text: &str) -> String {
-        self.paint("1;38;5;33", text)
-    }
-
-    /// What wants attention: bold orange, told apart from blue by every kind of colour vision.
-    pub(super) fn bad(self, text: &str) -> String {
-        self.paint("1;38;5;208", text)
-    }
-
-    /// Headings.
-    pub(super) fn bold(self, text: &str) -> String {
-        self.paint("1", text)
-    }
-
-    /// Side remarks.
-    pub(super) fn dim(self, text: &str) -> String {
-        self.paint("2", text)
-    }
-
-    fn paint(self, code: &str, text: &str) -> String {
-        if self.color && !text.is_empty() {
-            format!("\x1b[{code}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
-        }
+impl Paint for Style {
+    fn color(&self) -> bool {
+        self.color
     }
 }
 

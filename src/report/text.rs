@@ -6,7 +6,7 @@ use std::path::Path;
 use super::style::{Style, bar, fit};
 use super::{expectations, rows};
 use crate::metrics::{GeneratorVerdict, RunResult, Summary, word_hint};
-use crate::model::{Outcome, printable, units};
+use crate::model::{Outcome, Paint as _, printable, units};
 
 /// The whole text, ending with a line end. No line is wider than the style's columns.
 pub fn text(summary: &Summary, style: Style) -> String {

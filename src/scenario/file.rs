@@ -1,8 +1,9 @@
 //! The scenario as it is typed. Each struct is a section, each field a key; what the words of a
 //! field's documentation say stands in the JSON Schema, too.
 
-use super::leaf::{Choice, Conditions, Payload, Placed, Span, Text, Word};
+use super::leaf::{Choice, Conditions, Placed, Span, Text, Word};
 use super::section::section;
+use super::telemetry_keys::Telemetry;
 use crate::inventory::NameKind;
 use crate::model::{Bug, Expectation, Misbehaviour, Release, Strategy, TransportKind};
 use crate::pki::KeyKind;
@@ -302,21 +303,6 @@ section! {
         /// Closed: devices being brought up at a time, at least 1.
         #[schemars(default)]
         concurrency: u32,
-    }
-}
-
-section! {
-    /// What provisioned devices send.
-    struct Telemetry as "[telemetry]" {
-        /// From one message of a device to its next, at least 10ms.
-        #[schemars(default, extend("default" = "5s"))]
-        interval: Span,
-        /// MQTT's quality of service, 0 or 1.
-        #[schemars(default, extend("default" = 1))]
-        qos: u32,
-        /// The message, sent as JSON.
-        #[schemars(default, extend("default" = { "temperature": 21.5 }))]
-        payload: Payload,
     }
 }
 

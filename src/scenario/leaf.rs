@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use bytes::Bytes;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::fault::Faults;
@@ -239,72 +238,6 @@ impl<W: Word> FromToml for Choice<W> {
     }
 }
 
-/// A table as the JSON text that devices send.
-#[derive(Clone, Debug)]
-pub(super) struct Payload(pub(super) Bytes);
-
-impl FromToml for Payload {
-    fn from_toml(value: &Value, key: &str, faults: &Faults) -> Option<Self> {
-        let Kind::Table(table) = &value.kind else {
-            wrong_type(
-                value,
-                key,
-                "a table",
-                "write it as { temperature = 21.5 }",
-                faults,
-            );
-            return None;
-        };
-        let json = json_table(table, faults)?;
-        Some(Self(Bytes::from(json.to_string())))
-    }
-}
-
-fn json_table(table: &Table, faults: &Faults) -> Option<serde_json::Value> {
-    let entries: Vec<_> = table
-        .entries
-        .iter()
-        .map(|(key, value)| Some((key.name.clone(), json(value, faults)?)))
-        .collect();
-    let map: Option<serde_json::Map<_, _>> = entries.into_iter().collect();
-    map.map(serde_json::Value::Object)
-}
-
-fn json(value: &Value, faults: &Faults) -> Option<serde_json::Value> {
-    let fault = |title: &str, help: &str| {
-        faults.add(&value.spot, title, help);
-        None
-    };
-    match &value.kind {
-        Kind::Text(text) if text.contains("{{") || text.contains("{%") => fault(
-            "templates in payloads are not available yet",
-            "write a fixed value",
-        ),
-        Kind::Text(text) | Kind::Datetime(text) => Some(text.as_str().into()),
-        Kind::Integer(n) => match i64::try_from(*n) {
-            Ok(n) => Some(n.into()),
-            Err(_) => fault(
-                "a whole number of more than 64 bits",
-                "write it as a string",
-            ),
-        },
-        Kind::Float(x) if !x.is_finite() => {
-            fault("JSON has no such number", "write a finite number")
-        }
-        Kind::Float(x) => Some((*x).into()),
-        Kind::Boolean(b) => Some((*b).into()),
-        Kind::Array(values) => {
-            let values: Vec<_> = values.iter().map(|value| json(value, faults)).collect();
-            values
-                .into_iter()
-                .collect::<Option<_>>()
-                .map(serde_json::Value::Array)
-        }
-        Kind::Table(table) => json_table(table, faults),
-        Kind::Faulty => None,
-    }
-}
-
 /// Metrics and the conditions on them, with the place of each.
 #[derive(Debug)]
 pub(super) struct Conditions(pub(super) Vec<(String, Text, Spot)>);
@@ -337,18 +270,19 @@ fn gather(prefix: &str, table: &Table, all: &mut Vec<(String, Text, Spot)>, faul
     }
 }
 
+/// Schemas of leaves, each inline.
 macro_rules! describe {
     ($($type:ty => $schema:expr;)*) => {$(
-        impl JsonSchema for $type {
+        impl schemars::JsonSchema for $type {
             fn inline_schema() -> bool {
                 true
             }
 
-            fn schema_name() -> Cow<'static, str> {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
                 stringify!($type).into()
             }
 
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
                 $schema
             }
         }
@@ -358,12 +292,13 @@ macro_rules! describe {
 describe! {
     Text => json_schema!({ "type": "string" });
     Span => json_schema!({ "type": "string", "examples": ["500ms", "10s", "5min"] });
-    Payload => json_schema!({ "type": "object" });
     Conditions => json_schema!({
         "type": "object",
         "additionalProperties": { "type": ["string", "object"] },
     });
 }
+
+pub(super) use describe;
 
 impl<W: Word> JsonSchema for Choice<W> {
     fn inline_schema() -> bool {

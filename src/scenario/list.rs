@@ -4,15 +4,19 @@ use std::collections::BTreeSet;
 
 use super::plan::{DeviceSource, Plan};
 use crate::inventory::{Inventory, ListError, ListOptions, Template, generate, load_csv};
+use crate::payload::Payload;
 
 impl Plan {
-    /// The columns of the list that cohorts' templates use, sorted.
+    /// The columns of the list that cohorts' templates and payloads use, sorted.
     pub fn wanted_columns(&self) -> Vec<String> {
         let columns = self
             .cohorts
             .iter()
             .flat_map(|cohort| cohort.credentials.templates())
             .flat_map(Template::columns);
+        let telemetry = self.telemetry.iter();
+        let payloads = telemetry.flat_map(|plan| plan.attributes.iter().chain([&plan.payload]));
+        let columns = columns.chain(payloads.flat_map(Payload::columns));
         columns.collect::<BTreeSet<_>>().into_iter().collect()
     }
 

@@ -10,14 +10,18 @@ mod deal;
 mod expand;
 mod fault;
 mod file;
+mod json;
 mod leaf;
 mod list;
 mod load;
 mod mask;
+mod model_tables;
+mod models;
 mod overlay;
 mod plan;
 mod schema;
 mod section;
+mod telemetry_keys;
 #[cfg(test)]
 mod tests;
 mod tree;

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bytes::Bytes;
 use secrecy::SecretString;
 
 use crate::arrival::Arrival;
@@ -13,6 +12,7 @@ use crate::metrics::Threshold;
 use crate::model::{
     Bug, Expectation, Faults, Misbehaviour, MqttVersion, Qos, Release, Strategy, TransportKind,
 };
+use crate::payload::{Payload, Rhythm};
 use crate::pki::KeyKind;
 
 /// Everything a run needs to know, apart from the device list itself.
@@ -250,14 +250,17 @@ impl CredentialsPlan {
 }
 
 /// What provisioned devices send.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct TelemetryPlan {
-    /// From one message of a device to its next, counted from its first.
-    pub interval: Duration,
+    /// When each message is due.
+    pub rhythm: Rhythm,
     /// MQTT only: HTTP and CoAP requests are always answered.
     pub qos: Qos,
-    /// A JSON object, ready to send.
-    pub payload: Bytes,
+    /// The bytes of each message.
+    pub payload: Payload,
+    /// The client attributes that a device sends once, when it first comes back with its
+    /// credentials.
+    pub attributes: Option<Payload>,
 }
 
 /// Bounds and time limits of a run.

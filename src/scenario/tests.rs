@@ -13,6 +13,7 @@ use super::load::plan;
 use super::*;
 use crate::arrival::{Arrival, Due};
 use crate::model::{DeviceIx, Qos, Release, Strategy as Provisioning, TransportKind};
+use crate::payload::Rhythm;
 
 fn env(name: &str) -> Option<String> {
     match name {
@@ -147,9 +148,21 @@ fn defaults_are_filled_in() {
         .unwrap()
         .telemetry
         .unwrap();
-    assert_eq!(telemetry.interval, Duration::from_secs(5));
+    let every_five = Rhythm {
+        seed: telemetry.rhythm.seed,
+        ..Rhythm::every(Duration::from_secs(5))
+    };
+    assert_eq!(telemetry.rhythm, every_five);
     assert_eq!(telemetry.qos, Qos::AtLeastOnce);
-    assert_eq!(telemetry.payload, br#"{"temperature":21.5}"#[..]);
+    assert_eq!(first_message(&telemetry), r#"{"temperature":21.5}"#);
+    assert!(telemetry.attributes.is_none());
+}
+
+/// What the first of ten made-up devices sends first.
+fn first_message(telemetry: &TelemetryPlan) -> String {
+    let list = check(SHORT, &["seed=1"]).unwrap().load_inventory().unwrap();
+    let bytes = telemetry.payload.at(&list, DeviceIx(0), 0, 0).unwrap();
+    String::from_utf8(bytes.to_vec()).unwrap()
 }
 
 /// Every key, as far as they go together.
@@ -234,12 +247,12 @@ fn what_is_written_is_what_is_meant() {
     );
     let telemetry = plan.telemetry.unwrap();
     assert_eq!(
-        (telemetry.interval, telemetry.qos),
+        (telemetry.rhythm.interval, telemetry.qos),
         (Duration::from_millis(250), Qos::AtMostOnce)
     );
     assert_eq!(
-        telemetry.payload,
-        br#"{"z":1,"a":[true,"x",{"b":1.5}],"at":"2026-11-23"}"#[..]
+        first_message(&telemetry),
+        r#"{"z":1,"a":[true,"x",{"b":1.5}],"at":"2026-11-23"}"#
     );
     let seconds = Duration::from_secs;
     let expected = Limits {
@@ -271,7 +284,11 @@ fn the_command_line_has_the_last_word() {
     assert_eq!(set(&["name=other"]).name, "other");
     assert_eq!(set(&["seed=1", "seed=2"]).seed, 2);
     assert_eq!(
-        set(&["telemetry.interval=1s"]).telemetry.unwrap().interval,
+        set(&["telemetry.interval=1s"])
+            .telemetry
+            .unwrap()
+            .rhythm
+            .interval,
         Duration::from_secs(1)
     );
     let stages =
@@ -453,6 +470,11 @@ proptest! {
             Just("stages = [{ duration = \"1s\", rate = 1 }]"), Just("stages = []"), Just("[telemetry]"),
             Just("stages = [{ duration = \"1s\", concurrency = 1 }]"), Just("qos = 0"), Just("é = \"${\""),
             Just("[thresholds]"), Just("a.b = \"< 5\""), Just("payload = { a = [1, inf] }"), Just("= ]"),
+            Just("batch = 3"), Just("size = 64"), Just("timestamp = false"), Just("preset = \"random\""),
+            Just("template = '{\"a\":{{ values.v }}}'"), Just("payload = { n = \"{{ tick }}\" }"),
+            Just("values.v = { model = \"uniform\", min = -9e15, max = 1e300, integer = true }"),
+            Just("values.v = { model = \"uniform\", min = 0, max = 9 }"), Just("values.w = 1"),
+            Just("[telemetry.attributes]"),
         ], 0..14),
     ) {
         let text = lines.join("\n");

@@ -12,16 +12,10 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::support::Said;
+
 /// A directory with lists, in which commands run.
 struct Desk(TempDir);
-
-/// What a command left.
-#[derive(Debug)]
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
 
 impl Desk {
     fn new(files: &[(&str, &str)]) -> Self {
@@ -85,12 +79,8 @@ impl Desk {
 }
 
 fn said(command: &mut Command) -> Said {
-    let output = command.output().unwrap();
-    Said {
-        code: output.status.code(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
+    let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    Said::by(piped.spawn().unwrap())
 }
 
 const GOOD: &str = "name\n00:1B:C5:00:00:01\n00:1B:C5:00:00:02\n";

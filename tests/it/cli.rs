@@ -95,9 +95,22 @@ fn a_generated_list_with_tokens_is_private_and_provisions() {
     let dir = tempfile::tempdir().unwrap();
     let list = dir.path().join("list.csv");
     let list = list.to_str().unwrap();
-    succeed(&mut fleetcall(&[
-        "generate", "--count", "40", "--tokens", "-o", list,
-    ]));
+    let generate = ["generate", "--count", "40", "--tokens"];
+    succeed(fleetcall(&generate).args(["-o", list]));
+    let other = succeed(&mut fleetcall(&generate)).stdout;
+    let (list_text, other) = (
+        fs::read_to_string(list).unwrap(),
+        String::from_utf8(other).unwrap(),
+    );
+    let same = list_text
+        .lines()
+        .zip(other.lines())
+        .filter(|(a, b)| a == b)
+        .count();
+    assert_eq!(
+        same, 1,
+        "only the header: tokens that anybody can draw again are none"
+    );
     assert_eq!(
         fs::metadata(list).unwrap().permissions().mode() & 0o777,
         0o600

@@ -30,6 +30,7 @@ fn every_command_of_the_help_is_explained_with_an_example() {
         "run",
         "target",
         "check",
+        "admin",
         "generate",
         "init",
         "schema",

@@ -14,12 +14,12 @@ use tempfile::TempDir;
 use crate::support::root;
 
 /// A rule's lists in a directory of their own, readable by the owner alone.
-struct Lists {
+pub(crate) struct Lists {
     _dir: TempDir,
-    paths: Vec<PathBuf>,
+    pub(crate) paths: Vec<PathBuf>,
 }
 
-fn lists(rule: Rule, which: &str, mode: u32) -> Lists {
+pub(crate) fn lists(rule: Rule, which: &str, mode: u32) -> Lists {
     let dir = tempfile::tempdir().unwrap();
     let mut paths = Vec::new();
     for n in ["", "2"] {
@@ -36,7 +36,7 @@ fn lists(rule: Rule, which: &str, mode: u32) -> Lists {
 }
 
 /// What a rule's `.bad.txt` says: findings, options, and the mode of the bad files.
-fn expected(rule: Rule) -> (Vec<String>, Options, u32) {
+pub(crate) fn expected(rule: Rule) -> (Vec<String>, Options, u32) {
     let path = root().join(format!("fixtures/lists/{rule}.bad.txt"));
     let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let mut options = Options::default();

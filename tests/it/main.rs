@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod admin;
 mod authorities;
 mod certs;
 mod check;
@@ -23,6 +24,7 @@ mod target_config;
 mod target_rest;
 mod target_tls;
 mod target_wire;
+mod telemetry;
 mod terminal;
 mod transport_hostile;
 mod transport_peers;

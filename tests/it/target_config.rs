@@ -4,14 +4,13 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Process, program, succeed};
+use crate::support::{Process, program, serve, succeed};
 
 /// A server in a process of its own, and the files around it.
 struct Server {
@@ -23,17 +22,9 @@ struct Server {
 impl Server {
     /// Starts it in a directory; `ca.pem` there is what clients have to trust.
     fn start(dir: TempDir, args: &[&str]) -> Self {
-        let mut process = Process::start(
-            command(&dir, args)
-                .stdout(Stdio::piped())
-                .stderr(Stdio::inherit()),
-        );
-        let mut line = String::new();
-        BufReader::new(process.0.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
+        let (process, ready) = serve(command(&dir, args).stderr(Stdio::inherit()));
         Self {
-            ready: serde_json::from_str(&line).unwrap_or_else(|e| panic!("{line:?}: {e}")),
+            ready,
             dir,
             _process: process,
         }

@@ -168,8 +168,7 @@ impl Client {
         }
     }
 
-    /// Imports rows. After an error that [leaves doubt](AdminError::leaves_doubt) some may be on
-    /// the server.
+    /// Imports rows. After an error some of them may be on the server.
     pub async fn bulk_import(&self, body: &Value) -> Result<ImportAnswer, AdminError> {
         self.post("/api/device/bulk_import", body, Again::No).await
     }

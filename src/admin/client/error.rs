@@ -14,10 +14,7 @@ pub enum AdminError {
     )]
     Trust(String),
     /// Nobody is there.
-    #[error(
-        "{server}: cannot be reached: {why}\n\
-        help: check the address, and that the server runs"
-    )]
+    #[error("{server}: {why}\nhelp: check the address, and that the server runs")]
     Unreachable {
         /// Its address.
         server: String,
@@ -25,15 +22,14 @@ pub enum AdminError {
         why: String,
     },
     /// It does not let this user in.
-    #[error(
-        "{server}: {message}\nhelp: check --user and the password in FLEETCALL_TB_PASSWORD or \
-        --password-file; it must be a tenant administrator's"
-    )]
+    #[error("{server}: {message}\nhelp: {help}")]
     Unauthorized {
         /// Its address.
         server: String,
         /// Its words.
         message: String,
+        /// The way out.
+        help: &'static str,
     },
     /// It said no.
     #[error("{request}: {status}: {message}")]
@@ -58,22 +54,13 @@ pub enum AdminError {
 }
 
 impl AdminError {
-    /// Whether the server could not be reached, or gave no answer in time.
-    pub fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Unreachable { .. })
+    /// Whether the server said that a request is too large.
+    pub fn is_too_large(&self) -> bool {
+        matches!(self, Self::Refused { status, .. } if *status == StatusCode::PAYLOAD_TOO_LARGE)
     }
 
     /// Whether the server said that something is not there.
     pub fn is_absent(&self) -> bool {
         matches!(self, Self::Refused { status, .. } if *status == StatusCode::NOT_FOUND)
-    }
-
-    /// Whether the server may have carried the request out all the same.
-    pub fn leaves_doubt(&self) -> bool {
-        match self {
-            Self::Unreachable { .. } | Self::Garbled { .. } => true,
-            Self::Refused { status, .. } => status.is_server_error(),
-            _ => false,
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! Requests and answers: time limits, size limits, another try.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -50,6 +50,8 @@ struct Inner {
     token: Mutex<Option<Token>>,
     /// How far the server's clock is ahead of this one, ms.
     ahead: AtomicI64,
+    /// Whether it ever answered.
+    answered: AtomicBool,
 }
 
 /// Whether a request may be sent again when nobody knows what became of it.
@@ -58,6 +60,15 @@ pub(super) enum Again {
     Yes,
     /// Only if the server says that it did nothing.
     No,
+}
+
+/// Who asks.
+enum Who {
+    Anybody,
+    /// Whoever logs in, but not with a header that was refused.
+    Known {
+        refused: Option<SecretString>,
+    },
 }
 
 /// An answer.
@@ -93,6 +104,7 @@ impl Client {
                 server,
                 token: Mutex::default(),
                 ahead: AtomicI64::new(0),
+                answered: AtomicBool::new(false),
             }),
         })
     }
@@ -141,22 +153,16 @@ impl Client {
         again: Again,
     ) -> Result<Got, AdminError> {
         let body = body.map(|body| Bytes::from(body.to_string()));
-        let mut tried = None;
+        let mut who = Who::Known { refused: None };
         loop {
-            let header = self.header(tried.as_ref()).await?;
-            let got = self
-                .insist(method, path, body.clone(), Some(&header), again)
-                .await?;
-            match refused(method, path, &got) {
+            let (got, header) = self.insist(method, path, body.clone(), &who, again).await?;
+            match self.refused(method, path, &got) {
                 None => return Ok(got),
                 Some(AdminError::Unauthorized { .. })
-                    if tried.is_none()
+                    if matches!(who, Who::Known { refused: None })
                         && matches!(self.inner.server.login, Login::Password { .. }) =>
                 {
-                    tried = Some(header);
-                }
-                Some(AdminError::Unauthorized { message, .. }) => {
-                    return Err(self.unauthorized(message));
+                    who = Who::Known { refused: header };
                 }
                 Some(error) => return Err(error),
             }
@@ -196,37 +202,47 @@ impl Client {
 
     async fn pair(&self, path: &str, body: &Value) -> Result<Pair, AdminError> {
         let body = Some(Bytes::from(body.to_string()));
-        let got = self
-            .insist(&Method::POST, path, body, None, Again::Yes)
+        let (got, _) = self
+            .insist(&Method::POST, path, body, &Who::Anybody, Again::Yes)
             .await?;
-        match refused(&Method::POST, path, &got) {
+        match self.refused(&Method::POST, path, &got) {
             None => read(&Method::POST, path, &got.body),
-            Some(AdminError::Unauthorized { message, .. }) => Err(self.unauthorized(message)),
             Some(error) => Err(error),
         }
     }
 
-    /// Sends a request until it has an answer, with longer and longer pauses of random length.
+    /// Sends a request until it has an answer, with longer and longer pauses of random length; with
+    /// the answer comes the header that it was asked with.
     async fn insist(
         &self,
         method: &Method,
         path: &str,
         body: Option<Bytes>,
-        header: Option<&SecretString>,
+        who: &Who,
         again: Again,
-    ) -> Result<Got, AdminError> {
+    ) -> Result<(Got, Option<SecretString>), AdminError> {
         let mut longest = FIRST_PAUSE;
         for left in (0..TRIES).rev() {
-            let sent = self.send(method, path, body.clone(), header).await;
+            // Each time, since a token may end during the pauses.
+            let header = match who {
+                Who::Anybody => None,
+                Who::Known { refused } => Some(Box::pin(self.header(refused.as_ref())).await?),
+            };
+            let sent = self.send(method, path, body.clone(), header.as_ref()).await;
             let pause = match &sent {
                 Ok(got) if PASSING.contains(&got.status) && again.may(got.status) => {
                     told(&got.headers)
                 }
-                Err((_, reached)) if again == Again::Yes || !reached => None,
-                _ => return sent.map_err(|(error, _)| error),
+                // Who never answered is not there: the address is wrong, or the server is off.
+                Err((_, reached))
+                    if self.inner.answered.load(Relaxed) && (again == Again::Yes || !reached) =>
+                {
+                    None
+                }
+                _ => return sent.map(|got| (got, header)).map_err(|(error, _)| error),
             };
             if left == 0 {
-                return sent.map_err(|(error, _)| error);
+                return sent.map(|got| (got, header)).map_err(|(error, _)| error);
             }
             let drawn = longest.mul_f64(rand::rng().random::<f64>());
             sleep(pause.unwrap_or(drawn)).await;
@@ -260,7 +276,12 @@ impl Client {
         let exchange = async {
             let response = self.inner.http.request(request).await.map_err(|error| {
                 let reached = !error.is_connect();
-                (unreachable(cause(&error)), reached)
+                let what = if reached {
+                    "gave no answer"
+                } else {
+                    "cannot be reached"
+                };
+                (unreachable(format!("{what}: {}", cause(&error))), reached)
             })?;
             let (head, body) = response.into_parts();
             let body = Limited::new(body, LONGEST_BODY)
@@ -270,6 +291,7 @@ impl Client {
                     let why = format!("its answer broke off or was too long: {error}");
                     (garbled(method, path, why), true)
                 })?;
+            self.inner.answered.store(true, Relaxed);
             self.set_clock(&head.headers);
             Ok(Got {
                 status: head.status,
@@ -293,11 +315,28 @@ impl Client {
         }
     }
 
-    fn unauthorized(&self, message: String) -> AdminError {
-        AdminError::Unauthorized {
-            server: self.url().to_owned(),
-            message,
+    /// What the server says against a request, if it does.
+    fn refused(&self, method: &Method, path: &str, got: &Got) -> Option<AdminError> {
+        if got.status.is_success() {
+            return None;
         }
+        let said: Value = serde_json::from_slice(&got.body).unwrap_or_default();
+        let message = said["message"]
+            .as_str()
+            .map_or_else(|| excerpt(&got.body), shown);
+        Some(if got.status == StatusCode::UNAUTHORIZED {
+            AdminError::Unauthorized {
+                server: self.url().to_owned(),
+                message,
+                help: self.inner.server.login.help(),
+            }
+        } else {
+            AdminError::Refused {
+                request: named(method, path),
+                status: got.status,
+                message,
+            }
+        })
     }
 }
 
@@ -335,29 +374,6 @@ fn trust(ca: Option<&[u8]>) -> Result<ClientConfig, AdminError> {
         .expect("ring has them")
         .with_root_certificates(roots)
         .with_no_client_auth())
-}
-
-/// What the server says against a request, if it does.
-fn refused(method: &Method, path: &str, got: &Got) -> Option<AdminError> {
-    if got.status.is_success() {
-        return None;
-    }
-    let said: Value = serde_json::from_slice(&got.body).unwrap_or_default();
-    let message = said["message"]
-        .as_str()
-        .map_or_else(|| excerpt(&got.body), shown);
-    Some(if got.status == StatusCode::UNAUTHORIZED {
-        AdminError::Unauthorized {
-            server: String::new(),
-            message,
-        }
-    } else {
-        AdminError::Refused {
-            request: named(method, path),
-            status: got.status,
-            message,
-        }
-    })
 }
 
 fn read<T: DeserializeOwned>(method: &Method, path: &str, body: &[u8]) -> Result<T, AdminError> {

@@ -21,6 +21,22 @@ pub enum Login {
     ApiKey(SecretString),
 }
 
+impl Login {
+    /// What to do when it is refused.
+    pub(super) fn help(&self) -> &'static str {
+        match self {
+            Self::Password { .. } => {
+                "check --user and the password in FLEETCALL_TB_PASSWORD or --password-file; it must \
+                be a tenant administrator's"
+            }
+            Self::ApiKey(_) => {
+                "check the key in FLEETCALL_TB_API_KEY or --api-key-file; servers have keys from \
+                release 4.3 on, and it must be a tenant administrator's"
+            }
+        }
+    }
+}
+
 /// The answer to a login.
 #[derive(Deserialize)]
 pub(super) struct Pair {

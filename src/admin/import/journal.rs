@@ -53,7 +53,10 @@ enum Line {
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// The file.
-    #[error("{}: {_1}", _0.display())]
+    #[error(
+        "{}: {_1}\nhelp: the journal stands beside the list: it needs a directory that can be written to",
+        _0.display()
+    )]
     File(PathBuf, #[source] io::Error),
     /// It is another import's.
     #[error(

@@ -5,5 +5,5 @@ mod read;
 mod run;
 
 pub use judge::{Expected, Found, Standing, judge};
-pub use read::{Lost, Verified, Verify, verify};
+pub use read::{Known, Lost, Verified, Verify, verify};
 pub use run::{Given, Run, RunDevice, UnreadableRun};

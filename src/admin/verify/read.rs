@@ -12,14 +12,27 @@ use crate::admin::each::each;
 /// What to read back.
 #[derive(Debug)]
 pub struct Verify {
-    /// The devices with what is known of them.
-    pub devices: Vec<(String, Expected, Option<Given>)>,
-    /// The id of the profile that they must have.
-    pub profile: String,
+    /// The devices.
+    pub devices: Vec<Known>,
+    /// The ids of the profiles that they must have.
+    pub profiles: Vec<String>,
     /// When the run began, by the server's clock; `None` for a list.
     pub since: Option<i64>,
     /// How many are read at a time.
     pub at_once: usize,
+}
+
+/// What is known of a device here.
+#[derive(Debug)]
+pub struct Known {
+    /// Its name.
+    pub name: String,
+    /// What should be true of it.
+    pub expected: Expected,
+    /// The credentials that a run was given.
+    pub given: Option<Given>,
+    /// Its profile, by its position in [`Verify::profiles`].
+    pub profile: usize,
 }
 
 /// What is true.
@@ -27,7 +40,7 @@ pub struct Verify {
 pub struct Verified {
     /// Each device, in order, with what is true of it and when its newest telemetry is from.
     pub devices: Vec<(String, Standing, Option<i64>)>,
-    /// Devices of the profile that are on no list.
+    /// Devices of the profiles that are on no list.
     pub unlisted: Vec<String>,
     /// The credentials of those whose answer was lost.
     pub lost: Vec<Lost>,
@@ -65,7 +78,7 @@ struct Read {
     lost: Option<Lost>,
 }
 
-/// Reads back each device, and the profile's other ones. `progress` is told of each.
+/// Reads back each device, and the profiles' other ones. `progress` is told of each.
 pub async fn verify(
     client: &Client,
     verify: &Verify,
@@ -76,58 +89,56 @@ pub async fn verify(
         one(client, verify, device)
     });
     let read = read.run(&mut progress).await?;
-    for ((name, expected, _), read) in verify.devices.iter().zip(read) {
-        verified.wrong += u64::from(!read.standing.is_right(*expected));
+    for (known, read) in verify.devices.iter().zip(read) {
+        verified.wrong += u64::from(!read.standing.is_right(known.expected));
         verified
             .devices
-            .push((name.clone(), read.standing, read.telemetry));
+            .push((known.name.clone(), read.standing, read.telemetry));
         verified.lost.extend(read.lost);
     }
     let listed: HashSet<&str> = verify
         .devices
         .iter()
-        .map(|(name, ..)| name.as_str())
+        .map(|known| known.name.as_str())
         .collect();
-    for page in 0.. {
-        let page = client.devices_of(&verify.profile, page).await?;
-        let others = page.devices.into_iter().map(|device| device.name);
-        verified
-            .unlisted
-            .extend(others.filter(|name| !listed.contains(name.as_str())));
-        if !page.more {
-            break;
+    for profile in &verify.profiles {
+        for page in 0.. {
+            let page = client.devices_of(profile, page).await?;
+            let others = page.devices.into_iter().map(|device| device.name);
+            verified
+                .unlisted
+                .extend(others.filter(|name| !listed.contains(name.as_str())));
+            if !page.more {
+                break;
+            }
         }
     }
     Ok(verified)
 }
 
-async fn one(
-    client: &Client,
-    verify: &Verify,
-    (name, expected, given): &(String, Expected, Option<Given>),
-) -> Result<Read, AdminError> {
-    let Some(device) = client.device_named(name).await? else {
+async fn one(client: &Client, verify: &Verify, known: &Known) -> Result<Read, AdminError> {
+    let Some(device) = client.device_named(&known.name).await? else {
         return Ok(Read {
-            standing: judge(*expected, None, verify.since),
+            standing: judge(known.expected, None, verify.since),
             telemetry: None,
             lost: None,
         });
     };
     let mut found = Found {
-        profile: device.profile == verify.profile,
+        profile: device.profile == verify.profiles[known.profile],
         provisioned: client.provisioned(&device.id).await?,
         credentials: None,
     };
     let credentials = client.credentials(&device.id).await?;
-    if let Some(given) = given {
+    if let Some(given) = &known.given {
         let token = given.access_token.expose_secret();
         let same = given.kind == credentials.kind
             && (token.is_empty() || token == credentials.id.expose_secret());
         found.credentials = Some(same);
     }
-    let standing = judge(*expected, Some(found), verify.since);
+    let standing = judge(known.expected, Some(found), verify.since);
     let lost = (standing == Standing::AnswerLost).then(|| Lost {
-        name: name.clone(),
+        name: known.name.clone(),
         kind: credentials.kind,
         id: credentials.id,
     });

@@ -1,8 +1,6 @@
 //! `fleetcall admin import`.
 
 use std::collections::HashSet;
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,15 +8,16 @@ use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use super::super::check_file;
 use super::super::exit::{Exit, Failure};
 use super::server::ServerArgs;
-use super::{bar, failed, unwritten};
+use super::{bar, failed, private, unwritten};
 use crate::admin::client::Client;
 use crate::admin::import::{
     Existing, Import, ImportError, ImportList, Imported, Journal, RowFault, import,
 };
 use crate::inventory::shown;
-use crate::lint::{self, Options, Severity};
+use crate::lint::{self, Severity};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -43,8 +42,11 @@ pub(super) struct ImportArgs {
     /// The most rows in a request
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     chunk_rows: u32,
-    /// Import even what `fleetcall check` finds damage in
-    #[arg(long)]
+    /// Check the lists as `fleetcall check --config` does
+    #[arg(long, value_name = "FILE.toml")]
+    config: Option<PathBuf>,
+    /// Import without a check
+    #[arg(long, conflicts_with = "config")]
     unchecked: bool,
 }
 
@@ -60,7 +62,7 @@ enum There {
 
 pub(super) async fn run(args: ImportArgs) -> Result<Exit, Failure> {
     if !args.unchecked {
-        check(&args.lists)?;
+        check(&args.lists, args.config.as_deref())?;
     }
     let mut lists = Vec::new();
     for path in &args.lists {
@@ -128,6 +130,9 @@ async fn one(
             ImportError::Admin(error) => failed(error),
             ImportError::Journal(_) | ImportError::Uneven { .. } => Failure::bug(&error),
         };
+        if matches!(&error, ImportError::Admin(error) if error.is_too_large()) {
+            failure.message += "\nhelp: this server takes smaller requests: --chunk-rows 200";
+        }
         let help = "knows how far it is: the same command goes on from there";
         failure.message = format!("{}\nhelp: {journal} {help}", failure.message);
         failure
@@ -135,22 +140,26 @@ async fn one(
 }
 
 /// Refuses lists that a check finds damage in.
-fn check(lists: &[PathBuf]) -> Result<(), Failure> {
-    let options = Options::default();
+fn check(lists: &[PathBuf], config: Option<&Path>) -> Result<(), Failure> {
+    let options = check_file::options(config)?;
     let checked = lint::check(lists, &options).map_err(Failure::usage)?;
     if !checked.fails(&options) {
         return Ok(());
     }
-    let errors = checked.of(Severity::Error, &options);
-    let damage = checked.of(Severity::Damage, &options);
+    let found = Severity::ALL.map(|severity| {
+        let count = checked.of(severity, &options);
+        (count > 0).then(|| format!("{count} {}", severity.as_str()))
+    });
+    let found: Vec<String> = found.into_iter().flatten().collect();
     let names: Vec<String> = lists
         .iter()
         .map(|list| list.display().to_string())
         .collect();
     Err(Failure::usage(format!(
-        "not imported: {errors} errors and {damage} findings of damage\n\
+        "not imported: the check found {}\n\
         help: `fleetcall check {}` tells what and where, and --fix OUT.csv repairs what it can; \
-        --unchecked imports it as it is",
+        --config FILE.toml switches rules off, --unchecked all of them",
+        found.join(", "),
         names.join(" ")
     )))
 }
@@ -223,7 +232,9 @@ fn told(list: &ImportList, done: &Imported) -> Result<(), Failure> {
         done.interrupted
             .then(|| "stopped; the same command goes on".to_owned()),
     );
-    println!("{path}: {} rows: {}", list.rows.len(), parts.join(", "));
+    let rows = list.rows.len();
+    let noun = if rows == 1 { "row" } else { "rows" };
+    println!("{path}: {rows} {noun}: {}", parts.join(", "));
     let mut failed: Vec<&RowFault> = done.failed.iter().collect();
     failed.sort_by_key(|fault| fault.row);
     for fault in failed.iter().take(SHOWN) {
@@ -246,14 +257,7 @@ fn beside(list: &Path) -> PathBuf {
 }
 
 fn write(path: &Path, list: &ImportList, failed: &[&RowFault]) -> std::io::Result<()> {
-    // It may have been there with another mode.
-    let _ = std::fs::remove_file(path);
-    let file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    let mut rows = csv::Writer::from_writer(file);
+    let mut rows = csv::Writer::from_writer(private(path, true)?);
     rows.write_record(&list.header)?;
     for fault in failed {
         rows.write_record(&list.rows[fault.row].cells)?;

@@ -6,6 +6,9 @@ mod server;
 mod setup;
 mod verify;
 
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use clap::{Args, Subcommand};
@@ -51,8 +54,8 @@ pub(super) fn run(args: AdminArgs) -> Result<Exit, Failure> {
 /// What a server's error means for the exit code.
 fn failed(error: &AdminError) -> Failure {
     let exit = match error {
-        error if error.is_unreachable() => Exit::Unreachable,
-        AdminError::Refused { .. } | AdminError::Garbled { .. } => Exit::Bug,
+        AdminError::Unreachable { .. } | AdminError::Garbled { .. } => Exit::Unreachable,
+        AdminError::Refused { status, .. } if status.is_server_error() => Exit::Bug,
         _ => Exit::Usage,
     };
     Failure {
@@ -71,7 +74,20 @@ fn bar(length: usize, what: &'static str) -> indicatif::ProgressBar {
         .with_message(what)
 }
 
-fn unwritten(path: &Path, error: &std::io::Error) -> Failure {
+/// A new file for its owner alone; with `force`, in the place of what is there.
+fn private(path: &Path, force: bool) -> io::Result<File> {
+    if force {
+        // It may have another mode.
+        let _ = fs::remove_file(path);
+    }
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+}
+
+fn unwritten(path: &Path, error: &io::Error) -> Failure {
     Failure::usage(format!(
         "{}: cannot be written: {error}\nhelp: give another file, or --force if it may be replaced",
         path.display()

@@ -1,8 +1,6 @@
 //! `fleetcall admin setup`.
 
-use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -10,7 +8,7 @@ use secrecy::ExposeSecret as _;
 
 use super::super::exit::{Exit, Failure};
 use super::server::ServerArgs;
-use super::{failed, unwritten};
+use super::{failed, private, unwritten};
 use crate::admin::client::Profile;
 use crate::admin::setup::{SetupError, Wanted, WantedChain, setup};
 use crate::model::Strategy;
@@ -142,15 +140,7 @@ fn table(profile: &Profile) -> String {
 }
 
 fn write(path: &Path, text: &str, force: bool) -> std::io::Result<()> {
-    if force {
-        // Its mode may have been another.
-        let _ = std::fs::remove_file(path);
-    }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
+    let mut file = private(path, force)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }

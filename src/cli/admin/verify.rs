@@ -1,8 +1,6 @@
 //! `fleetcall admin verify`.
 
-use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -11,10 +9,11 @@ use serde_json::json;
 
 use super::super::exit::{Exit, Failure};
 use super::server::ServerArgs;
-use super::{bar, failed, unwritten};
+use super::{bar, failed, private, unwritten};
 use crate::admin::client::Client;
 use crate::admin::import::ImportList;
-use crate::admin::verify::{Expected, Lost, Run, Standing, Verified, Verify, verify};
+use crate::admin::verify::{Expected, Known, Lost, Run, Standing, Verified, Verify, verify};
+use crate::inventory::shown;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -31,9 +30,9 @@ pub(super) struct VerifyArgs {
     of: PathBuf,
     #[command(flatten)]
     server: ServerArgs,
-    /// The device profile that they must have
+    /// The device profile that they must have; a list's column `type` goes before
     #[arg(long, value_name = "NAME")]
-    profile: String,
+    profile: Option<String>,
     /// What devices of a list should be
     #[arg(long, default_value = "provisioned")]
     expect: Should,
@@ -102,38 +101,82 @@ pub(super) async fn run(args: VerifyArgs) -> Result<Exit, Failure> {
 
 /// What to read back.
 async fn what(args: &VerifyArgs, client: &Client) -> Result<Verify, Failure> {
-    let found = client.profile_named(&args.profile).await;
-    let Some(profile) = found.map_err(|error| failed(&error))? else {
-        return Err(Failure::usage(format!(
-            "the server has no device profile {:?}\nhelp: give the one that the devices were to have",
-            args.profile
-        )));
-    };
-    let (devices, since) = if args.of.is_dir() {
+    let mut profiles = Profiles::default();
+    let mut devices = Vec::new();
+    let mut since = None;
+    if args.of.is_dir() {
         let mut run = Run::read(&args.of).map_err(Failure::usage)?;
+        let profile = profiles.position(args, client, None).await?;
         // A second is as much as its date tells.
-        let since = client.by_its_clock(run.started) - 1000;
-        let devices = std::mem::take(&mut run.devices).into_iter();
-        let devices = devices.map(|device| {
-            let given = run.credentials.remove(&device.name);
-            (device.name, Expected::Outcome(device.outcome), given)
-        });
-        (devices.collect(), Some(since))
+        since = Some(client.by_its_clock(run.started) - 1000);
+        for device in std::mem::take(&mut run.devices) {
+            devices.push(Known {
+                given: run.credentials.remove(&device.name),
+                expected: Expected::Outcome(device.outcome),
+                name: device.name,
+                profile,
+            });
+        }
     } else {
         let list = ImportList::read(&args.of).map_err(Failure::usage)?;
         let expected = match args.expect {
             Should::Provisioned => Expected::Provisioned,
             Should::Imported => Expected::Imported,
         };
-        let names = (0..list.rows.len()).map(|row| (list.name(row).to_owned(), expected, None));
-        (names.collect(), None)
-    };
+        for row in 0..list.rows.len() {
+            let named = list.profile(row).filter(|name| !name.is_empty());
+            devices.push(Known {
+                name: list.name(row).to_owned(),
+                expected,
+                given: None,
+                profile: profiles.position(args, client, named).await?,
+            });
+        }
+    }
     Ok(Verify {
         devices,
-        profile: profile.id,
+        profiles: profiles.ids,
         since,
         at_once: args.server.jobs(),
     })
+}
+
+/// Profiles that were looked up.
+#[derive(Default)]
+struct Profiles {
+    names: Vec<String>,
+    ids: Vec<String>,
+}
+
+impl Profiles {
+    /// The position of a device's profile: the one that its row names, else `--profile`'s.
+    async fn position(
+        &mut self,
+        args: &VerifyArgs,
+        client: &Client,
+        named: Option<&str>,
+    ) -> Result<usize, Failure> {
+        let Some(name) = named.or(args.profile.as_deref()) else {
+            return Err(Failure::usage(format!(
+                "{}: does not say which profile the devices must have\nhelp: give it with --profile",
+                args.of.display()
+            )));
+        };
+        if let Some(known) = self.names.iter().position(|known| known == name) {
+            return Ok(known);
+        }
+        let found = client.profile_named(name).await;
+        let Some(profile) = found.map_err(|error| failed(&error))? else {
+            return Err(Failure::usage(format!(
+                "the server has no device profile {}\n\
+                help: give the one that the devices were to have",
+                shown(name)
+            )));
+        };
+        self.names.push(name.to_owned());
+        self.ids.push(profile.id);
+        Ok(self.names.len() - 1)
+    }
 }
 
 fn text(args: &VerifyArgs, verified: &Verified, out: &mut dyn Write) -> io::Result<()> {
@@ -178,7 +221,7 @@ fn examples<'n>(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     for name in names.take(EXAMPLES) {
-        writeln!(out, "           {}", crate::inventory::shown(name))?;
+        writeln!(out, "           {}", shown(name))?;
     }
     if count > EXAMPLES {
         writeln!(
@@ -232,12 +275,7 @@ fn as_csv(verified: &Verified, out: &mut dyn Write) -> io::Result<()> {
 
 /// As a run's `credentials.csv`, as far as a server tells.
 fn recover(path: &Path, lost: &[Lost]) -> io::Result<()> {
-    let file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    let mut rows = csv::Writer::from_writer(file);
+    let mut rows = csv::Writer::from_writer(private(path, false)?);
     rows.write_record(["name", "credentials_type", "access_token"])?;
     for lost in lost {
         let token = match lost.kind.as_str() {

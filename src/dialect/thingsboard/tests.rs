@@ -227,3 +227,31 @@ fn nothing_secret_shows_in_debug_output() {
     let text = format!("{dialect:?} {request:?} {success:?}");
     assert!(!text.contains("-SECRET"), "{text}");
 }
+
+#[test]
+fn attributes_go_where_the_specification_says() {
+    let (token, x509) = (
+        token("T/1"),
+        Credentials::X509 {
+            certificate: "MIIB".into(),
+        },
+    );
+    let request = |transport, credentials: &Credentials| {
+        let body = Bytes::from_static(b"{}");
+        dialect().attributes_request(transport, credentials, Qos::AtLeastOnce, body)
+    };
+    for (transport, credentials, place) in [
+        (TransportKind::Mqtt, &token, "v1/devices/me/attributes"),
+        (TransportKind::Mqtts, &x509, "v1/devices/me/attributes"),
+        (TransportKind::Http, &token, "/api/v1/T%2F1/attributes"),
+        (TransportKind::Coap, &token, "/api/v1/T%2F1/attributes"),
+        (TransportKind::Coaps, &x509, "/api/v1/attributes"),
+    ] {
+        let found = match request(transport, credentials).unwrap().route {
+            Route::Topic { publish, .. } => publish.to_owned(),
+            Route::Resource { path } => path.expose_secret().to_owned(),
+        };
+        assert_eq!(found, place, "{transport:?}");
+    }
+    assert!(request(TransportKind::Https, &x509).is_none());
+}

@@ -9,8 +9,8 @@ use crate::lint::check::Checked;
 use crate::lint::fix::{Fixed, Parted};
 use crate::lint::options::Options;
 use crate::lint::rule::{Repair, Rule};
-use crate::model::printable;
 use crate::model::units::count;
+use crate::model::{Paint as _, printable};
 
 /// Writes what was repaired, by rule, and the files that there are now.
 pub fn fixed(list: &Path, fixed: &Fixed, look: Look, out: &mut dyn Write) -> io::Result<()> {

@@ -9,8 +9,8 @@ use crate::lint::check::Checked;
 use crate::lint::finding::{Finding, Severity};
 use crate::lint::options::Options;
 use crate::lint::rule::{Repair, Rule};
-use crate::model::printable;
 use crate::model::units::count;
+use crate::model::{Paint, printable};
 
 /// How text may look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -199,31 +199,11 @@ impl Look {
             Severity::Warning => self.bold(text),
         }
     }
+}
 
-    /// Bold blue, as in the reports.
-    fn good(self, text: &str) -> String {
-        self.paint("1;38;5;33", text)
-    }
-
-    /// Bold orange, told apart from blue by every kind of colour vision.
-    fn bad(self, text: &str) -> String {
-        self.paint("1;38;5;208", text)
-    }
-
-    pub(super) fn bold(self, text: &str) -> String {
-        self.paint("1", text)
-    }
-
-    pub(super) fn dim(self, text: &str) -> String {
-        self.paint("2", text)
-    }
-
-    fn paint(self, code: &str, text: &str) -> String {
-        if self.color && !text.is_empty() {
-            format!("\x1b[{code}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
-        }
+impl Paint for Look {
+    fn color(&self) -> bool {
+        self.color
     }
 }
 

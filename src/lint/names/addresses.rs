@@ -143,7 +143,7 @@ impl Addresses {
         for mac in &self.macs {
             if !mac.notation.fits(wanted) {
                 out.add(Rule::MacNotation, mac.place(), || {
-                    format!("{}; most of the list has {wanted}", mac.notation)
+                    format!("{}; the most frequent is {wanted}", mac.notation)
                 });
             }
         }

@@ -8,6 +8,7 @@ mod fleet;
 mod profile;
 mod schedule;
 mod target;
+mod telemetry;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
@@ -31,7 +32,8 @@ pub(super) fn plan(file: &Scenario, seed: Option<u64>, faults: &Faults) -> Optio
     let devices = fleet::devices(&file.devices, seed.unwrap_or(0), &root, faults);
     let cohorts = fleet::cohorts(file, devices.as_ref(), faults);
     let arrival = schedule::arrival(&file.arrival, &root, faults);
-    let telemetry = schedule::telemetry(&file.telemetry, faults);
+    let telemetry =
+        telemetry::telemetry(&file.telemetry, seed.unwrap_or(0), devices.as_ref(), faults);
     let limits = schedule::limits(&file.limits, faults);
     let thresholds = schedule::thresholds(&file.thresholds, faults);
     let plan = Plan {

@@ -1,19 +1,16 @@
-//! `[arrival]`, `[telemetry]`, `[limits]` and `[thresholds]`.
+//! `[arrival]`, `[limits]` and `[thresholds]`.
 
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::super::fault::Faults;
 use super::super::file::{self, Model, Spacing, Stage};
-use super::super::leaf::{Choice, Conditions, Payload, Placed, Span};
-use super::super::plan::{Limits, TelemetryPlan};
+use super::super::leaf::{Choice, Conditions, Placed, Span};
+use super::super::plan::Limits;
 use super::super::section::Entry;
 use super::super::tree::Spot;
 use super::required;
 use crate::arrival::{Arrival, Closed, ClosedStage, Open, OpenStage};
 use crate::metrics::Threshold;
-use crate::model::Qos;
 
 /// When devices start.
 pub(super) fn arrival(
@@ -267,50 +264,6 @@ fn rate(entry: &Entry<f64>, key: &str, faults: &Faults) -> Option<f64> {
     None
 }
 
-/// What provisioned devices send.
-#[expect(
-    clippy::option_option,
-    reason = "a faulty section, or one that is not there"
-)]
-pub(super) fn telemetry(
-    entry: &Entry<file::Telemetry>,
-    faults: &Faults,
-) -> Option<Option<TelemetryPlan>> {
-    let table = match entry {
-        Entry::Absent => return Some(None),
-        Entry::Faulty => return None,
-        Entry::Given(table, _) => table,
-    };
-    let interval = span(
-        &table.interval,
-        "interval",
-        Duration::from_secs(5),
-        SHORTEST,
-        faults,
-    );
-    let qos = match table.qos.given() {
-        Some((0, _)) => Some(Qos::AtMostOnce),
-        Some((1, _)) => Some(Qos::AtLeastOnce),
-        Some((found, spot)) => {
-            faults.add(
-                spot,
-                format!("`qos` must be 0 or 1, found {found}"),
-                "ThingsBoard grants at most 1",
-            );
-            None
-        }
-        None => table.qos.is_absent().then_some(Qos::AtLeastOnce),
-    };
-    let payload = table
-        .payload
-        .or(Payload(Bytes::from_static(br#"{"temperature":21.5}"#)));
-    Some(Some(TelemetryPlan {
-        interval: interval?,
-        qos: qos?,
-        payload: payload?.0,
-    }))
-}
-
 /// Bounds and time limits.
 pub(super) fn limits(entry: &Entry<file::Limits>, faults: &Faults) -> Option<Limits> {
     let limits = Limits::default();
@@ -380,7 +333,7 @@ pub(super) fn limits(entry: &Entry<file::Limits>, faults: &Faults) -> Option<Lim
     })
 }
 
-fn span(
+pub(super) fn span(
     entry: &Entry<Span>,
     key: &str,
     default: Duration,
@@ -396,7 +349,7 @@ fn span(
     Some(found)
 }
 
-fn at_least_one(
+pub(super) fn at_least_one(
     entry: &Entry<u32>,
     key: &str,
     default: u32,
@@ -437,8 +390,6 @@ const ARRIVAL: &str = "[arrival] with stages = [{ duration = \"10s\", rate = 100
 const STAGES: &str = "stages = [{ duration = \"10s\", rate = 100 }]";
 
 const MILLISECOND: Duration = Duration::from_millis(1);
-
-const SHORTEST: Duration = Duration::from_millis(10);
 
 const YEAR_S: f64 = 365.0 * 86_400.0;
 

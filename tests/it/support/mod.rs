@@ -4,12 +4,14 @@
 pub(crate) mod golden;
 mod run;
 
+use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 pub(crate) use run::{Ran, Run, Running};
+use serde_json::Value;
 
 /// The longest that a test waits for something that is meant to happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -33,6 +35,37 @@ impl Drop for Process {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// What a command left.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Said {
+    /// Waits for a child whose streams are piped.
+    pub(crate) fn by(child: Child) -> Self {
+        let output = child.wait_with_output().unwrap();
+        Self {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+/// Starts `fleetcall target`; what its ready line says.
+pub(crate) fn serve(target: &mut Command) -> (Process, Value) {
+    let mut process = Process::start(target.stdout(Stdio::piped()));
+    let mut line = String::new();
+    BufReader::new(process.0.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let ready = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{line:?}: {e}"));
+    (process, ready)
 }
 
 /// The repository's root.

@@ -1,0 +1,203 @@
+//! What a provisioned device says: its attributes once, then a message whenever one is due.
+
+use tokio::time::Instant;
+
+use super::super::shutdown::Stop;
+use super::{Attributes, Device, InFlight};
+use crate::model::{Credentials, FaultKind, Phase, Protocol};
+use crate::scenario::TelemetryPlan;
+use crate::transport::Exchanged;
+
+impl Device<'_> {
+    /// Comes back with the received credentials and says what is to be said at once. Returns when
+    /// it was ready for its first message, the anchor of all others, and the next message's number.
+    pub(super) async fn first_telemetry(&mut self, telemetry: &TelemetryPlan) -> (Instant, u32) {
+        let by_certificate = matches!(self.credentials, Some(Credentials::X509 { .. }));
+        if self.transport().protocol() != Protocol::Coap || by_certificate {
+            // CoAP has no connection: its socket serves on, unless a certificate is to be shown.
+            self.disconnect().await;
+        }
+        let mut ready = self.ensure_connected().await;
+        if let Some(described) = self.describe(telemetry, ready).await {
+            ready = described;
+        }
+        if !telemetry.rhythm.phase(self.name()).is_zero() {
+            return (ready, 0);
+        }
+        if self.connection.is_some() && !self.stranded {
+            self.send(telemetry, 0, ready).await;
+        }
+        (ready, 1)
+    }
+
+    /// Sends a message whenever one is due until the run winds down, from the one numbered `next`.
+    pub(super) async fn report(
+        &mut self,
+        telemetry: &TelemetryPlan,
+        ready: Instant,
+        mut next: u32,
+    ) {
+        let worker = self.worker;
+        let mut winding = false;
+        while !self.stranded {
+            let due = if winding {
+                // Its turn to leave is still to come; it has no more to say.
+                Instant::now() + telemetry.rhythm.interval
+            } else {
+                ready + telemetry.rhythm.due(self.name(), next)
+            };
+            tokio::select! {
+                biased;
+                _turn = worker.leaving.acquire() => return self.disconnect().await,
+                () = self.idle(due) => {}
+            }
+            winding = *worker.stop.borrow() != Stop::Running;
+            if winding {
+                continue;
+            }
+            let ready = self.ensure_connected().await;
+            if self.attributes == Attributes::ToSend {
+                Box::pin(self.describe(telemetry, ready)).await;
+            }
+            if self.connection.is_some() && !self.stranded {
+                self.send(telemetry, next, due).await;
+            }
+            // A message that could not be sent is not made up for: the number goes with the time.
+            let Some(number) = next.checked_add(1) else {
+                return;
+            };
+            next = number;
+        }
+    }
+
+    /// Lets the connection look after itself until a message is due. Cancel-safe.
+    async fn idle(&mut self, due: Instant) {
+        if let Some(connection) = &mut self.connection
+            && let Err(fault) = connection.idle_until(due).await
+        {
+            self.trouble(Phase::Telemetry, fault.kind);
+            self.connection = None;
+        }
+        tokio::time::sleep_until(due).await;
+    }
+
+    /// Sends the device's attributes, unless that is done. Returns when they were answered, or
+    /// `None` when nothing was sent.
+    async fn describe(&mut self, telemetry: &TelemetryPlan, due: Instant) -> Option<Instant> {
+        let attributes = telemetry.attributes.as_ref();
+        if self.attributes == Attributes::Done || attributes.is_none() {
+            self.attributes = Attributes::Done;
+            return None;
+        }
+        self.connection.as_ref()?;
+        let fleet = &self.worker.fleet;
+        let (dialect, credentials) = (fleet.dialect(self.ix), self.credentials.as_ref()?);
+        let sent = self.worker.clock.unix_ms(due);
+        let Ok(payload) = attributes?.at(&fleet.inventory, self.ix, 0, sent) else {
+            self.attributes = Attributes::Done;
+            self.trouble(Phase::Attributes, FaultKind::PayloadUnusable);
+            return None;
+        };
+        let request =
+            dialect.attributes_request(self.transport(), credentials, telemetry.qos, payload);
+        let Some(request) = request else {
+            self.trouble(Phase::Attributes, FaultKind::CredentialsUnusable);
+            return None;
+        };
+        (self.step, self.in_flight) = (Phase::Attributes, InFlight::Attributes);
+        let exchanged = self.connection.as_mut()?.exchange(&request).await;
+        self.in_flight = InFlight::Nothing;
+        match exchanged {
+            Ok(exchanged) => {
+                self.attributes = Attributes::Done;
+                match dialect.telemetry_answer(&exchanged.reply) {
+                    Ok(true) => self.sample(Phase::Attributes, due, &exchanged.span),
+                    Ok(false) => {}
+                    Err(kind) => self.not_taken(Phase::Attributes, kind),
+                }
+            }
+            Err(fault) => {
+                if fault.sent {
+                    // What may have arrived is not sent twice.
+                    self.attributes = Attributes::Done;
+                }
+                self.trouble(Phase::Attributes, fault.kind);
+                self.connection = None;
+            }
+        }
+        Some(Instant::now())
+    }
+
+    /// Sends one message over the open connection and waits for its acknowledgement.
+    async fn send(&mut self, telemetry: &TelemetryPlan, number: u32, due: Instant) {
+        let fleet = &self.worker.fleet;
+        let dialect = fleet.dialect(self.ix);
+        let credentials = self
+            .credentials
+            .as_ref()
+            .expect("only provisioned devices send");
+        let sent = self.worker.clock.unix_ms(due);
+        let payload = telemetry
+            .payload
+            .at(&fleet.inventory, self.ix, number, sent);
+        let Ok(payload) = payload else {
+            self.trouble(Phase::Telemetry, FaultKind::PayloadUnusable);
+            return;
+        };
+        let Some(request) =
+            dialect.telemetry_request(self.transport(), credentials, telemetry.qos, payload)
+        else {
+            self.trouble(Phase::Telemetry, FaultKind::CredentialsUnusable);
+            return;
+        };
+        (self.step, self.in_flight) = (Phase::Telemetry, InFlight::Message);
+        let connection = self.connection.as_mut().expect("asked for by the caller");
+        let exchanged = connection.exchange(&request).await;
+        self.in_flight = InFlight::Nothing;
+        match exchanged {
+            Ok(exchanged) => match dialect.telemetry_answer(&exchanged.reply) {
+                Ok(true) => {
+                    self.count_telemetry(1, 1, 0);
+                    self.sample(Phase::Telemetry, due, &exchanged.span);
+                    self.acknowledged(telemetry, &exchanged);
+                }
+                Ok(false) => self.count_telemetry(1, 0, 0),
+                Err(kind) => {
+                    self.count_telemetry(1, 0, 1);
+                    self.not_taken(Phase::Telemetry, kind);
+                }
+            },
+            Err(fault) => {
+                let sent = u32::from(fault.sent);
+                self.count_telemetry(sent, 0, sent);
+                self.trouble(Phase::Telemetry, fault.kind);
+                self.connection = None;
+            }
+        }
+    }
+
+    /// The server answered, and not with a yes.
+    fn not_taken(&mut self, phase: Phase, kind: FaultKind) {
+        // For a certificate that it does not know, the server has no path without a token: it says
+        // 4.00 (section 6.3 of the wire specification).
+        self.rejected |= kind == FaultKind::CoapCode(0x80)
+            && matches!(self.credentials, Some(Credentials::X509 { .. }));
+        self.trouble(phase, kind);
+    }
+
+    fn acknowledged(&mut self, telemetry: &TelemetryPlan, exchanged: &Exchanged) {
+        if self.time_to_first_telemetry.is_some() {
+            return;
+        }
+        // What the scenario makes it wait is nobody's latency.
+        let wait = telemetry.rhythm.phase(self.name());
+        let (due, started) = (self.due + wait, self.started + wait);
+        let done = exchanged.span.done;
+        self.time_to_first_telemetry = Some(done.saturating_duration_since(due));
+        self.sample_span(Phase::TimeToFirstTelemetry, due, started, done);
+    }
+
+    fn name(&self) -> &'_ str {
+        self.worker.fleet.name(self.ix)
+    }
+}
