@@ -28,6 +28,7 @@ fn frame() -> Recorder {
 
 fn aggregate() -> Aggregate {
     Aggregate::new(Setting {
+        schedule_digest: String::new(),
         scenario: "bench".to_owned(),
         seed: 1,
         model: "open".to_owned(),

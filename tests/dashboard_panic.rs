@@ -36,6 +36,7 @@ fn draw_and_panic() -> ! {
         misbehaviour: None,
     };
     let mut aggregate = Aggregate::new(Setting {
+        schedule_digest: String::new(),
         scenario: "panics-soon".to_owned(),
         seed: 1,
         model: "open".to_owned(),

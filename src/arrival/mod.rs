@@ -5,6 +5,7 @@
 
 mod closed;
 mod open;
+mod poisson;
 
 use std::time::Duration;
 
@@ -32,6 +33,16 @@ pub enum Due {
 }
 
 impl Arrival {
+    /// Draws what is random in it for a list of so many devices; to be done before [`Self::due`]
+    /// is asked.
+    pub fn draw(&mut self, seed: u64, devices: u32) {
+        if let Self::Open(open) = self
+            && open.is_poisson()
+        {
+            *open = open.clone().poisson(seed, devices);
+        }
+    }
+
     /// The turn of the n-th device, counted from 0. Never decreases in `n`.
     pub fn due(&self, n: u32) -> Due {
         match self {

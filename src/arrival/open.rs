@@ -1,8 +1,12 @@
-//! The open model: a rate per second over stages, each constant or a linear ramp.
+//! The open model: a rate per second over stages, each constant or a linear ramp, and bursts.
+//!
+//! Devices follow a clock that runs at the rate: it shows the integral of the rate. Evenly spaced,
+//! the m-th is due when it shows `m`; Poisson, when it shows the m-th moment of a unit-rate process.
 
 use std::time::Duration;
 
 use super::Due;
+use super::poisson::UnitProcess;
 
 /// One stretch of an open schedule.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -13,11 +17,47 @@ pub struct OpenStage {
     pub from: f64,
     /// Devices per second at its end, ≥ 0; the rate between is linear.
     pub to: f64,
+    /// Devices that it starts, where it ends by number: [`OpenStage::counted`].
+    pub count: Option<u32>,
+    /// Devices that are all due at its start, beside those of the rate.
+    pub burst: u32,
 }
 
 impl OpenStage {
+    /// A stage from one rate to another, per second.
+    pub fn lasting(duration: Duration, from: f64, to: f64) -> Self {
+        Self {
+            duration,
+            from,
+            to,
+            count: None,
+            burst: 0,
+        }
+    }
+
+    /// A stage that lasts as long as `count` devices take at these rates, of which one must be
+    /// above 0.
+    pub fn counted(count: u32, from: f64, to: f64) -> Self {
+        let length = f64::from(count) / f64::midpoint(from, to);
+        Self {
+            count: Some(count),
+            ..Self::lasting(Duration::from_secs_f64(length), from, to)
+        }
+    }
+
+    /// So many devices at one moment.
+    pub fn burst(devices: u32) -> Self {
+        Self {
+            burst: devices,
+            ..Self::lasting(Duration::ZERO, 0.0, 0.0)
+        }
+    }
+
     /// The integral of the rate over the stage.
     fn starts(&self) -> f64 {
+        if let Some(count) = self.count {
+            return f64::from(count);
+        }
         f64::midpoint(self.from, self.to) * self.duration.as_secs_f64()
     }
 
@@ -42,6 +82,20 @@ impl OpenStage {
 pub struct Open {
     stages: Vec<OpenStage>,
     truncate: bool,
+    bursts: Vec<Burst>,
+    /// Absent when devices are evenly spaced.
+    poisson: Option<UnitProcess>,
+}
+
+/// Devices that are due at one moment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Burst {
+    /// The ordinal of its first device.
+    first: u64,
+    devices: u32,
+    at: Duration,
+    /// What the clock of the rate shows by then.
+    shown: f64,
 }
 
 impl Open {
@@ -49,19 +103,96 @@ impl Open {
     /// the stages do not deliver have no turn; else they go on at the last positive rate.
     ///
     /// # Panics
-    /// When no stage has a positive rate: scenarios are checked before.
+    /// When no stage has a positive rate or a burst: scenarios are checked before.
     pub fn new(stages: Vec<OpenStage>, truncate: bool) -> Self {
         assert!(
-            stages.iter().any(|stage| stage.starts() > 0.0),
+            stages
+                .iter()
+                .any(|stage| stage.starts() > 0.0 || stage.burst > 0),
             "a schedule needs a rate"
         );
-        Self { stages, truncate }
+        let (mut shown, mut at, mut bursts) = (0.0, Duration::ZERO, Vec::new());
+        for stage in &stages {
+            if stage.burst > 0 {
+                bursts.push(Burst {
+                    first: 0,
+                    devices: stage.burst,
+                    at,
+                    shown,
+                });
+            }
+            shown += stage.starts();
+            at += stage.duration;
+        }
+        let mut open = Self {
+            stages,
+            truncate,
+            bursts,
+            poisson: None,
+        };
+        open.place_bursts();
+        open
     }
 
-    /// When the n-th device (from 0) is due: the first moment at which the integral of the rate
-    /// reaches `n`.
+    /// The same stages with exponential gaps: a Poisson process of that rate, to be
+    /// [drawn](Self::poisson) once seed and list are known.
+    #[must_use]
+    pub fn spaced_randomly(self) -> Self {
+        self.poisson(0, 0)
+    }
+
+    /// Whether the gaps are those of a Poisson process.
+    pub fn is_poisson(&self) -> bool {
+        self.poisson.is_some()
+    }
+
+    /// Draws the Poisson process by the seed for so many devices. A burst stays a burst.
+    #[must_use]
+    pub fn poisson(mut self, seed: u64, devices: u32) -> Self {
+        self.poisson = Some(UnitProcess::new(seed, devices));
+        self.place_bursts();
+        self
+    }
+
+    #[expect(clippy::cast_sign_loss, reason = "cut at 0 on the line")]
+    fn place_bursts(&mut self) {
+        let mut before = 0;
+        for burst in &mut self.bursts {
+            let spaced = match &self.poisson {
+                // Not a device that is due at the very moment: the burst goes first.
+                None => (burst.shown - EPSILON).max(0.0).ceil() as u64,
+                Some(process) => process.before(burst.shown),
+            };
+            burst.first = spaced + before;
+            before += u64::from(burst.devices);
+        }
+    }
+
+    /// When the n-th device (from 0) is due: evenly spaced, the first moment at which the integral
+    /// of the rate reaches `n`.
+    ///
+    /// # Panics
+    /// With Poisson spacing, when it was drawn for fewer devices.
     pub fn due(&self, n: u32) -> Due {
-        let n = f64::from(n);
+        let mut spaced = u64::from(n);
+        for burst in &self.bursts {
+            if u64::from(n) < burst.first {
+                break;
+            }
+            if u64::from(n) < burst.first + u64::from(burst.devices) {
+                return Due::At(burst.at);
+            }
+            spaced -= u64::from(burst.devices);
+        }
+        let spaced = u32::try_from(spaced).expect("at most n");
+        self.reached(match &self.poisson {
+            None => f64::from(spaced),
+            Some(process) => process.moment(spaced),
+        })
+    }
+
+    /// When the clock of the rate shows `n`.
+    fn reached(&self, n: f64) -> Due {
         let (mut done, mut elapsed) = (0.0, 0.0);
         for stage in &self.stages {
             let starts = stage.starts();
@@ -84,14 +215,14 @@ impl Open {
         self.stages.iter().map(|stage| stage.duration).sum()
     }
 
-    /// The last positive rate, per second.
+    /// The last positive rate, per second; without any, everybody who is left comes at once.
     fn tail_rate(&self) -> f64 {
         self.stages
             .iter()
             .rev()
             .flat_map(|stage| [stage.to, stage.from])
             .find(|rate| *rate > 0.0)
-            .expect("checked by new: some stage has a positive rate")
+            .unwrap_or(f64::INFINITY)
     }
 }
 
@@ -106,11 +237,7 @@ mod tests {
     use super::*;
 
     fn stage(seconds: f64, from: f64, to: f64) -> OpenStage {
-        OpenStage {
-            duration: Duration::from_secs_f64(seconds),
-            from,
-            to,
-        }
+        OpenStage::lasting(Duration::from_secs_f64(seconds), from, to)
     }
 
     fn due_s(open: &Open, n: u32) -> f64 {
@@ -149,6 +276,65 @@ mod tests {
         assert!((due_s(&open, 125) - 5.0).abs() < 1e-6);
     }
 
+    #[test]
+    fn a_stage_by_count_starts_so_many_and_ends() {
+        let stages = vec![OpenStage::counted(3, 1e6, 1e6), stage(1.0, 0.0, 0.0)];
+        let open = Open::new(stages, true);
+        assert!(matches!(open.due(2), Due::At(_)));
+        assert_eq!(open.due(3), Due::Never);
+        let open = Open::new(
+            vec![OpenStage::counted(100, 10.0, 10.0), stage(1.0, 5.0, 5.0)],
+            false,
+        );
+        assert!((due_s(&open, 100) - 10.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_burst_is_due_at_one_moment_and_the_rate_goes_on() {
+        let stages = vec![
+            stage(1.0, 10.0, 10.0),
+            OpenStage::burst(50),
+            stage(1.0, 10.0, 10.0),
+        ];
+        let open = Open::new(stages.clone(), true);
+        assert!(due_s(&open, 9) < 1.0);
+        for n in 10..=60 {
+            assert!((due_s(&open, n) - 1.0).abs() < 1e-9, "device {n}");
+        }
+        assert!((due_s(&open, 61) - 1.1).abs() < 1e-6);
+        assert_eq!(open.due(70), Due::Never);
+        let open = Open::new(stages, true).poisson(7, 100);
+        let at_once = (0..100).filter(|n| open.due(*n) == Due::At(Duration::from_secs(1)));
+        assert_eq!(at_once.count(), 50);
+    }
+
+    #[test]
+    fn another_seed_draws_another_schedule_and_the_same_seed_the_same() {
+        let drawn = |seed, devices| {
+            let open = Open::new(vec![stage(1.0, 10.0, 10.0)], false).poisson(seed, devices);
+            (0..100).map(|n| open.due(n)).collect::<Vec<_>>()
+        };
+        assert_eq!(drawn(1, 100), drawn(1, 5_000));
+        assert_ne!(drawn(1, 100), drawn(2, 100));
+    }
+
+    #[test]
+    fn poisson_counts_have_the_mean_and_the_variance_of_the_rate() {
+        let open = Open::new(vec![stage(1000.0, 20.0, 20.0)], true).poisson(42, 25_000);
+        let mut counts = [0.0f64; 1000];
+        for at in (0..25_000).map_while(|n| match open.due(n) {
+            Due::At(at) => Some(at),
+            _ => None,
+        }) {
+            counts[at.as_secs() as usize] += 1.0;
+        }
+        let mean = counts.iter().sum::<f64>() / 1000.0;
+        let variance = counts.iter().map(|c| (c - mean).powi(2)).sum::<f64>() / 999.0;
+        // Five sigma: of the mean √(20/1000), of the variance 20·√(2/1000).
+        assert!((mean - 20.0).abs() < 0.71, "mean {mean}");
+        assert!((variance - 20.0).abs() < 4.6, "variance {variance}");
+    }
+
     fn stages() -> impl Strategy<Value = Vec<OpenStage>> {
         prop::collection::vec(
             (0.1f64..20.0, 0.0f64..500.0, 0.0f64..500.0).prop_map(|(s, a, b)| stage(s, a, b)),
@@ -159,8 +345,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn due_times_never_decrease(stages in stages()) {
+        fn due_times_never_decrease(
+            mut stages in stages(), burst in 0u32..300, seed: u64, poisson: bool,
+        ) {
+            stages.insert(1, OpenStage::burst(burst));
             let open = Open::new(stages, false);
+            let open = if poisson { open.poisson(seed, 2_000) } else { open };
             let mut last = Duration::ZERO;
             for n in 0..2_000 {
                 let Due::At(at) = open.due(n) else { panic!("not truncated") };

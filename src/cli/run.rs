@@ -61,6 +61,7 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
     plan.response_from_send = args.response_from_send;
     let inventory = plan.load_inventory().map_err(Failure::usage)?;
     let listed = u32::try_from(inventory.len()).map_err(Failure::usage)?;
+    plan.arrival.draw(plan.seed, listed);
     let cohort_of = scenario::deal(&plan.cohorts, listed).map_err(Failure::usage)?;
 
     let machine = Machine::look().map_err(Failure::bug)?;
@@ -93,6 +94,7 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
             .spread(machine, &mut fleet)
             .map_err(Failure::usage)?;
         let run = Run {
+            schedule_digest: engine::schedule_digest(&fleet),
             fleet: Arc::new(fleet),
             house,
             tracks,
@@ -130,6 +132,7 @@ struct Run {
     tracks: Tracks,
     started: Timestamp,
     provisions: Provisions,
+    schedule_digest: String,
 }
 
 impl Run {
@@ -264,6 +267,7 @@ impl Run {
             scenario: plan.name.clone(),
             seed: plan.seed,
             model: plan.arrival.model().to_owned(),
+            schedule_digest: self.schedule_digest.clone(),
             cohorts,
             listed: u64::from(self.fleet.len()),
             planned: u64::from(planned(plan, self.fleet.len())),

@@ -5,6 +5,7 @@
 
 mod clock;
 mod device;
+mod digest;
 mod equipment;
 mod fleet;
 mod limits;
@@ -14,6 +15,7 @@ mod shutdown;
 mod usage;
 mod worker;
 
+pub use digest::schedule_digest;
 pub use equipment::{Authorities, Equipment, EquipmentError, Kit};
 pub use fleet::{Fleet, FleetError};
 pub use limits::{LimitError, Machine, Provisions, plan_around};

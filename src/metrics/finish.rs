@@ -35,6 +35,7 @@ pub(super) fn summary(aggregate: &Aggregate, end: &Ending) -> Summary {
         started_at: setting.started_at.clone(),
         elapsed_s: to_micro(end.elapsed.as_secs_f64()),
         model: setting.model.clone(),
+        schedule_digest: setting.schedule_digest.clone(),
         target: setting.target.clone(),
         notes: setting.notes.clone(),
         devices,

@@ -27,6 +27,7 @@ pub(crate) fn setting() -> Setting {
         scenario: "line-3-night-shift".to_owned(),
         seed: 42,
         model: "open".to_owned(),
+        schedule_digest: "c0ffee".repeat(10) + "c0de",
         cohorts: vec![
             cohort("meters", TransportKind::Mqtts, "server", 600),
             cohort("valves", TransportKind::Coap, "access_token", 400),

@@ -14,6 +14,8 @@ pub struct Setting {
     pub seed: u64,
     /// `open` or `closed`.
     pub model: String,
+    /// The schedule's fingerprint, SHA-256 in hexadecimal.
+    pub schedule_digest: String,
     /// In the scenario's order; names are unique.
     pub cohorts: Vec<CohortSetting>,
     /// Devices in the list: the sum over the cohorts.

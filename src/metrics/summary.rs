@@ -33,6 +33,9 @@ pub struct Summary {
     pub elapsed_s: f64,
     /// `open` or `closed`.
     pub model: String,
+    /// The schedule's fingerprint, SHA-256 in hexadecimal; empty in results of older versions.
+    #[serde(default)]
+    pub schedule_digest: String,
     /// The target as shown, without secrets.
     pub target: String,
     /// What nobody may overlook about the run; absent when there is nothing.

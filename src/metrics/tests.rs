@@ -68,7 +68,7 @@ const KEYS: &[(&str, &str)] = &[
 fn the_summary_has_the_keys_that_scripts_rely_on() {
     let json = serde_json::to_value(fixture::summary()).expect("plain words");
     let top: BTreeSet<&str> = keys(&json).into_iter().collect();
-    let stay = "schema_version fleetcall_version scenario seed started_at elapsed_s model devices \
+    let stay = "schema_version fleetcall_version scenario seed started_at elapsed_s model schedule_digest devices \
                 starts lag_us phases errors telemetry thresholds generator result";
     let added = "target cohorts histograms";
     let expected = stay.split_whitespace().chain(added.split_whitespace());

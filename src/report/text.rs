@@ -64,6 +64,7 @@ fn verdict(summary: &Summary, style: Style, out: &mut Vec<String>) {
             printable(&summary.started_at),
             printable(&summary.fleetcall_version),
         ),
+        format!("schedule sha256 {}", printable(&summary.schedule_digest)),
     ];
     for line in lines {
         out.push(format!("  {}", fit(&line, style.columns() - 2)));

@@ -268,6 +268,9 @@ section! {
         model: Choice<Model>,
         /// One after another, at least one.
         stages: Vec<Placed<Stage>>,
+        /// Open: `even` gaps, or those of a `poisson` process, drawn by the seed.
+        #[schemars(default, extend("default" = "even"))]
+        spacing: Choice<Spacing>,
         /// Whether devices that the stages do not deliver stay out, instead of going on at the
         /// last stage's rate.
         #[schemars(default, extend("default" = false))]
@@ -279,7 +282,14 @@ section! {
     /// A stretch of the schedule.
     struct Stage as "[arrival] stages" {
         /// Its length.
+        #[schemars(default)]
         duration: Span,
+        /// Open, in place of `duration`: the stage lasts until so many devices were due.
+        #[schemars(default)]
+        count: u32,
+        /// Open, alone in its stage: so many devices are due at one moment.
+        #[schemars(default)]
+        burst: u32,
         /// Open: devices per second.
         #[schemars(default)]
         rate: f64,
@@ -340,6 +350,18 @@ pub(super) enum Model {
 impl Word for Model {
     const WORDS: &'static [(&'static str, Self)] =
         &[("open", Self::Open), ("closed", Self::Closed)];
+}
+
+/// How the open model's devices are spaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spacing {
+    Even,
+    Poisson,
+}
+
+impl Word for Spacing {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("even", Self::Even), ("poisson", Self::Poisson)];
 }
 
 /// Who makes the credentials.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::fault::Faults;
-use super::super::file::{self, Model, Stage};
+use super::super::file::{self, Model, Spacing, Stage};
 use super::super::leaf::{Choice, Conditions, Placed, Span};
 use super::super::plan::Limits;
 use super::super::section::Entry;
@@ -22,6 +22,7 @@ pub(super) fn arrival(
     let stages = required(&table.stages, "stages", at, STAGES, faults);
     let truncate = table.truncate.or(false);
     let model = table.model.or(Choice(Model::Open))?.0;
+    let spacing = spacing(table, model, faults)?;
     let (stages, spot) = stages?;
     if stages.is_empty() {
         faults.add(spot, "`stages` is empty", format!("add {STAGES}"));
@@ -33,7 +34,7 @@ pub(super) fn arrival(
             let read: Vec<_> = read.into_iter().collect::<Option<_>>()?;
             if read
                 .iter()
-                .all(|stage| stage.from == 0.0 && stage.to == 0.0)
+                .all(|stage| stage.from == 0.0 && stage.to == 0.0 && stage.burst == 0)
             {
                 faults.add(
                     spot,
@@ -42,7 +43,11 @@ pub(super) fn arrival(
                 );
                 return None;
             }
-            Some(Arrival::Open(Open::new(read, truncate?)))
+            let open = Open::new(read, truncate?);
+            Some(Arrival::Open(match spacing {
+                Spacing::Even => open,
+                Spacing::Poisson => open.spaced_randomly(),
+            }))
         }
         Model::Closed => {
             let read: Vec<_> = stages.iter().map(|stage| closed(stage, faults)).collect();
@@ -52,8 +57,76 @@ pub(super) fn arrival(
     }
 }
 
+/// How the open model's devices are spaced.
+fn spacing(table: &file::Arrival, model: Model, faults: &Faults) -> Option<Spacing> {
+    let spacing = table.spacing.or(Choice(Spacing::Even))?.0;
+    if let (Model::Closed, Spacing::Poisson, Some((_, spot))) =
+        (model, spacing, table.spacing.given())
+    {
+        let title = "`spacing` is the open model's: a closed one waits for places";
+        faults.add(
+            spot,
+            title,
+            "remove it, or take model = \"open\" with rates",
+        );
+        return None;
+    }
+    Some(spacing)
+}
+
+/// A stage that is nothing but a burst.
+fn burst(stage: &Stage, faults: &Faults) -> Option<OpenStage> {
+    let (devices, spot) = stage.burst.given()?;
+    let alone = stage.duration.is_absent()
+        && stage.count.is_absent()
+        && stage.concurrency.is_absent()
+        && [&stage.rate, &stage.from, &stage.to]
+            .iter()
+            .all(|entry| entry.is_absent());
+    if !alone {
+        faults.add(
+            spot,
+            "a burst is a moment: its stage has no other key",
+            "put a stage after it, e.g. { duration = \"10s\", rate = 0 }",
+        );
+        return None;
+    }
+    positive(*devices, "burst", spot, faults).map(OpenStage::burst)
+}
+
+fn positive(found: u32, key: &str, spot: &Spot, faults: &Faults) -> Option<u32> {
+    if found == 0 {
+        faults.add(spot, format!("`{key}` must be at least 1, found 0"), "");
+    }
+    (found > 0).then_some(found)
+}
+
+/// A stage ends after a time or a number of devices.
+enum End {
+    After(Duration),
+    Count(u32),
+}
+
+fn end(stage: &Stage, at: &Spot, faults: &Faults) -> Option<End> {
+    match (&stage.duration, stage.count.given()) {
+        (Entry::Given(..), Some((_, spot))) => {
+            faults.add(
+                spot,
+                "a stage has a `duration` or a `count`, found both",
+                "remove one",
+            );
+            None
+        }
+        (_, Some((count, spot))) => positive(*count, "count", spot, faults).map(End::Count),
+        (_, None) => length(stage, at, faults).map(End::After),
+    }
+}
+
 fn open(Placed(stage, at): &Placed<Stage>, faults: &Faults) -> Option<OpenStage> {
-    let duration = length(stage, at, faults);
+    if !stage.burst.is_absent() {
+        return burst(stage, faults);
+    }
+    let end = end(stage, at, faults);
     if let Some((_, spot)) = stage.concurrency.given() {
         let title = "`concurrency` is the closed model's";
         faults.add(
@@ -63,7 +136,34 @@ fn open(Placed(stage, at): &Placed<Stage>, faults: &Faults) -> Option<OpenStage>
         );
         return None;
     }
-    let rates = match (&stage.rate, &stage.from, &stage.to) {
+    let (from, to) = rates(stage, at, faults)?;
+    match end? {
+        End::After(duration) => Some(OpenStage::lasting(duration, from, to)),
+        End::Count(_) if from == 0.0 && to == 0.0 => {
+            faults.add(
+                at,
+                "a stage of rate 0 never reaches its `count`",
+                "give it a rate, or a `duration`",
+            );
+            None
+        }
+        End::Count(count) if f64::from(count) / f64::midpoint(from, to) > YEAR_S => {
+            faults.add(
+                at,
+                format!(
+                    "a stage lasts at most a year, this one takes longer for its {count} devices"
+                ),
+                "raise its rate, or lower its `count`",
+            );
+            None
+        }
+        End::Count(count) => Some(OpenStage::counted(count, from, to)),
+    }
+}
+
+/// The rates at a stage's start and end.
+fn rates(stage: &Stage, at: &Spot, faults: &Faults) -> Option<(f64, f64)> {
+    match (&stage.rate, &stage.from, &stage.to) {
         (Entry::Given(..), from, to) if !from.is_absent() || !to.is_absent() => {
             faults.add(
                 at,
@@ -98,13 +198,7 @@ fn open(Placed(stage, at): &Placed<Stage>, faults: &Faults) -> Option<OpenStage>
             from.zip(to)
         }
         (Entry::Faulty, ..) => None,
-    };
-    let (from, to) = rates?;
-    Some(OpenStage {
-        duration: duration?,
-        from,
-        to,
-    })
+    }
 }
 
 fn closed(Placed(stage, at): &Placed<Stage>, faults: &Faults) -> Option<ClosedStage> {
@@ -119,6 +213,16 @@ fn closed(Placed(stage, at): &Placed<Stage>, faults: &Faults) -> Option<ClosedSt
                 spot,
                 format!("`{key}` is the open model's"),
                 "use `concurrency`, or model = \"open\"",
+            );
+            return None;
+        }
+    }
+    for (key, entry) in [("count", &stage.count), ("burst", &stage.burst)] {
+        if let Some((_, spot)) = entry.given() {
+            faults.add(
+                spot,
+                format!("`{key}` is the open model's"),
+                "use `duration`, or model = \"open\"",
             );
             return None;
         }
@@ -290,6 +394,8 @@ const ARRIVAL: &str = "[arrival] with stages = [{ duration = \"10s\", rate = 100
 const STAGES: &str = "stages = [{ duration = \"10s\", rate = 100 }]";
 
 const MILLISECOND: Duration = Duration::from_millis(1);
+
+const YEAR_S: f64 = 365.0 * 86_400.0;
 
 const SLOWEST: f64 = 0.001;
 
