@@ -1,6 +1,6 @@
 //! The tables within the text: latencies and cohorts.
 
-use super::style::{Style, fit};
+use super::style::{Style, fit, wrap};
 use crate::metrics::{LatencyFigures, Summary};
 use crate::model::{Paint as _, Phase, printable, units};
 
@@ -44,6 +44,33 @@ pub(super) fn latency(summary: &Summary, style: Style, out: &mut Vec<String>) {
     for (phase, service) in differing {
         out.push(format!("  {:<37}{service}", phase.as_str()));
     }
+    for (phase, row) in &summary.phases {
+        if let Some(words) = waiting(*phase, &row.response_us, &row.service_us) {
+            let lines = wrap(&words, style.columns() - 4);
+            out.extend(lines.iter().map(|line| format!("    {}", style.dim(line))));
+        }
+    }
+}
+
+/// What it means that a phase's times differ, where they do so by far.
+fn waiting(phase: Phase, response: &LatencyFigures, service: &LatencyFigures) -> Option<String> {
+    let far = response.p99 >= 2 * service.p99 && response.p99 - service.p99 >= FAR_US;
+    far.then(|| {
+        let why = if phase == Phase::Telemetry {
+            "a device sends one message at a time, and these waited while an earlier one had no \
+            answer yet: the server stood still or was slow. Whoever needs the data waits the \
+            response time; the service times hide it"
+        } else {
+            "the generator was late to send them, see Generator below"
+        };
+        format!(
+            "{}: one in a hundred was done {} or more after it was due, though all but one in a \
+            hundred took {} or less from their send: {why}.",
+            phase.as_str(),
+            units::micros(response.p99),
+            units::micros(service.p99),
+        )
+    })
 }
 
 /// One line per cohort; nothing when there is but one.
@@ -96,4 +123,39 @@ fn figures(us: &LatencyFigures, count: u64) -> String {
         .concat()
 }
 
+/// Differences below this are timers' grain.
+const FAR_US: u64 = 10_000;
+
 const HEADS: &str = "     p50     p90     p99   p99.9     max";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figures(p99: u64) -> LatencyFigures {
+        LatencyFigures {
+            p99,
+            ..LatencyFigures::default()
+        }
+    }
+
+    #[test]
+    fn times_that_differ_by_far_are_explained_and_others_are_not() {
+        let words =
+            |phase, response, service| waiting(phase, &figures(response), &figures(service));
+        let stalled = words(Phase::Telemetry, 1_800_000, 900).unwrap();
+        assert!(
+            stalled.contains("1.80 s or more after it was due"),
+            "{stalled}"
+        );
+        assert!(
+            stalled.contains("900 µs or less from their send"),
+            "{stalled}"
+        );
+        assert!(stalled.contains("the service times hide it"), "{stalled}");
+        let late = words(Phase::TimeToProvision, 300_000, 40_000).unwrap();
+        assert!(late.contains("the generator was late"), "{late}");
+        assert_eq!(words(Phase::Telemetry, 9_000, 500), None, "timers' grain");
+        assert_eq!(words(Phase::Telemetry, 79_000, 40_000), None, "not by far");
+    }
+}

@@ -195,17 +195,18 @@ async fn curl_tells_resets_noise_and_refusals_apart() {
         target.set_faults(all).unwrap();
     };
     let (reset, garbage) = (always(|f| f.reset = 1.0), always(|f| f.garbage = 1.0));
-    for phase in [FaultPhase::Connect, FaultPhase::Provision] {
-        with(phase, reset);
-        let (code, ..) = curl(&target, "http", "provision", PROVISION).await;
-        // A reset while receiving, or one that was faster than the request.
-        let early = code == 55 && phase == FaultPhase::Connect;
-        assert!(code == 56 || early, "{phase:?}: {code}");
-    }
+    // A reset in the middle of an exchange is always the same; one at its beginning may be faster
+    // than curl: than its look at the connection (7), its handshake (35) or its request (55).
+    with(FaultPhase::Connect, reset);
+    let (code, ..) = curl(&target, "http", "provision", PROVISION).await;
+    assert!([7, 55, 56].contains(&code), "{code}");
+    with(FaultPhase::Provision, reset);
+    assert_eq!(curl(&target, "http", "provision", PROVISION).await.0, 56);
     with(FaultPhase::Telemetry, reset);
     assert_eq!(send(&target).await.0, 56);
     with(FaultPhase::Tls, reset);
-    assert_eq!(curl(&target, "https", "provision", PROVISION).await.0, 35);
+    let (code, ..) = curl(&target, "https", "provision", PROVISION).await;
+    assert!([7, 35].contains(&code), "{code}");
     assert_eq!(target.counts().faults_reset, 4);
     assert_eq!(
         target.counts().provisioned + target.counts().telemetry_messages,
