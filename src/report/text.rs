@@ -58,13 +58,17 @@ fn verdict(summary: &Summary, style: Style, out: &mut Vec<String>) {
         ),
         format!("target {}", printable(&summary.target)),
         format!(
-            "{} model, seed {}, started {}, fleetcall {}",
+            "{} model, seed {}, schedule {}",
             printable(&summary.model),
             summary.seed,
+            // Enough to tell two apart; summary.json has all of it.
+            fit(&printable(&summary.schedule_digest), 12),
+        ),
+        format!(
+            "started {}, fleetcall {}",
             printable(&summary.started_at),
             printable(&summary.fleetcall_version),
         ),
-        format!("schedule sha256 {}", printable(&summary.schedule_digest)),
     ];
     for line in lines {
         out.push(format!("  {}", fit(&line, style.columns() - 2)));
