@@ -217,3 +217,36 @@ fn devices_survive_a_broker_that_is_killed_and_started_again() {
     let ran = running.finish();
     assert_all_came_back(&ran, DEVICES as u64);
 }
+
+/// The shipped storm, smaller and sooner: all lose their power, and while they come back the server
+/// restarts.
+#[test]
+fn after_a_power_cut_and_a_restart_in_the_middle_of_the_storm_every_device_is_back() {
+    let ran = [
+        "devices.generate.count=300",
+        "arrival.stages=[{ duration = \"1s\", rate = 300 }, { duration = \"14s\", rate = 0 }]",
+        "telemetry.interval=1s",
+        "event.0.at=3s",
+        "event.0.boot.mean=2s",
+        "event.0.boot.sd=500ms",
+        "reconnect.max=2s",
+        "target.faults.restart=[{ at = \"5s\", for = \"1s\" }]",
+    ]
+    .iter()
+    .fold(Run::shipped("scenarios/power-return.toml"), |run, key| {
+        run.arg("--set").arg(key)
+    })
+    .finish();
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(ran.number("reconnects.devices"), 300);
+    assert_eq!(ran.number("reconnects.back"), ran.number("reconnects.lost"));
+    assert!(ran.number("reconnects.lost") > 300, "some were cut twice");
+    let storm = &ran.summary()["phases"]["time_to_reconnect"];
+    assert!(storm["count"].as_u64().unwrap() > 300, "{storm}");
+    let picture = ran.stdout.split("Reconnects").nth(1).unwrap();
+    assert!(
+        picture.contains("of 300 devices are back, 0 not"),
+        "{picture}"
+    );
+    assert!(picture.contains('█'), "{picture}");
+}
