@@ -120,6 +120,11 @@ impl Aggregate {
         lag.map_or_else(LagFigures::default, |lag| LagFigures::of(lag))
     }
 
+    /// `None` while no message was sent.
+    pub(super) fn message_lag(&self) -> Option<LagFigures> {
+        self.sum.message_lag.as_deref().map(LagFigures::of)
+    }
+
     /// The phase's errors in cohorts whose devices are not expected to fail there.
     fn alarming(&self, phase: Phase) -> u64 {
         let cohorts = self.setting.cohorts.iter().zip(&self.sum.cohorts);

@@ -43,7 +43,10 @@ pub(super) fn summary(aggregate: &Aggregate, end: &Ending) -> Summary {
         lag_us,
         phases: phases(overall),
         errors: errors(aggregate),
-        telemetry: telemetry(overall.telemetry, end.elapsed),
+        telemetry: TelemetrySummary {
+            lag_us: aggregate.message_lag(),
+            ..telemetry(overall.telemetry, end.elapsed)
+        },
         reconnects: overall.reconnects,
         thresholds: Vec::new(),
         expectations: Vec::new(),
@@ -58,6 +61,11 @@ pub(super) fn summary(aggregate: &Aggregate, end: &Ending) -> Summary {
             .collect(),
         histograms: RunHistograms {
             start_lag: aggregate.sum.lag.as_deref().map(CarriedHistogram::new),
+            message_lag: aggregate
+                .sum
+                .message_lag
+                .as_deref()
+                .map(CarriedHistogram::new),
             phases: histograms(overall),
         },
     };
@@ -192,6 +200,7 @@ fn telemetry(counts: TelemetryCounts, elapsed: Duration) -> TelemetrySummary {
         } else {
             0.0
         },
+        lag_us: None,
     }
 }
 

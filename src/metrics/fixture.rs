@@ -112,6 +112,7 @@ fn bring_up(recorder: &mut Recorder, cohort: CohortIx, device: u64) {
     let first = lag + us(step * 3);
     recorder.sample(cohort, Phase::TimeToFirstTelemetry, first, us(step * 3));
     for message in 0..12 {
+        recorder.message_lag(us(device % 13 * 100 + message));
         recorder.sample(
             cohort,
             Phase::Telemetry,

@@ -79,10 +79,10 @@ impl LatencyFigures {
     }
 }
 
-/// How late devices started, in µs: actual minus intended start.
+/// How late devices started or messages were sent, in µs: actual minus intended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LagFigures {
-    /// Half of the starts were no later.
+    /// Half of them were no later.
     pub p50: u64,
     /// 99 %.
     pub p99: u64,

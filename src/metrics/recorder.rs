@@ -18,6 +18,7 @@ pub const LATE_AFTER: Duration = Duration::from_millis(10);
 pub struct Recorder {
     pub(super) cohorts: Vec<Tally>,
     pub(super) lag: Option<Box<Histogram<u64>>>,
+    pub(super) message_lag: Option<Box<Histogram<u64>>>,
     pub(super) errors: Errors,
 }
 
@@ -27,6 +28,7 @@ impl Recorder {
         Self {
             cohorts: vec![Tally::default(); cohorts],
             lag: None,
+            message_lag: None,
             errors: Errors::default(),
         }
     }
@@ -66,9 +68,13 @@ impl Recorder {
         let tally = self.tally(cohort);
         tally.started += 1;
         tally.late += u64::from(lag > LATE_AFTER);
-        self.lag
-            .get_or_insert_with(|| Box::new(histogram()))
-            .saturating_record(if lag.is_zero() { 0 } else { micros(lag) });
+        record_lag(&mut self.lag, lag);
+    }
+
+    /// One telemetry message handed to its connection, `lag` after it could have been: it was due,
+    /// its device had its connection and the end of the message before.
+    pub fn message_lag(&mut self, lag: Duration) {
+        record_lag(&mut self.message_lag, lag);
     }
 
     /// How one device's provisioning ended, and why if not well. To be called exactly once for
@@ -119,15 +125,20 @@ impl Recorder {
     /// Nothing was recorded.
     pub fn is_empty(&self) -> bool {
         self.errors.is_empty()
-            && self.lag.as_ref().is_none_or(|lag| lag.is_empty())
+            && [&self.lag, &self.message_lag]
+                .into_iter()
+                .flatten()
+                .all(|lag| lag.is_empty())
             && self.cohorts.iter().all(Tally::is_empty)
     }
 
     /// Forgets everything recorded; keeps the memory of histograms.
     pub fn clear(&mut self) {
         self.errors = Errors::default();
-        if let Some(lag) = self.lag.as_mut().filter(|lag| !lag.is_empty()) {
-            lag.reset();
+        for lag in [&mut self.lag, &mut self.message_lag].into_iter().flatten() {
+            if !lag.is_empty() {
+                lag.reset();
+            }
         }
         self.cohorts.iter_mut().for_each(Tally::clear);
     }
@@ -146,8 +157,13 @@ impl Recorder {
         for (sum, tally) in self.cohorts.iter_mut().zip(&other.cohorts) {
             sum.add(tally);
         }
-        if let Some(lag) = other.lag.as_ref().filter(|lag| !lag.is_empty()) {
-            add(self.lag.get_or_insert_with(|| Box::new(histogram())), lag);
+        for (sum, lag) in [
+            (&mut self.lag, &other.lag),
+            (&mut self.message_lag, &other.message_lag),
+        ] {
+            if let Some(lag) = lag.as_ref().filter(|lag| !lag.is_empty()) {
+                add(sum.get_or_insert_with(|| Box::new(histogram())), lag);
+            }
         }
         self.errors.add(&other.errors);
     }
@@ -155,6 +171,11 @@ impl Recorder {
     fn tally(&mut self, cohort: CohortIx) -> &mut Tally {
         &mut self.cohorts[cohort.get()]
     }
+}
+
+fn record_lag(into: &mut Option<Box<Histogram<u64>>>, lag: Duration) {
+    into.get_or_insert_with(|| Box::new(histogram()))
+        .saturating_record(if lag.is_zero() { 0 } else { micros(lag) });
 }
 
 /// What is counted for a cohort.
@@ -262,6 +283,7 @@ mod tests {
         Sample(u16, usize, u64, u64),
         PhaseError(u16, usize),
         Start(u16, u64),
+        MessageLag(u64),
         Outcome(u16, usize, Option<u16>),
         Telemetry(u16, u64),
         Retry(u16, usize),
@@ -280,6 +302,7 @@ mod tests {
                 .prop_map(|(c, p, r, s)| Call::Sample(c, p, r, s)),
             (0..2u16, 0..Phase::COUNT).prop_map(|(c, p)| Call::PhaseError(c, p)),
             (0..2u16, 0..30_000u64).prop_map(|(c, lag)| Call::Start(c, lag)),
+            (0..30_000u64).prop_map(Call::MessageLag),
             (0..2u16, 0..5usize, prop::option::of(0..700u16))
                 .prop_map(|(c, o, cause)| Call::Outcome(c, o, cause)),
             (0..2u16, 0..9u64).prop_map(|(c, n)| Call::Telemetry(c, n)),
@@ -308,6 +331,7 @@ mod tests {
                 }
                 Call::PhaseError(c, p) => recorder.phase_error(CohortIx(c), Phase::ALL[p]),
                 Call::Start(c, lag) => recorder.start(CohortIx(c), us(lag)),
+                Call::MessageLag(lag) => recorder.message_lag(us(lag)),
                 Call::Outcome(c, o, cause) => recorder.outcome(
                     CohortIx(c),
                     Outcome::ALL[o],

@@ -98,6 +98,10 @@ pub struct TelemetrySummary {
     pub counts: TelemetryCounts,
     /// `sent` over the whole elapsed time, ramps included.
     pub rate_per_s: f64,
+    /// How late messages were handed to their connections, as far as that was the generator's
+    /// doing; over all cohorts together, absent when none was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lag_us: Option<LagFigures>,
 }
 
 /// A cohort's part of the result.
@@ -126,6 +130,9 @@ pub struct RunHistograms {
     /// Start lag; absent when no device started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_lag: Option<CarriedHistogram>,
+    /// Lag of messages; absent when none was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_lag: Option<CarriedHistogram>,
     /// Those that have samples.
     #[serde(flatten)]
     pub phases: BTreeMap<Phase, PhaseHistograms>,

@@ -51,7 +51,9 @@ const KEYS: &[(&str, &str)] = &[
         "/cohorts/meters/phases/provision/response_us",
         "p50 p90 p99 p999 max mean",
     ),
-    ("/telemetry", "sent acked lost rate_per_s"),
+    ("/telemetry", "sent acked lost rate_per_s lag_us"),
+    ("/telemetry/lag_us", "p50 p99 max"),
+    ("/cohorts/meters/telemetry", "sent acked lost rate_per_s"),
     ("/thresholds/0", "expression observed passed"),
     (
         "/generator",
@@ -83,7 +85,9 @@ fn the_summary_has_the_keys_that_scripts_rely_on() {
     assert_eq!(json["model"], "open");
     assert_eq!(json["generator"]["verdict"], "valid");
     assert_eq!(json["errors"]["provision.failure"], 8);
-    assert!(json["histograms"]["start_lag"].is_string());
+    for lag in ["start_lag", "message_lag"] {
+        assert!(json["histograms"][lag].is_string(), "{lag}");
+    }
 }
 
 #[test]

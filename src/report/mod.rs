@@ -6,6 +6,7 @@
 
 mod expectations;
 mod files;
+mod generator;
 mod json;
 mod reconnects;
 mod rows;

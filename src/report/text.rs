@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 use std::path::Path;
 
 use super::style::{Style, bar, fit};
-use super::{expectations, reconnects, rows};
-use crate::metrics::{GeneratorVerdict, RunResult, Summary, word_hint};
+use super::{expectations, generator, reconnects, rows};
+use crate::metrics::{RunResult, Summary, word_hint};
 use crate::model::{Outcome, Paint as _, printable, units};
 
 /// The whole text, ending with a line end. No line is wider than the style's columns.
@@ -21,7 +21,7 @@ pub fn text(summary: &Summary, style: Style) -> String {
     thresholds(summary, style, &mut out);
     expectations::expectations(summary, style, &mut out);
     expectations::findings(summary, style, &mut out);
-    generator(summary, style, &mut out);
+    generator::generator(summary, style, &mut out);
     out.join("\n") + "\n"
 }
 
@@ -205,51 +205,8 @@ fn thresholds(summary: &Summary, style: Style, out: &mut Vec<String>) {
     }
 }
 
-fn generator(summary: &Summary, style: Style, out: &mut Vec<String>) {
-    let generator = &summary.generator;
-    let verdict = match generator.verdict {
-        GeneratorVerdict::Valid => style.good("valid"),
-        bad => style.bad(bad.as_str()),
-    };
-    out.push(String::new());
-    out.push(format!("{} {verdict}", style.bold("Generator")));
-    let starts = summary.starts;
-    let lag = summary.lag_us;
-    let target = if generator.includes_target {
-        "; target included"
-    } else {
-        ""
-    };
-    let lines = [
-        format!(
-            "starts  {} planned, {} started, {} late, {} dropped",
-            units::count(starts.planned),
-            units::count(starts.started),
-            units::count(starts.late),
-            units::count(starts.dropped),
-        ),
-        format!(
-            "lag     p50 {}, p99 {}, max {}",
-            units::micros(lag.p50),
-            units::micros(lag.p99),
-            units::micros(lag.max),
-        ),
-        format!(
-            "used    {} CPU, {} memory; workers {}, processes {}{target}",
-            seconds(generator.cpu_s),
-            units::bytes(generator.peak_rss_bytes),
-            generator.workers,
-            generator.processes,
-        ),
-    ];
-    let reasons = generator.reasons.iter().map(|reason| format!("! {reason}"));
-    for line in reasons.chain(lines) {
-        out.push(format!("  {}", fit(&printable(&line), style.columns() - 2)));
-    }
-}
-
 /// Seconds with three digits.
-fn seconds(s: f64) -> String {
+pub(super) fn seconds(s: f64) -> String {
     let span = std::time::Duration::try_from_secs_f64(s).unwrap_or_default();
     units::micros(u64::try_from(span.as_micros()).unwrap_or(u64::MAX))
 }
@@ -260,7 +217,7 @@ const CAUSE_COLUMN: usize = 40;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::fixture;
+    use crate::metrics::{GeneratorVerdict, fixture};
 
     const PLAIN: Style = Style {
         color: false,

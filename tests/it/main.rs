@@ -33,3 +33,4 @@ mod terminal;
 mod transport_hostile;
 mod transport_peers;
 mod transport_tls;
+mod validity;

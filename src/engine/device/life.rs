@@ -15,6 +15,8 @@ use crate::scenario::TelemetryPlan;
 struct Course {
     /// When it was ready for its first message: the anchor of all others.
     ready: Instant,
+    /// When it was done with the step before.
+    free: Instant,
     /// The next message's number.
     next: u32,
     /// The position of the next event in the plan.
@@ -51,6 +53,7 @@ impl Device<'_> {
         let mut course = self.course(ready, next);
         let mut winding = false;
         while !self.stranded && course.next < u32::MAX {
+            course.free = Instant::now();
             let (step, due) = if winding {
                 // Its turn to leave is still to come; it has no more to say.
                 (Step::Message, Instant::now() + telemetry.rhythm.interval)
@@ -82,6 +85,7 @@ impl Device<'_> {
         let now = self.worker.clock.elapsed();
         Course {
             ready,
+            free: ready,
             next,
             // What happened before it was live is not its concern.
             event: life.events.partition_point(|event| event.at < now),
@@ -192,7 +196,8 @@ impl Device<'_> {
                 // time.
                 let number = course.next;
                 course.said();
-                self.message(telemetry, number, due).await;
+                let since = course.free.max(due);
+                self.message(telemetry, (number, due), since).await;
             }
             Step::Attempt => {
                 self.come_back(due).await;
@@ -203,16 +208,24 @@ impl Device<'_> {
         }
     }
 
-    async fn message(&mut self, telemetry: &TelemetryPlan, number: u32, due: Instant) {
+    /// Sends the message of that number, due then, which nothing of the device's own held back from
+    /// `since` on.
+    async fn message(
+        &mut self,
+        telemetry: &TelemetryPlan,
+        message: (u32, Instant),
+        mut since: Instant,
+    ) {
         if self.away.as_ref().is_some_and(|away| away.waits()) {
             return;
         }
-        let ready = self.ensure_connected().await;
-        if self.attributes == Attributes::ToSend {
-            Box::pin(self.describe(telemetry, ready)).await;
+        if self.connection.is_none() || self.attributes == Attributes::ToSend {
+            let ready = self.ensure_connected().await;
+            let described = Box::pin(self.describe(telemetry, ready)).await;
+            since = described.unwrap_or(ready);
         }
         if self.connection.is_some() && !self.stranded {
-            self.send(telemetry, number, due).await;
+            self.send(telemetry, message, since).await;
         }
     }
 

@@ -24,7 +24,7 @@ impl Device<'_> {
             return (ready, 0);
         }
         if self.connection.is_some() && !self.stranded {
-            self.send(telemetry, 0, ready).await;
+            self.send(telemetry, (0, ready), ready).await;
         }
         (ready, 1)
     }
@@ -80,8 +80,14 @@ impl Device<'_> {
         Some(Instant::now())
     }
 
-    /// Sends one message over the open connection and waits for its acknowledgement.
-    pub(super) async fn send(&mut self, telemetry: &TelemetryPlan, number: u32, due: Instant) {
+    /// Sends one message, its number and due time, over the open connection and waits for its
+    /// acknowledgement. Nothing but the generator held it back from `since` on.
+    pub(super) async fn send(
+        &mut self,
+        telemetry: &TelemetryPlan,
+        (number, due): (u32, Instant),
+        since: Instant,
+    ) {
         let fleet = &self.worker.fleet;
         let dialect = fleet.dialect(self.ix);
         let credentials = self
@@ -103,6 +109,8 @@ impl Device<'_> {
             return;
         };
         (self.step, self.in_flight) = (Phase::Telemetry, InFlight::Message);
+        let lag = since.elapsed();
+        self.worker.recorder.borrow_mut().message_lag(lag);
         let connection = self.connection.as_mut().expect("asked for by the caller");
         let exchanged = connection.exchange(&request).await;
         self.in_flight = InFlight::Nothing;
