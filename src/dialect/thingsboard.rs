@@ -11,7 +11,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::model::{
-    Credentials, FaultKind, Login, Protocol, Qos, Reply, Request, Route, Status, TransportKind,
+    Credentials, FaultKind, Login, Protocol, Qos, Reply, ReplyTopic, Request, Route, Status,
+    TransportKind,
 };
 
 /// One device profile's provisioning, as seen from its devices.
@@ -101,8 +102,8 @@ impl ThingsBoard {
         let body = serde_json::to_vec(&request).expect("a struct of strings serialises");
         let route = match transport.protocol() {
             Protocol::Mqtt => Route::Topic {
-                publish: "/provision/request",
-                reply: Some("/provision/response"),
+                publish: "/provision/request".into(),
+                reply: Some(ReplyTopic::only("/provision/response")),
                 qos: Qos::AtLeastOnce,
             },
             Protocol::Http | Protocol::Coap => Route::Resource {
@@ -251,7 +252,7 @@ impl Feature {
         let Self { topic, name } = self;
         Some(match (transport.protocol(), credentials) {
             (Protocol::Mqtt, _) => Route::Topic {
-                publish: topic,
+                publish: (*topic).into(),
                 reply: None,
                 qos,
             },

@@ -55,6 +55,7 @@ fn kind_from_word(word: &str) -> Option<FaultKind> {
                 .map(FaultKind::ConnackReason)
                 .or_else(|| code.parse().ok().map(FaultKind::Connack)),
             "puback" => reason(code).map(FaultKind::PubackReason),
+            "suback" => reason(code).map(FaultKind::SubackReason),
             "disconnect" => reason(code).map(FaultKind::DisconnectReason),
             "http" => code.parse().ok().map(FaultKind::HttpStatus),
             "coap" => {
@@ -94,6 +95,7 @@ fn kind_hint(kind: FaultKind) -> &'static str {
         FaultKind::ConnackReason(code)
         | FaultKind::PubackReason(code)
         | FaultKind::DisconnectReason(code) => reason_hint(code),
+        FaultKind::SubackReason(_) => "the server did not grant the subscription",
         FaultKind::HttpStatus(status) => http_hint(status),
         FaultKind::CoapCode(code) => coap_hint(code),
         FaultKind::CoapReset => "the target rejected the CoAP message (RST)",
@@ -219,6 +221,7 @@ mod tests {
             FaultKind::Connack(_) => "connack_<code>".to_owned(),
             FaultKind::ConnackReason(_) => "connack_0x<code>".to_owned(),
             FaultKind::PubackReason(_) => "puback_0x<code>".to_owned(),
+            FaultKind::SubackReason(_) => "suback_0x<code>".to_owned(),
             FaultKind::DisconnectReason(_) => "disconnect_0x<code>".to_owned(),
             FaultKind::HttpStatus(_) => "http_<status>".to_owned(),
             FaultKind::CoapCode(_) => "coap_<class>.<detail>".to_owned(),
@@ -256,6 +259,7 @@ mod tests {
             FaultKind::TlsAlert(255),
             FaultKind::ConnackReason(255),
             FaultKind::PubackReason(255),
+            FaultKind::SubackReason(255),
             FaultKind::DisconnectReason(255),
             FaultKind::Connack(255),
             FaultKind::HttpStatus(302),

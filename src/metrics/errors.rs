@@ -55,6 +55,7 @@ fn coded(cause: Cause) -> bool {
                 | FaultKind::Connack(_)
                 | FaultKind::ConnackReason(_)
                 | FaultKind::PubackReason(_)
+                | FaultKind::SubackReason(_)
                 | FaultKind::DisconnectReason(_)
                 | FaultKind::HttpStatus(_)
                 | FaultKind::CoapCode(_)

@@ -1,5 +1,7 @@
 //! One request and its reply, in words that suit every transport.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -109,9 +111,9 @@ pub enum Route {
     /// without it with the PUBACK (QoS 1) or the write (QoS 0).
     Topic {
         /// The topic published to.
-        publish: &'static str,
-        /// The topic the answer comes on, subscribed to before the first publish.
-        reply: Option<&'static str>,
+        publish: Cow<'static, str>,
+        /// Where the answer comes.
+        reply: Option<ReplyTopic>,
         /// The publish's quality of service.
         qos: Qos,
     },
@@ -120,6 +122,25 @@ pub enum Route {
         /// Begins with `/`, has no query.
         path: SecretString,
     },
+}
+
+/// Where the answer to an MQTT publish comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplyTopic {
+    /// The topic that the answer is published on.
+    pub topic: Cow<'static, str>,
+    /// The topic filter that covers it, subscribed to before the first publish.
+    pub filter: &'static str,
+}
+
+impl ReplyTopic {
+    /// A topic that is the same for all answers.
+    pub fn only(topic: &'static str) -> Self {
+        Self {
+            topic: Cow::Borrowed(topic),
+            filter: topic,
+        }
+    }
 }
 
 /// What a device asks.

@@ -11,11 +11,14 @@ mod outcome;
 mod paint;
 mod policy;
 mod printable;
+mod subscription;
 pub mod units;
 
 pub use credentials::{Credentials, Login};
 pub use device::{CohortIx, DeviceIx};
-pub use exchange::{MqttVersion, Protocol, Qos, Reply, Request, Route, Status, TransportKind};
+pub use exchange::{
+    MqttVersion, Protocol, Qos, Reply, ReplyTopic, Request, Route, Status, TransportKind,
+};
 pub use expectation::{Expectation, Misbehaviour, Observed};
 pub use faults::{
     Delay, FaultPhase, Faults, Outage, PhaseFaults, RateLimit, RateLimits, Slow, Stall,
@@ -24,3 +27,4 @@ pub use outcome::{Cause, FaultKind, Outcome, Phase, Side};
 pub use paint::Paint;
 pub use policy::{Bug, Release, Strategy};
 pub use printable::printable;
+pub use subscription::{Feed, Source, Subscription};

@@ -152,6 +152,8 @@ pub enum FaultKind {
     ConnackReason(u8),
     /// PUBACK with a refusing reason code of MQTT 5, 0x80..=0xff.
     PubackReason(u8),
+    /// SUBACK with a refusing code: 0x80 in MQTT 3.1.1, 0x80..=0xff in MQTT 5.
+    SubackReason(u8),
     /// The server sent DISCONNECT with this reason code of MQTT 5.
     DisconnectReason(u8),
     /// An HTTP status other than the expected.
@@ -218,6 +220,7 @@ impl fmt::Display for FaultKind {
             Self::Connack(code) => return write!(f, "connack_{code}"),
             Self::ConnackReason(code) => return write!(f, "connack_0x{code:02x}"),
             Self::PubackReason(code) => return write!(f, "puback_0x{code:02x}"),
+            Self::SubackReason(code) => return write!(f, "suback_0x{code:02x}"),
             Self::DisconnectReason(code) => return write!(f, "disconnect_0x{code:02x}"),
             Self::HttpStatus(status) => return write!(f, "http_{status}"),
             Self::CoapCode(code) => return write!(f, "coap_{}.{:02}", code >> 5, code & 0x1f),

@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::model::{FaultKind, Login, Phase, Protocol, Reply, Request, Status};
+use crate::model::{FaultKind, Login, Phase, Protocol, Reply, Request, Status, Subscription};
 use crate::pki::Identity;
 
 use super::dial::{Dial, tcp, udp};
+use super::inbox::Delivery;
 use super::wire::Wire;
 use super::{Fault, OpenFault, coap, http, mqtt};
 
@@ -50,6 +51,17 @@ pub struct Exchanged {
     pub reply: Reply,
     /// From the request to its answer.
     pub span: Span,
+}
+
+/// What came of subscribing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subscribed {
+    /// From the first request to the last grant; `None` where one was not granted, or nothing says
+    /// so (HTTP, and MQTT servers that never answer).
+    pub span: Option<Span>,
+    /// How the server refused, the first time if it did more than once. What it did not refuse
+    /// holds, and what it sends all the same is delivered.
+    pub refused: Option<FaultKind>,
 }
 
 impl Exchanged {
@@ -160,21 +172,53 @@ impl Connection {
         }
     }
 
+    /// Asks the server to send what it has, for as long as the connection lives. What comes from
+    /// then on, during exchanges too, is delivered by [`idle_until`](Self::idle_until).
+    ///
+    /// The subscriptions must be of the connection's kind. Whoever does not subscribe is delivered
+    /// nothing: what comes all the same is acknowledged and forgotten.
+    pub async fn subscribe(&mut self, to: &[Subscription]) -> Result<Subscribed, Fault> {
+        match self {
+            Self::Mqtt(session) => session.subscribe(to).await,
+            Self::Http(_) | Self::Coap(_) => Ok(Subscribed {
+                span: None,
+                refused: None,
+            }),
+        }
+    }
+
     /// Keeps the session alive until the deadline and takes in what the server sends.
     ///
-    /// Ends early only when an MQTT session is over. Cancel-safe: it can be dropped at any moment
-    /// and called again.
-    pub async fn idle_until(&mut self, deadline: Instant) -> Result<(), Fault> {
+    /// Ends early with the delivery that waits longest, also when the deadline is over, and when an
+    /// MQTT session is. Cancel-safe: it can be dropped at any moment and called again.
+    pub async fn idle_until(&mut self, deadline: Instant) -> Result<Option<Delivery>, Fault> {
         match self {
             Self::Mqtt(session) => session.idle_until(deadline).await,
             Self::Http(client) => {
                 client.idle_until(deadline).await;
-                Ok(())
+                Ok(None)
             }
             Self::Coap(endpoint) => {
                 endpoint.idle_until(deadline).await;
-                Ok(())
+                Ok(None)
             }
+        }
+    }
+
+    /// The delivery that waits longest, also of a session that is over.
+    pub fn take_delivery(&mut self) -> Option<Delivery> {
+        match self {
+            Self::Mqtt(session) => session.take_delivery(),
+            Self::Http(_) | Self::Coap(_) => None,
+        }
+    }
+
+    /// How many deliveries found no room since the last call: more came during one exchange than
+    /// is kept.
+    pub fn take_missed(&mut self) -> u32 {
+        match self {
+            Self::Mqtt(session) => session.take_missed(),
+            Self::Http(_) | Self::Coap(_) => 0,
         }
     }
 

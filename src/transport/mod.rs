@@ -3,7 +3,7 @@
 //!
 //! A [`Connection`] is opened with a [`Dial`], carries one [`Request`](crate::model::Request) at a
 //! time and gives back its [`Reply`](crate::model::Reply) with the two moments that latencies are
-//! made of. What went wrong is a [`Fault`] or [`OpenFault`]: a value, never a panic. Nothing here
+//! made of; what the server sends unasked it hands over as a [`Delivery`]. What went wrong is a [`Fault`] or [`OpenFault`]: a value, never a panic. Nothing here
 //! knows what a request means, retries one that may have been sent, or trusts a length that a
 //! peer announces. Everything runs on a `current_thread` runtime; futures are not `Send`.
 
@@ -12,6 +12,7 @@ mod connection;
 mod dial;
 mod fault;
 mod http;
+mod inbox;
 mod mqtt;
 mod records;
 mod scratch;
@@ -22,7 +23,8 @@ mod verifier;
 mod wire;
 
 pub use coap::CoapTiming;
-pub use connection::{Connection, Exchanged, Opened, Span};
+pub use connection::{Connection, Exchanged, Opened, Span, Subscribed};
 pub use dial::{Dial, probe};
 pub use fault::{Fault, OpenFault};
+pub use inbox::{Delivery, Standing};
 pub use tls::{Tls, TlsError, Trust};

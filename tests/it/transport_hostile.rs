@@ -9,13 +9,14 @@
 mod coap;
 mod http;
 pub(crate) mod mqtt;
+mod mqtt_deliveries;
 mod mqtt_session;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fleetcall::model::{FaultKind, Login, Qos, Request, Route, TransportKind};
+use fleetcall::model::{FaultKind, Login, Qos, ReplyTopic, Request, Route, TransportKind};
 use fleetcall::transport::{CoapTiming, Connection, Dial, Exchanged, Fault, OpenFault, Opened};
 use secrecy::SecretString;
 use tokio::io::AsyncWriteExt;
@@ -71,8 +72,8 @@ pub(crate) fn topic(
 ) -> Request {
     Request {
         route: Route::Topic {
-            publish,
-            reply,
+            publish: publish.into(),
+            reply: reply.map(ReplyTopic::only),
             qos,
         },
         body: Bytes::from_static(body.as_bytes()),

@@ -6,6 +6,7 @@
 )]
 
 mod coap;
+mod deliveries;
 mod http;
 mod mqtt;
 

@@ -71,7 +71,7 @@ fn a_certificate_needs_neither_login_nor_token() {
             dialect().telemetry_request(transport, &x509, Qos::AtLeastOnce, Bytes::new())?;
         match request.route {
             Route::Resource { path } => Some(path.expose_secret().to_owned()),
-            Route::Topic { publish, .. } => Some(publish.to_owned()),
+            Route::Topic { publish, .. } => Some(publish.into_owned()),
         }
     };
     assert_eq!(path(TransportKind::Coaps).unwrap(), "/api/v1/telemetry");
@@ -202,7 +202,7 @@ fn a_token_is_one_segment_of_a_path() {
             dialect().telemetry_request(transport, &token, Qos::AtLeastOnce, payload.clone());
         match request.unwrap().route {
             Route::Resource { path } => path.expose_secret().to_owned(),
-            Route::Topic { publish, .. } => publish.to_owned(),
+            Route::Topic { publish, .. } => publish.into_owned(),
         }
     };
     assert_eq!(path(TransportKind::Http), "/api/v1/a%2Fb%3Fc%20d/telemetry");
@@ -248,7 +248,7 @@ fn attributes_go_where_the_specification_says() {
         (TransportKind::Coaps, &x509, "/api/v1/attributes"),
     ] {
         let found = match request(transport, credentials).unwrap().route {
-            Route::Topic { publish, .. } => publish.to_owned(),
+            Route::Topic { publish, .. } => publish.into_owned(),
             Route::Resource { path } => path.expose_secret().to_owned(),
         };
         assert_eq!(found, place, "{transport:?}");

@@ -301,7 +301,7 @@ impl Device<'_> {
         }
         let patience = Instant::now() + self.worker.fleet.plan.limits.answer_timeout;
         match first.idle_until(patience).await {
-            Ok(()) => first.close().await,
+            Ok(_) => first.close().await,
             Err(fault) if is_taken_over(fault.kind) => {
                 self.count_reconnects(&ReconnectCounts {
                     taken_over: 1,

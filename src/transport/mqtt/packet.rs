@@ -19,8 +19,8 @@ pub(super) enum Incoming {
     Publish(Publish),
     /// PUBACK with its packet id and reason code; MQTT 3.1.1 knows only 0.
     PubAck(u16, u8),
-    /// SUBACK with its packet id. What it grants changes nothing: the server answers regardless.
-    SubAck(u16),
+    /// SUBACK of one topic filter with its packet id and what it grants: a `QoS`, or 0x80 and more.
+    SubAck(u16, u8),
     /// PINGRESP.
     PingResp,
     /// DISCONNECT with its reason code; MQTT 5 only.

@@ -1,6 +1,7 @@
 //! A session: packets in and out of one TCP or TLS stream, within time and size limits.
 
 mod exchange;
+mod subscribe;
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::model::{FaultKind, Login, MqttVersion};
 use crate::transport::dial::Dial;
+use crate::transport::inbox::{Delivery, Inbox};
 use crate::transport::wire::Wire;
 use crate::transport::{Fault, Span};
 
@@ -40,7 +42,10 @@ pub struct Session {
     ping_after: Option<Duration>,
     last_written: Instant,
     ping_since: Option<Instant>,
-    subscribed: Option<&'static str>,
+    /// The topic filters that it asked for.
+    filters: Vec<&'static str>,
+    /// What came by its subscriptions; `None` while nobody wants it.
+    inbox: Option<Box<Inbox>>,
     last_pkid: u16,
     pkids_wrapped: bool,
     last_answer_pkid: u16,
@@ -83,7 +88,8 @@ impl Session {
             ping_after: ping_after(dial.keep_alive),
             last_written: sent,
             ping_since: None,
-            subscribed: None,
+            filters: Vec::new(),
+            inbox: None,
             last_pkid: 0,
             pkids_wrapped: false,
             last_answer_pkid: 0,
@@ -106,12 +112,18 @@ impl Session {
     pub(in crate::transport) async fn idle_until(
         &mut self,
         deadline: Instant,
-    ) -> Result<(), Fault> {
+    ) -> Result<Option<Delivery>, Fault> {
         loop {
+            if let Some(delivery) = self.take_delivery() {
+                // Its acknowledgement, as far as the kernel takes it; the rest goes out with
+                // whatever is written next.
+                let _ = self.write();
+                return Ok(Some(delivery));
+            }
             let taken = match self.wait(deadline, Until::Packet).await {
                 Ok(Event::Packet(packet)) => self.absorb(&packet),
                 Ok(Event::Written) => Ok(()),
-                Ok(Event::Deadline) => return Ok(()),
+                Ok(Event::Deadline) => return Ok(None),
                 Err(kind) => Err(kind),
             };
             if let Err(kind) = taken {

@@ -5,7 +5,9 @@
 //! the word of a wrong header.
 
 use bytes::{Bytes, BytesMut};
-use rumqttc::mqttbytes::v4::{Connect, Login, Packet, Publish as Outgoing, Subscribe};
+use rumqttc::mqttbytes::v4::{
+    Connect, Login, Packet, Publish as Outgoing, SubAck, Subscribe, SubscribeReasonCode,
+};
 use rumqttc::mqttbytes::{Error, QoS};
 
 use crate::model::{FaultKind, Qos};
@@ -25,7 +27,7 @@ pub(super) fn decode(received: &mut BytesMut) -> Result<Option<Incoming>, FaultK
             payload: publish.payload,
         }))),
         Ok(Packet::PubAck(ack)) => Ok(Some(Incoming::PubAck(ack.pkid, 0))),
-        Ok(Packet::SubAck(ack)) => Ok(Some(Incoming::SubAck(ack.pkid))),
+        Ok(Packet::SubAck(ack)) => Ok(Some(Incoming::SubAck(ack.pkid, granted(&ack)))),
         Ok(Packet::PingResp) => Ok(Some(Incoming::PingResp)),
         Ok(_) => Err(FaultKind::UnexpectedPacket),
         Err(Error::InsufficientBytes(_)) => Ok(None),
@@ -40,6 +42,14 @@ fn connack(code: u8) -> Incoming {
         0 => Ok(Bounds::default()),
         code => Err(FaultKind::Connack(code)),
     })
+}
+
+/// What a SUBACK of one topic filter grants, as its byte.
+fn granted(ack: &SubAck) -> u8 {
+    match ack.return_codes.first() {
+        Some(SubscribeReasonCode::Success(qos)) => *qos as u8,
+        Some(SubscribeReasonCode::Failure) | None => 0x80,
+    }
 }
 
 /// A CONNECT with clean session; an empty user name or password is none.

@@ -207,7 +207,7 @@ fn suback(mut body: Bytes) -> Result<Incoming, FaultKind> {
     let pkid = packet_id(&mut body)?;
     Properties::read(&mut body, &OF_ACKS)?;
     match body[..] {
-        [0..=2 | REFUSED..] => Ok(Incoming::SubAck(pkid)),
+        [code @ (0..=2 | REFUSED..)] => Ok(Incoming::SubAck(pkid, code)),
         _ => Err(FaultKind::MalformedPacket),
     }
 }

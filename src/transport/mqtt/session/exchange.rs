@@ -4,7 +4,7 @@ use bytes::Bytes;
 use rumqttc::mqttbytes::QoS;
 use tokio::time::Instant;
 
-use crate::model::{FaultKind, MqttVersion, Qos, Request, Route, Status};
+use crate::model::{FaultKind, MqttVersion, Qos, ReplyTopic, Request, Route, Status};
 use crate::transport::mqtt::codec;
 use crate::transport::mqtt::packet::{Incoming, Publish};
 use crate::transport::mqtt::v5::REFUSED;
@@ -22,13 +22,13 @@ impl Session {
             publish,
             reply,
             qos,
-        } = request.route
+        } = &request.route
         else {
             debug_assert!(false, "an MQTT session was given a resource");
             return Err(Fault::before(FaultKind::Io));
         };
-        let qos = self.allowed(qos);
-        if let Err(kind) = self.make_ready(reply, qos).await {
+        let qos = self.allowed(*qos);
+        if let Err(kind) = self.make_ready(reply.as_ref(), qos).await {
             return Err(self.end(Fault::before(kind)));
         }
         let pkid = match qos {
@@ -45,7 +45,7 @@ impl Session {
         self.took_any = false;
         let sent = Instant::now();
         let answer = match (reply, qos) {
-            (Some(topic), _) => self.answer_on(topic, pkid, sent).await,
+            (Some(reply), _) => self.answer_on(&reply.topic, pkid, sent).await,
             (None, Qos::AtLeastOnce) => self.acknowledgement(pkid, sent).await,
             (None, Qos::AtMostOnce) => self.written(sent).await,
         };
@@ -59,7 +59,7 @@ impl Session {
     }
 
     /// Takes in what came before, writes what is left, and subscribes where an answer needs it.
-    async fn make_ready(&mut self, reply: Option<&'static str>, qos: Qos) -> Result<(), FaultKind> {
+    async fn make_ready(&mut self, reply: Option<&ReplyTopic>, qos: Qos) -> Result<(), FaultKind> {
         let deadline = Instant::now() + self.answer_timeout;
         // A close that is known already must not look like a request that may have been sent.
         if !self.over
@@ -75,28 +75,14 @@ impl Session {
         if qos == Qos::AtLeastOnce {
             self.room(deadline).await?;
         }
-        let (Some(topic), true) = (reply, self.subscribed != reply) else {
-            return Ok(());
-        };
-        let pkid = self.next_pkid();
-        let before = self.unsent.len();
-        codec::subscribe(self.version, topic, pkid, &mut self.unsent);
-        self.bounded(before)?;
-        self.flush(deadline).await?;
-        self.subscribed = reply;
-        let patience = Instant::now() + self.suback_wait;
-        let mut allowance = Allowance::new();
-        loop {
-            match self.wait(patience, Until::Packet).await? {
-                Event::Packet(Incoming::SubAck(id)) if id == pkid => return Ok(()),
-                Event::Packet(packet) => self.put_up_with(&packet, &mut allowance)?,
-                Event::Written => {}
-                Event::Deadline => return Ok(()),
-            }
+        // What it grants changes nothing: the server answers regardless.
+        match reply {
+            Some(reply) => self.ask_for(&[reply.filter]).await.map(drop),
+            None => Ok(()),
         }
     }
 
-    async fn flush(&mut self, deadline: Instant) -> Result<(), FaultKind> {
+    pub(super) async fn flush(&mut self, deadline: Instant) -> Result<(), FaultKind> {
         let mut allowance = Allowance::new();
         loop {
             match self.wait(deadline, Until::PacketOrWritten).await? {
@@ -177,7 +163,7 @@ impl Session {
         Ok((Status::Unacknowledged, Bytes::new(), Instant::now()))
     }
 
-    fn put_up_with(
+    pub(super) fn put_up_with(
         &mut self,
         packet: &Incoming,
         allowance: &mut Allowance,
@@ -195,14 +181,18 @@ impl Session {
     /// one of an id that it never used answers nothing of ours.
     pub(super) fn absorb(&mut self, packet: &Incoming) -> Result<(), FaultKind> {
         match packet {
-            Incoming::Publish(publish) => self.acknowledge(publish),
-            Incoming::PubAck(id, _) | Incoming::SubAck(id) if self.used(*id) => Ok(()),
+            Incoming::Publish(publish) => {
+                self.acknowledge(publish)?;
+                self.keep(publish);
+                Ok(())
+            }
+            Incoming::PubAck(id, _) | Incoming::SubAck(id, _) if self.used(*id) => Ok(()),
             Incoming::PingResp => {
                 self.ping_since = None;
                 Ok(())
             }
             Incoming::Disconnect(reason) => Err(dismissal(*reason)),
-            Incoming::PubAck(..) | Incoming::SubAck(_) | Incoming::ConnAck(_) => {
+            Incoming::PubAck(..) | Incoming::SubAck(..) | Incoming::ConnAck(_) => {
                 Err(FaultKind::UnexpectedPacket)
             }
         }
@@ -229,7 +219,7 @@ impl Session {
 
     /// Whether a packet is within the server's Maximum Packet Size: the one that was queued when
     /// so many bytes waited before it.
-    fn bounded(&self, before: usize) -> Result<(), FaultKind> {
+    pub(super) fn bounded(&self, before: usize) -> Result<(), FaultKind> {
         if (self.unsent.len() - before) as u64 > u64::from(self.bounds.packet) {
             return Err(FaultKind::PacketTooLarge);
         }
@@ -238,7 +228,7 @@ impl Session {
 
     /// After a fault, only a session that is still in step goes on: one that was merely kept
     /// waiting, with its whole request on the wire.
-    fn end(&mut self, fault: Fault) -> Fault {
+    pub(super) fn end(&mut self, fault: Fault) -> Fault {
         if fault.kind != FaultKind::Timeout || self.is_queued() {
             self.unsent.clear();
             self.over = true;
@@ -247,7 +237,7 @@ impl Session {
     }
 
     /// 1 to 65,535 and round again.
-    fn next_pkid(&mut self) -> u16 {
+    pub(super) fn next_pkid(&mut self) -> u16 {
         self.last_pkid = self.last_pkid.checked_add(1).unwrap_or_else(|| {
             self.pkids_wrapped = true;
             1
@@ -264,10 +254,10 @@ impl Session {
 type Answer = Result<(Status, Bytes, Instant), FaultKind>;
 
 /// How much a server may send between a request and its answer that is no answer.
-struct Allowance(usize);
+pub(super) struct Allowance(usize);
 
 impl Allowance {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(UNRELATED_LIMIT)
     }
 
