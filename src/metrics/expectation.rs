@@ -116,11 +116,17 @@ impl Summary {
         }
         self.expectations = rows;
         self.findings = findings.rows();
-        if self.result == RunResult::Passed
-            && !(self.expectations_met() && self.findings.is_empty())
-        {
+        if self.result == RunResult::Passed && !self.holds() {
             self.result = RunResult::Failed;
         }
+    }
+
+    /// Whether every threshold held, every expectation was met and nothing was found, whatever the
+    /// generator's verdict.
+    pub fn holds(&self) -> bool {
+        self.thresholds.iter().all(|judged| judged.passed)
+            && self.expectations_met()
+            && self.findings.is_empty()
     }
 
     /// Whether every judged device went as expected.

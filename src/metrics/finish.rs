@@ -94,10 +94,10 @@ fn result(summary: &Summary, interrupted: bool) -> RunResult {
         RunResult::Interrupted
     } else if summary.generator.verdict == GeneratorVerdict::Invalid {
         RunResult::Invalid
-    } else if summary.thresholds.iter().any(|judged| !judged.passed) {
-        RunResult::Failed
-    } else {
+    } else if summary.holds() {
         RunResult::Passed
+    } else {
+        RunResult::Failed
     }
 }
 

@@ -18,6 +18,7 @@ pub(crate) struct Run {
     dir: TempDir,
     command: Command,
     out: PathBuf,
+    strict: bool,
 }
 
 /// What a run left.
@@ -31,7 +32,8 @@ pub(crate) struct Ran {
 }
 
 impl Run {
-    /// A scenario given as text.
+    /// A scenario given as text. That other tests have the machine does not fail it: whoever wants
+    /// exit code 4 says so with [`strict`](Self::strict).
     pub(crate) fn of(scenario: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("scenario.toml");
@@ -55,11 +57,22 @@ impl Run {
             .arg(&out);
         command.args(["--ui", "none"]).stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self { dir, command, out }
+        Self {
+            dir,
+            command,
+            out,
+            strict: false,
+        }
     }
 
     pub(crate) fn arg(mut self, arg: &str) -> Self {
         self.command.arg(arg);
+        self
+    }
+
+    /// Without `--allow-invalid`.
+    pub(crate) fn strict(mut self) -> Self {
+        self.strict = true;
         self
     }
 
@@ -86,6 +99,9 @@ impl Run {
 
     /// Starts it; the caller signals or waits.
     pub(crate) fn start(mut self) -> Running {
+        if !self.strict {
+            self.command.arg("--allow-invalid");
+        }
         let child = self.command.spawn().unwrap();
         Running {
             dir: self.dir,
