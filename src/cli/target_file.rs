@@ -117,6 +117,9 @@ struct Bounds {
     after_answer: Option<Time<1>>,
     inactivity: Option<Time<1>>,
     http_async: Option<Time<1>>,
+    client_rpc: Option<Time<1>>,
+    rpc_timeout: Option<Time<1>>,
+    rpc_timeout_min: Option<Time<1>>,
     http_idle: Option<Time<1>>,
     pending: Option<NonZeroU32>,
     mqtt_packet: Option<NonZeroU32>,
@@ -229,6 +232,9 @@ impl Bounds {
             (&mut limits.after_answer, self.after_answer),
             (&mut limits.inactivity, self.inactivity),
             (&mut limits.http_async, self.http_async),
+            (&mut limits.client_rpc, self.client_rpc),
+            (&mut limits.rpc_timeout, self.rpc_timeout),
+            (&mut limits.rpc_timeout_min, self.rpc_timeout_min),
             (&mut limits.http_idle, self.http_idle),
         ] {
             *slot = told.map_or(*slot, |time| time.0);

@@ -1,5 +1,5 @@
-//! Client attributes as a device sent them, bounded, and the answers to attribute requests. The
-//! target tells no device its shared attributes: those set over REST stay there.
+//! Client attributes as a device sent them, bounded, and the answers to attribute requests, in which
+//! the shared ones are as well.
 
 use serde_json::{Map, Value};
 
@@ -40,27 +40,33 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// The answer; an empty scope is left out.
-    pub(super) fn answer(&self, held: Option<&Attributes>) -> Map<String, Value> {
+    /// The answer; an empty scope is left out. Without names of either scope all of both are meant,
+    /// with names of one scope none of the other.
+    pub(super) fn answer(
+        &self,
+        client: Option<&Attributes>,
+        shared: Option<&Map<String, Value>>,
+    ) -> Map<String, Value> {
+        let all = self.client.is_none() && self.shared.is_none();
+        let scopes = [
+            ("client", &self.client, client.map(Attributes::all)),
+            ("shared", &self.shared, shared),
+        ];
         let mut answer = Map::new();
-        // Naming only shared attributes asks for no client ones.
-        let wanted = match (&self.client, &self.shared) {
-            (None, Some(_)) => return answer,
-            (client, _) => client
-                .as_deref()
-                .map(|names| names.split(',').map(str::trim)),
-        };
-        let Some(held) = held else {
-            return answer;
-        };
-        let client: Map<String, Value> = match wanted {
-            None => held.values.clone(),
-            Some(names) => names
-                .filter_map(|name| Some((name.to_owned(), held.values.get(name)?.clone())))
-                .collect(),
-        };
-        if !client.is_empty() {
-            answer.insert("client".to_owned(), Value::Object(client));
+        for (scope, names, held) in scopes {
+            let Some(held) = held else { continue };
+            let found: Map<String, Value> = match names {
+                Some(names) => names
+                    .split(',')
+                    .map(str::trim)
+                    .filter_map(|name| Some((name.to_owned(), held.get(name)?.clone())))
+                    .collect(),
+                None if all => held.clone(),
+                None => continue,
+            };
+            if !found.is_empty() {
+                answer.insert(scope.to_owned(), Value::Object(found));
+            }
         }
         answer
     }
@@ -87,12 +93,20 @@ mod tests {
                 client: client.map(Into::into),
                 shared: shared.map(Into::into),
             };
-            Value::Object(asked.answer(Some(&held()))).to_string()
+            let shared = serde_json::json!({"a": true, "s": 2});
+            Value::Object(asked.answer(Some(&held()), shared.as_object())).to_string()
         };
-        assert_eq!(asked(None, None), r#"{"client":{"a":1,"b":"x"}}"#);
+        assert_eq!(
+            asked(None, None),
+            r#"{"client":{"a":1,"b":"x"},"shared":{"a":true,"s":2}}"#
+        );
         assert_eq!(asked(Some("b,c"), None), r#"{"client":{"b":"x"}}"#);
         assert_eq!(asked(Some("c"), Some("d")), "{}");
-        assert_eq!(asked(None, Some("a")), "{}");
+        assert_eq!(asked(None, Some("a, b")), r#"{"shared":{"a":true}}"#);
+        assert_eq!(
+            asked(Some("a"), Some("s")),
+            r#"{"client":{"a":1},"shared":{"s":2}}"#
+        );
     }
 
     #[test]

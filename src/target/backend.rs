@@ -20,9 +20,11 @@ use super::chain::Chains;
 use super::config::{TargetConfig, TargetError};
 use super::counts::{Tally, add, bump};
 use super::credentials::Stored;
+use super::device::Device;
 use super::faults::{Fate, Key, Load, Switch, Trouble, noise};
+use super::pending::Pending;
 use super::profiles::Profiles;
-use super::registry::{Device, Registry, Taken};
+use super::registry::{Registry, Taken};
 use super::request::Request;
 use super::rules::{Rules, drawn_token};
 use super::telemetry::{Bad, Reading, attributes, telemetry};
@@ -37,6 +39,8 @@ pub(super) struct Backend {
     pub(super) tally: Tally,
     pub(super) chains: Chains,
     pub(super) faults: Switch,
+    /// Calls of server-side RPC that wait.
+    pub(super) calls: Arc<Pending>,
     bugs: Bugs,
     serial: AtomicU64,
 }
@@ -98,6 +102,7 @@ impl Backend {
             registry,
             tally: Tally::default(),
             chains,
+            calls: Pending::new(config.limits.pending),
             serial: AtomicU64::new(0),
             config,
         }))
@@ -199,7 +204,9 @@ impl Backend {
 
     /// Answers an attribute request; empty if nothing is known.
     pub(super) fn asked(device: &Device, asked: &Asked) -> Map<String, Value> {
-        asked.answer(device.live().attributes.as_deref())
+        let live = device.live();
+        let shared = live.administered.as_deref().map(|held| &held.shared);
+        asked.answer(live.attributes.as_deref(), shared)
     }
 
     /// Takes a message's share of the rate limits, if they have it.

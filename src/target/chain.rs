@@ -10,7 +10,8 @@ use super::client_certificate::{Presented, common_name, parse};
 use super::config::{Chain, Profile, TargetError};
 use super::counts::bump;
 use super::credentials::{Stored, certificate_id};
-use super::registry::{Device, Registry};
+use super::device::Device;
+use super::registry::Registry;
 use super::rules::unacceptable;
 use crate::model::Strategy;
 

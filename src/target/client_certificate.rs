@@ -17,7 +17,8 @@ use x509_parser::certificate::{Validity, X509Certificate};
 use x509_parser::prelude::FromDer;
 
 use super::credentials::certificate_id;
-use super::registry::{Device, Registry};
+use super::device::Device;
+use super::registry::Registry;
 
 /// Takes any leaf, and a chain whose certificates are each signed by the next.
 #[derive(Debug)]

@@ -270,6 +270,10 @@ pub struct Limits {
     pub http_idle: Duration,
     /// A client-side RPC that nothing answers ends after this time.
     pub client_rpc: Duration,
+    /// A call of server-side RPC that names no time ends after this.
+    pub rpc_timeout: Duration,
+    /// No call ends sooner than this, whatever time it names.
+    pub rpc_timeout_min: Duration,
     /// Requests per transport that may wait for their answer; one more gets an error at once.
     pub pending: usize,
     /// MQTT packets that wait for CONNECT; one more closes.
@@ -298,6 +302,8 @@ impl Default for Limits {
             http_async: Duration::from_secs(30),
             http_idle: Duration::from_mins(1),
             client_rpc: Duration::from_mins(1),
+            rpc_timeout: Duration::from_secs(10),
+            rpc_timeout_min: Duration::from_secs(5),
             pending: 10_000,
             early_packets: 100,
             mqtt_packet: 65_536,

@@ -82,6 +82,22 @@ counters! {
     telemetry_points,
     /// Attribute messages accepted.
     attribute_messages,
+    /// Updates of shared attributes handed over to sessions, observations and long polls.
+    attribute_updates,
+    /// Calls of server-side RPC accepted over REST.
+    rpc_calls,
+    /// Calls handed over to sessions, observations and long polls; one may be so more than once.
+    rpc_delivered,
+    /// Replies of devices that ended a two-way call.
+    rpc_replies,
+    /// Replies of devices that no call waited for any more, or ever.
+    rpc_stale,
+    /// Calls that were handed over and not replied to in time.
+    rpc_timeouts,
+    /// Calls that nobody listened for in time.
+    rpc_offline,
+    /// Updates and calls for which a session had no room left.
+    pushes_dropped,
     /// Telemetry and other device payloads not decodable.
     bad_payloads,
 }

@@ -4,7 +4,7 @@
 //! It is an independent witness: it shares no line with `dialect` or `transport`, so that a
 //! mistake on one side cannot cancel out on the other. Both are held to `fixtures/wire/`, and the
 //! target also to clients that are not ours. It refuses to be a platform: no rules, no storage of
-//! telemetry (only counts), no administration. Behaviour follows ThingsBoard 4.2; where releases
+//! telemetry (only counts), no user interface. Behaviour follows ThingsBoard 4.2; where releases
 //! differ, `TargetConfig` has a switch.
 
 mod accounts;
@@ -19,7 +19,9 @@ mod coap;
 mod config;
 mod counts;
 mod credentials;
+mod device;
 mod door;
+mod downlink;
 mod faults;
 mod gson;
 mod http;

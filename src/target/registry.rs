@@ -1,108 +1,17 @@
 //! The devices that exist, by name and by credentials id. A device is created at most once
-//! however many requests race for its name, and its record stays small: a million must fit.
+//! however many requests race for its name.
 
 use std::borrow::Borrow;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
-use std::sync::atomic::{AtomicI64, AtomicU16, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use hashbrown::HashTable;
-use tokio::sync::Notify;
 
-use super::administered::{Administered, now};
-use super::attributes::Attributes;
 use super::credentials::{Fit, Stored, certificate_id, client_and_user_id};
-
-/// A device. What never changes is plain, the rest is atomic or behind `live`.
-pub(super) struct Device {
-    pub(super) name: Box<str>,
-    pub(super) gateway: bool,
-    /// When it was created, milliseconds since 1970.
-    pub(super) created: i64,
-    /// Its position among all that were ever created.
-    pub(super) serial: u32,
-    profile: AtomicU16,
-    /// When the server attribute `provisionState` became `provisioned`; 0 if it is not.
-    provisioned: AtomicI64,
-    pub(super) telemetry_messages: AtomicU64,
-    live: Mutex<Live>,
-}
-
-/// What changes.
-pub(super) struct Live {
-    /// Only [`Registry::replace_certificate`] changes them.
-    pub(super) credentials: Stored,
-    /// Wakes the MQTT session that is to close.
-    pub(super) session: Option<Arc<Notify>>,
-    /// Client attributes, once it sent some.
-    pub(super) attributes: Option<Box<Attributes>>,
-    /// What was set over REST, once something was.
-    pub(super) administered: Option<Box<Administered>>,
-    /// The last telemetry message and when it came, milliseconds since 1970; what is too long to
-    /// keep is empty.
-    pub(super) latest: Option<(i64, Box<[u8]>)>,
-}
-
-impl Device {
-    pub(super) fn new(
-        name: &str,
-        credentials: Stored,
-        gateway: bool,
-        profile: u16,
-        provisioned: bool,
-    ) -> Self {
-        Self {
-            name: name.into(),
-            gateway,
-            created: now(),
-            serial: 0,
-            profile: AtomicU16::new(profile),
-            provisioned: AtomicI64::new(if provisioned { now() } else { 0 }),
-            telemetry_messages: AtomicU64::new(0),
-            live: Mutex::new(Live {
-                credentials,
-                session: None,
-                attributes: None,
-                administered: None,
-                latest: None,
-            }),
-        }
-    }
-
-    /// Its changing part; never held across an await, nor while the registry is asked.
-    pub(super) fn live(&self) -> MutexGuard<'_, Live> {
-        self.live.lock().expect("nothing panics while it is held")
-    }
-
-    /// The position of its profile.
-    pub(super) fn profile(&self) -> u16 {
-        self.profile.load(Relaxed)
-    }
-
-    /// Gives it another profile.
-    pub(super) fn set_profile(&self, profile: u16) {
-        self.profile.store(profile, Relaxed);
-    }
-
-    /// When it was provisioned, milliseconds since 1970; `None` if it is not.
-    pub(super) fn provisioned(&self) -> Option<i64> {
-        Some(self.provisioned.load(Relaxed)).filter(|at| *at != 0)
-    }
-
-    /// Marks it provisioned; true if it was not before. Exactly one of many callers sees true.
-    pub(super) fn mark_provisioned(&self) -> bool {
-        let marked = self
-            .provisioned
-            .compare_exchange(0, now(), Relaxed, Relaxed);
-        marked.is_ok()
-    }
-
-    /// Takes the mark back: it can be provisioned once more.
-    pub(super) fn rearm(&self) {
-        self.provisioned.store(0, Relaxed);
-    }
-}
+use super::device::Device;
+use super::downlink::Ending;
 
 /// Why a device cannot be created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -233,9 +142,7 @@ impl Registry {
         }
         lock(&self.all)[device.serial as usize] = None;
         self.alive.fetch_sub(1, Relaxed);
-        if let Some(session) = device.live().session.take() {
-            session.notify_one();
-        }
+        device.dismiss(Ending::Administered);
         true
     }
 

@@ -6,8 +6,9 @@ use secrecy::ExposeSecret;
 use super::answer::Answer;
 use super::config::{Profile, Repeat, TargetConfig};
 use super::credentials::Stored;
+use super::device::Device;
 use super::faults::twenty_characters;
-use super::registry::{Device, Registry, Taken};
+use super::registry::{Registry, Taken};
 use super::request::Request;
 use crate::model::{Bug, Release, Strategy};
 

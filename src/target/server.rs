@@ -199,7 +199,7 @@ impl Target {
             provisioned: device.provisioned().is_some(),
             gateway: device.gateway,
             telemetry_messages: device.telemetry_messages.load(Relaxed),
-            connected: live.session.is_some(),
+            connected: live.presence.is_some(),
         })
     }
 

@@ -24,6 +24,7 @@ mod shutdown;
 mod slow_ledger;
 mod support;
 mod target_config;
+mod target_downlink;
 mod target_faults;
 mod target_rest;
 mod target_tls;

@@ -5,95 +5,12 @@
 use std::time::Duration;
 
 use fleetcall::model::{Release, Strategy};
-use fleetcall::target::{Profile, Rest, Target, TargetConfig};
+use fleetcall::target::{Profile, Rest, TargetConfig};
 use serde_json::{Value, json};
 
-use crate::support::{program, succeed};
-
-struct Api {
-    target: Target,
-    token: String,
-}
-
-/// A request; the status and the body, null if there is none.
-async fn ask(
-    target: &Target,
-    token: &str,
-    method: &str,
-    path: &str,
-    body: Option<Value>,
-) -> (u16, Value) {
-    let mut command = program("curl");
-    let url = format!("http://{}{path}", target.http().unwrap());
-    command.args([
-        "-sg",
-        "--max-time",
-        "20",
-        "-X",
-        method,
-        "-w",
-        "\n%{http_code}",
-        &url,
-    ]);
-    if !token.is_empty() {
-        command.args(["-H", &format!("X-Authorization: {token}")]);
-    }
-    if let Some(body) = body {
-        command.args([
-            "-H",
-            "Content-Type: application/json",
-            "-d",
-            &body.to_string(),
-        ]);
-    }
-    let output = tokio::task::spawn_blocking(move || succeed(&mut command))
-        .await
-        .unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let (body, status) = text.rsplit_once('\n').unwrap();
-    (
-        status.parse().unwrap(),
-        serde_json::from_str(body).unwrap_or_default(),
-    )
-}
-
-async fn login(target: &Target, password: &str) -> (u16, Value) {
-    let body = json!({"username": "tenant@thingsboard.org", "password": password});
-    ask(target, "", "POST", "/api/auth/login", Some(body)).await
-}
+use crate::support::api::{Api, ask, login};
 
 impl Api {
-    async fn start(config: TargetConfig) -> Self {
-        let anywhere = Some("127.0.0.1:0".parse().unwrap());
-        let config = TargetConfig {
-            http: anywhere,
-            ..config
-        };
-        let target = Target::start(config).await.unwrap();
-        let (status, pair) = login(&target, "tenant").await;
-        assert_eq!(status, 200, "{pair}");
-        let token = format!("Bearer {}", pair["token"].as_str().unwrap());
-        Self { target, token }
-    }
-
-    async fn get(&self, path: &str) -> (u16, Value) {
-        ask(&self.target, &self.token, "GET", path, None).await
-    }
-
-    async fn post(&self, path: &str, body: Value) -> (u16, Value) {
-        ask(&self.target, &self.token, "POST", path, Some(body)).await
-    }
-
-    async fn delete(&self, path: &str) -> (u16, Value) {
-        ask(&self.target, &self.token, "DELETE", path, None).await
-    }
-
-    async fn named(&self, name: &str) -> Value {
-        self.get(&format!("/api/tenant/devices?deviceName={name}"))
-            .await
-            .1
-    }
-
     /// Imports; created, updated, and the errors in order.
     async fn import(&self, file: &str, columns: Value) -> (u64, u64, Vec<String>) {
         let mapping =

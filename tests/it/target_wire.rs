@@ -18,6 +18,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+pub(crate) use self::mqtt::{field, packet, publish};
+pub(crate) use self::mqtt_device::device;
 use crate::support::PATIENCE;
 use crate::support::golden::hex;
 

@@ -47,8 +47,11 @@ fn every_key_arrives() {
         limits.inactivity,
         limits.http_async,
         limits.http_idle,
+        limits.client_rpc,
+        limits.rpc_timeout,
+        limits.rpc_timeout_min,
     ];
-    assert_eq!(times.map(|time| time.as_secs()), [2, 3, 4, 5]);
+    assert_eq!(times.map(|time| time.as_secs()), [2, 3, 4, 5, 11, 12, 13]);
     assert_eq!(
         (limits.pending, limits.mqtt_packet, limits.coap_exchanges),
         (6, 7, 10)
@@ -147,6 +150,9 @@ after_answer = "2s"
 inactivity = "3s"
 http_async = "4s"
 http_idle = "5s"
+client_rpc = "11s"
+rpc_timeout = "12s"
+rpc_timeout_min = "13s"
 pending = 6
 mqtt_packet = 7
 http_body = 8

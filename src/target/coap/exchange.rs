@@ -17,8 +17,8 @@ use super::blockwise::Blockwise;
 use super::message::{Answer, Carriage, Incoming, Request, empty_ack, read, reset, write};
 use super::resource::{Outcome, Resources};
 use crate::target::counts::bump;
+use crate::target::device::Device;
 use crate::target::pending::Ticket;
-use crate::target::registry::Device;
 
 /// A datagram to be sent.
 pub(super) type Outgoing = (SocketAddr, Vec<u8>);

@@ -13,9 +13,9 @@ use crate::target::answer;
 use crate::target::attributes::Asked;
 use crate::target::backend::{Backend, Decision};
 use crate::target::counts::bump;
+use crate::target::device::Device;
 use crate::target::faults::{Fate, Load, Trouble, noise};
 use crate::target::pending::{Pending, Ticket};
-use crate::target::registry::Device;
 use crate::target::request::{self, Malformed};
 use crate::target::telemetry::{Bad, Reading, object, rpc_method};
 

@@ -14,8 +14,8 @@ use super::associations::{Associations, Heard};
 use super::exchange::Exchanges;
 use super::resource::Resources;
 use crate::target::backend::Backend;
+use crate::target::device::Device;
 use crate::target::pending::Pending;
-use crate::target::registry::Device;
 
 /// Serves until the task is dropped.
 pub(in crate::target) async fn serve(

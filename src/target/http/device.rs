@@ -1,5 +1,6 @@
 //! The device API below `/api/v1/{token}/`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::header::HeaderMap;
@@ -16,8 +17,9 @@ use super::route::parameter;
 use crate::target::attributes;
 use crate::target::backend::Backend;
 use crate::target::counts::bump;
+use crate::target::device::Device;
+use crate::target::downlink::Interest;
 use crate::target::faults::{End, Fate, Load, Trouble, noise};
-use crate::target::registry::Device;
 use crate::target::telemetry::{Bad, Reading, object, rpc_method};
 
 /// A request of a device.
@@ -77,13 +79,21 @@ impl Asked<'_> {
         }
         let done = match (self.what, self.method) {
             (["attributes"], _) => return Ok(self.attributes(&device)),
-            (["attributes", _] | ["rpc"], &Method::GET) => return Ok(self.poll(backend).await),
+            (["attributes", _], &Method::GET) => {
+                return Ok(self.poll(&device, Interest::Updates, backend).await);
+            }
+            (["rpc"], &Method::GET) => {
+                return Ok(self.poll(&device, Interest::Calls, backend).await);
+            }
             (["rpc"], _) => match backend.judged(rpc_method(self.body)) {
                 Ok(_) => return Ok(self.nothing(backend).await),
                 Err(bad) => Err(bad),
             },
-            (["rpc", id], _) => backend.judged(match id.parse::<i32>() {
-                Ok(_) => Ok(()),
+            (["rpc", id], _) => backend.judged(match id.parse() {
+                Ok(id) => {
+                    backend.reply(&device, id, self.body);
+                    Ok(())
+                }
                 Err(_) => Err(Bad::WrongKind),
             }),
             (["claim"], _) if self.body.is_empty() => Ok(()),
@@ -137,8 +147,8 @@ impl Asked<'_> {
         json(StatusCode::OK, answer.to_string())
     }
 
-    /// A long poll for what never comes: nobody administers this server.
-    async fn poll(&self, backend: &Backend) -> Reply {
+    /// A long poll: ends with the next message, or without one.
+    async fn poll(&self, device: &Arc<Device>, interest: Interest, backend: &Backend) -> Reply {
         let timeout = match parameter(self.query, "timeout").map(|text| text.parse::<u64>()) {
             None | Some(Ok(0)) => POLL,
             Some(Ok(millis)) => Duration::from_millis(millis),
@@ -148,11 +158,10 @@ impl Asked<'_> {
             }
         };
         let limit = backend.config.limits.http_async;
-        sleep(timeout.min(limit)).await;
-        if timeout < limit {
-            empty(StatusCode::REQUEST_TIMEOUT)
-        } else {
-            given_up()
+        match backend.poll(device, interest, timeout.min(limit)).await {
+            Some(push) => json(StatusCode::OK, push.body_with_id()),
+            None if timeout < limit => empty(StatusCode::REQUEST_TIMEOUT),
+            None => given_up(),
         }
     }
 

@@ -75,7 +75,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let limits = session.backend.config.limits;
-    let closing = Arc::clone(&session.closing);
+    let mailbox = Arc::clone(&session.mailbox);
     let mut unread = BytesMut::new();
     let mut last_packet = Instant::now();
     let mut alarm = pin!(sleep_until(last_packet + limits.inactivity));
@@ -96,18 +96,24 @@ where
                 last_packet = Instant::now();
                 take_all(&mut unread, session, last_packet)
             }
-            () = closing.notified() => session.taken_over(),
+            () = mailbox.ready() => {
+                session.read_mail();
+                mailbox.ending().map_or(Flow::Stay, |why| session.ended(why))
+            }
         };
+        if flow == Flow::Stay {
+            session.read_mail();
+        }
         if !session.out.bytes.is_empty() {
             let bytes = std::mem::take(&mut session.out.bytes);
             tokio::select! {
+                // What can be written is, so that last words are heard.
+                biased;
                 written = timeout(patience(session), write(stream, &bytes)) => written??,
-                () = closing.notified() => return Ok(End::Closed),
+                () = mailbox.ended(), if flow == Flow::Stay => return Ok(End::Closed),
             }
         }
-        if let Some(older) = session.displaced.take() {
-            older.notify_one();
-        }
+        session.displace();
         match flow {
             Flow::Stay => {}
             Flow::Close => {

@@ -13,8 +13,8 @@ use super::topic::{Meaning, Reply, meaning};
 use crate::model::Release;
 use crate::target::attributes::Asked;
 use crate::target::backend::Backend;
+use crate::target::device::Device;
 use crate::target::faults::Trouble;
-use crate::target::registry::Device;
 use crate::target::telemetry::{Bad, Reading, object, rpc_method};
 
 /// What becomes of a publish.
@@ -37,13 +37,17 @@ impl Session {
         match packet {
             Packet::Publish(publish) => return self.device_publish(device, &publish, now),
             Packet::Subscribe(subscribe) => {
-                // Beyond the rate limit nothing is registered, and nothing says so (section 6.1).
-                let _ = self.pass(device);
                 self.device_subscribe(&subscribe);
+                // Beyond the rate limit nothing is registered, and nothing says so (section 6.1).
+                if self.pass(device).is_ok() {
+                    let filters = subscribe.filters.iter();
+                    self.listen(device, filters.map(|filter| &*filter.path));
+                }
             }
             Packet::Unsubscribe(unsubscribe) => {
                 let topics = unsubscribe.topics.iter();
                 let known: Vec<bool> = topics.map(|t| self.subscriptions.remove(t)).collect();
+                self.listen(device, std::iter::empty());
                 self.out.unsuback(unsubscribe.pkid, &known);
             }
             Packet::PingReq => self.out.pingresp(),
@@ -96,7 +100,11 @@ impl Session {
                 return self.attribute_request(device, &reply, publish);
             }
             Meaning::Rpc(reply) => return self.rpc(&reply, publish, now),
-            Meaning::RpcReply(rpc) => acknowledged(backend.judged(number(rpc))),
+            Meaning::RpcReply(rpc) => acknowledged(
+                backend
+                    .judged(number(rpc))
+                    .map(|id| backend.reply(device, id, payload)),
+            ),
             Meaning::Package(errors) => {
                 // No package is assigned to any device.
                 self.out.publish(
@@ -120,7 +128,7 @@ impl Session {
     }
 
     fn attribute_request(&mut self, device: &Device, reply: &Reply<'_>, publish: &Publish) -> Flow {
-        let asked = number(reply.id).and_then(|()| asked(&publish.payload));
+        let asked = number(reply.id).and_then(|_| asked(&publish.payload));
         let asked = match self.backend.judged(asked) {
             Ok(asked) => asked,
             Err(bad) => return self.bad_payload(&bad, packet_id(publish)),
@@ -134,7 +142,7 @@ impl Session {
     }
 
     fn rpc(&mut self, reply: &Reply<'_>, publish: &Publish, now: Instant) -> Flow {
-        let method = number(reply.id).and_then(|()| rpc_method(&publish.payload));
+        let method = number(reply.id).and_then(|_| rpc_method(&publish.payload));
         let method = match self.backend.judged(method) {
             Ok(method) => method,
             Err(bad) => return self.bad_payload(&bad, packet_id(publish)),
@@ -173,9 +181,9 @@ fn acknowledged<T>(judgement: Result<T, Bad>) -> Result<Verdict, Bad> {
 }
 
 /// Ids in topics are whole numbers.
-fn number(id: &str) -> Result<(), Bad> {
+fn number(id: &str) -> Result<i32, Bad> {
     let not_one = |_| Bad::Undecodable("the id is no number".to_owned());
-    id.parse::<i32>().map(|_| ()).map_err(not_one)
+    id.parse().map_err(not_one)
 }
 
 fn no_schema() -> Bad {

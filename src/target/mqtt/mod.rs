@@ -6,6 +6,7 @@
 
 mod connection;
 mod device;
+mod downlink;
 mod listener;
 mod outbox;
 mod reason;

@@ -28,6 +28,8 @@ pub(super) enum Reason {
     BadTopic = 0x90,
     MessageRate = 0x96,
     QuotaExceeded = 0x97,
+    /// The device was deleted, or has other credentials.
+    Administrative = 0x98,
     BadPayload = 0x99,
     ConnectionRate = 0x9f,
 }

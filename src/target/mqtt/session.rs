@@ -6,7 +6,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{Packet, Publish, Subscribe};
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::outbox::{Later, Outbox};
@@ -18,8 +17,9 @@ use crate::target::answer::Answer;
 use crate::target::backend::{Backend, Decision};
 use crate::target::client_certificate::Presented;
 use crate::target::counts::bump;
+use crate::target::device::Device;
+use crate::target::downlink::{Ending, Mailbox, Presence, Route};
 use crate::target::pending::Pending;
-use crate::target::registry::Device;
 use crate::target::request::{Malformed, Request};
 
 /// Whether the connection goes on.
@@ -46,10 +46,10 @@ pub(super) struct Session {
     pub(super) backend: Arc<Backend>,
     pub(super) out: Outbox,
     pub(super) subscriptions: Subscriptions,
-    /// Wakes the connection that is to close.
-    pub(super) closing: Arc<Notify>,
-    /// The older session of the same device, to be closed once CONNACK is out.
-    pub(super) displaced: Option<Arc<Notify>>,
+    /// What others have for the connection.
+    pub(super) mailbox: Arc<Mailbox>,
+    /// Where the same device was before, to be told once CONNACK is out.
+    displaced: Option<Presence>,
     /// The client's certificate; where there is one, only it counts (section 4.4).
     pub(super) presented: Option<Presented>,
     /// The connection's number, by which faults are drawn where no name is known.
@@ -69,7 +69,7 @@ impl Session {
             backend,
             out: Outbox::default(),
             subscriptions: Subscriptions::default(),
-            closing: Arc::default(),
+            mailbox: Mailbox::new(LETTERS),
             displaced: None,
             presented: None,
             number: 0,
@@ -95,9 +95,19 @@ impl Session {
         self.leave(Reason::Malformed)
     }
 
-    /// The device opened another session.
-    pub(super) fn taken_over(&mut self) -> Flow {
-        self.leave(Reason::TakenOver)
+    /// The session is another's now, or nobody's.
+    pub(super) fn ended(&mut self, ending: Ending) -> Flow {
+        self.leave(match ending {
+            Ending::TakenOver => Reason::TakenOver,
+            Ending::Administered => Reason::Administrative,
+        })
+    }
+
+    /// Tells where the device was before that it is here now.
+    pub(super) fn displace(&mut self) {
+        if let (Some(older), Role::Device(device)) = (self.displaced.take(), &self.role) {
+            older.end(device, Ending::TakenOver);
+        }
     }
 
     /// Nothing came for as long as the platform waits. Only devices are told so.
@@ -157,14 +167,7 @@ impl Session {
     /// Leaves the device, if this session is still its session.
     pub(super) fn end(&mut self) {
         if let Role::Device(device) = &self.role {
-            let mut live = device.live();
-            if live
-                .session
-                .as_ref()
-                .is_some_and(|s| Arc::ptr_eq(s, &self.closing))
-            {
-                live.session = None;
-            }
+            device.leave(&self.mailbox, Route::Own);
         }
     }
 
@@ -216,7 +219,7 @@ impl Session {
     fn enter(&mut self, device: Arc<Device>, now: Instant) -> Flow {
         bump(&self.backend.tally.sessions);
         self.end();
-        self.displaced = device.live().session.replace(Arc::clone(&self.closing));
+        self.displaced = device.enter(Presence::new(&self.mailbox, Route::Own));
         if self.displaced.is_some() {
             bump(&self.backend.tally.taken_over);
         }
@@ -374,6 +377,9 @@ pub(super) fn granted(wanted: QoS) -> QoS {
         QoS::AtLeastOnce | QoS::ExactlyOnce => QoS::AtLeastOnce,
     }
 }
+
+/// Messages down to a client that does not read them.
+const LETTERS: usize = 1_000;
 
 const PROVISION: &str = "provision";
 const REQUEST: &str = "/provision/request";

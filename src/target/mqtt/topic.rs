@@ -4,6 +4,7 @@
 use rumqttc::mqttbytes::QoS;
 
 use super::session::granted;
+use crate::target::downlink::Wants;
 
 /// What a publish of a device means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,18 +87,25 @@ fn package(topic: &str) -> Option<&str> {
     fits.then_some(kind)
 }
 
-/// Which known filters a session subscribed to, and at which QoS; two bits per filter.
+/// Which known filters a session subscribed to, and at which QoS; two bits per filter. Of the forms
+/// in which updates and calls can be had, the last one subscribed to is that of the session.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Subscriptions {
     known: u32,
     acknowledged: u32,
+    updates: Option<&'static str>,
+    calls: Option<&'static str>,
 }
 
 impl Subscriptions {
     /// Subscribes; `None` for a filter that does not exist.
     pub(super) fn add(&mut self, filter: &str, wanted: QoS) -> Option<QoS> {
-        let bit = 1 << FILTERS.iter().position(|known| *known == filter)?;
+        let at = FILTERS.iter().position(|known| *known == filter)?;
+        let bit = 1 << at;
         self.known |= bit;
+        if let Some(form) = self.form_of(filter) {
+            *form = Some(FILTERS[at]);
+        }
         let granted = granted(wanted);
         match granted {
             QoS::AtMostOnce => self.acknowledged &= !bit,
@@ -112,7 +120,38 @@ impl Subscriptions {
         let bit = at.map_or(0, |at| 1 << at);
         let held = self.known & bit != 0;
         self.known &= !bit;
+        if let Some(form) = self.form_of(filter).filter(|_| held) {
+            *form = None;
+        }
         held
+    }
+
+    /// What the session listens for. Of the protobuf forms nothing can be told.
+    pub(super) fn wants(self) -> Wants {
+        Wants {
+            updates: self.updates.is_some_and(|form| form != UPDATES[3]),
+            calls: self.calls.is_some_and(|form| form != CALLS[3]),
+        }
+    }
+
+    /// The topic of an update, which is its filter as well.
+    pub(super) fn updates(self) -> &'static str {
+        self.updates.unwrap_or(UPDATES[0])
+    }
+
+    /// The filter that a call goes under; its topic has the id in place of the wildcard.
+    pub(super) fn calls(self) -> &'static str {
+        self.calls.unwrap_or(CALLS[0])
+    }
+
+    fn form_of(&mut self, filter: &str) -> Option<&mut Option<&'static str>> {
+        if UPDATES.contains(&filter) {
+            Some(&mut self.updates)
+        } else if is_for_calls(filter) {
+            Some(&mut self.calls)
+        } else {
+            None
+        }
     }
 
     /// The QoS of a publish under a filter: as granted, 1 if not subscribed.
@@ -124,6 +163,22 @@ impl Subscriptions {
         }
     }
 }
+
+/// Whether a filter is one of those for calls.
+pub(super) fn is_for_calls(filter: &str) -> bool {
+    CALLS.contains(&filter)
+}
+
+/// The forms of updates; the last is protobuf.
+const UPDATES: [&str; 4] = ["v1/devices/me/attributes", "v2/a", "v2/a/j", "v2/a/p"];
+
+/// The forms of calls; the last is protobuf.
+const CALLS: [&str; 4] = [
+    "v1/devices/me/rpc/request/+",
+    "v2/r/req/+",
+    "v2/r/req/j/+",
+    "v2/r/req/p/+",
+];
 
 /// Prefix of the request, prefix of the reply, filter of the reply.
 type Exchange = (&'static str, &'static str, &'static str);
@@ -230,5 +285,22 @@ mod tests {
         assert!(held.remove("v2/a"));
         assert!(!held.remove("v2/a") && !held.remove("#"));
         assert_eq!(held.qos("v2/a"), QoS::AtLeastOnce);
+    }
+
+    #[test]
+    fn a_session_listens_in_the_form_that_it_subscribed_to_last() {
+        let mut held = Subscriptions::default();
+        let add = |held: &mut Subscriptions, filter| held.add(filter, QoS::AtLeastOnce);
+        assert_eq!(held.wants(), Wants::default());
+        add(&mut held, "v1/devices/me/attributes");
+        add(&mut held, "v2/a/j");
+        assert_eq!(held.updates(), "v2/a/j");
+        assert!(held.wants().updates && !held.wants().calls);
+        add(&mut held, "v2/r/req/+");
+        assert_eq!((held.wants(), held.calls()), (Wants::ALL, "v2/r/req/+"));
+        // One subscription ends them all, as in the platform, and protobuf has no form here.
+        held.remove("v1/devices/me/attributes");
+        add(&mut held, "v2/r/req/p/+");
+        assert_eq!(held.wants(), Wants::default());
     }
 }

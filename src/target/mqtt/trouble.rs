@@ -8,8 +8,8 @@ use super::reason::{Reason, Refusal};
 use super::session::{Flow, Session};
 use super::wire::Connect;
 use crate::model::FaultPhase;
+use crate::target::device::Device;
 use crate::target::faults::{Fate, Key, Load, Trouble, noise};
-use crate::target::registry::Device;
 use crate::target::telemetry::Bad;
 
 impl Session {

@@ -1,7 +1,9 @@
 //! Real peers for the tests: found where `scripts/peers` put them, started on free loopback
 //! ports, ended by pid when dropped. A missing peer fails the test: nothing is skipped.
 
+pub(crate) mod api;
 pub(crate) mod golden;
+mod peer;
 mod run;
 
 use std::io::{BufRead, BufReader};
@@ -10,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+pub(crate) use peer::Peer;
 pub(crate) use run::{Ran, Run, Running};
 use serde_json::Value;
 

@@ -9,7 +9,7 @@ use super::{TOKEN, Wire, alive, config, request, start, until};
 use crate::support::golden::{hex, text};
 
 /// A packet of fixed header and body.
-pub(super) fn packet(first: u8, parts: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn packet(first: u8, parts: &[&[u8]]) -> Vec<u8> {
     let body = parts.concat();
     let mut out = vec![first];
     let mut left = body.len();
@@ -26,12 +26,12 @@ pub(super) fn packet(first: u8, parts: &[&[u8]]) -> Vec<u8> {
 }
 
 /// A text with its length before it.
-pub(super) fn field(text: &str) -> Vec<u8> {
+pub(crate) fn field(text: &str) -> Vec<u8> {
     [&(text.len() as u16).to_be_bytes(), text.as_bytes()].concat()
 }
 
 /// A PUBLISH; packet id 0 is QoS 0.
-pub(super) fn publish(topic: &str, qos: u8, id: u16, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn publish(topic: &str, qos: u8, id: u16, payload: &[u8]) -> Vec<u8> {
     let id = id.to_be_bytes();
     let id = if qos > 0 { &id[..] } else { &[] };
     packet(0x30 | qos << 1, &[&field(topic), id, payload])

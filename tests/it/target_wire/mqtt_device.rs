@@ -23,7 +23,8 @@ pub(super) fn connect(
     packet(0x10, &[&field("MQTT"), &[4, flags, 0, 60], &fields])
 }
 
-async fn device(target: &Target, token: &str) -> Wire {
+/// The session of the device with a token.
+pub(crate) async fn device(target: &Target, token: &str) -> Wire {
     let mut wire = Wire::open(target.mqtt()).await;
     wire.send(connect(true, "any", Some(token), None)).await;
     wire.expect(hex("mqtt-connack")).await;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::call::{Answer, Call, Refusal};
 use super::devices;
 use crate::target::administered::now;
-use crate::target::registry::Device;
+use crate::target::device::Device;
 
 /// `GET …/values/attributes/{scope}?keys=`.
 pub(super) fn read(call: &Call<'_>, id: &str, scope: &str) -> Answer {
@@ -57,38 +57,37 @@ pub(super) fn write(call: &Call<'_>, id: &str, scope: &str) -> Answer {
     if values.is_empty() {
         return Err(Refusal::bad("No attributes data found in request body!"));
     }
-    set(&device, scope, values).ok_or_else(|| Refusal::bad("Invalid scope"))?;
+    match scope {
+        SERVER => set(&device, values),
+        SHARED => call.backend.share(&device, values),
+        // Nobody but the device writes its own.
+        _ => return Err(Refusal::bad("Invalid scope")),
+    }
     Ok(Value::Null)
 }
 
-/// Keeps attributes; `None` in a scope that nobody else writes to.
-pub(super) fn set(device: &Device, scope: &str, mut values: Map<String, Value>) -> Option<()> {
+/// Keeps server attributes.
+pub(super) fn set(device: &Device, mut values: Map<String, Value>) {
     let mut live = device.live();
     let held = live.administered.get_or_insert_default();
-    let kept = match scope {
-        SERVER => &mut held.server,
-        SHARED => &mut held.shared,
-        _ => return None,
-    };
-    kept.append(&mut values);
+    held.server.append(&mut values);
     held.written = now();
-    Some(())
 }
 
 /// `DELETE …/{scope}?keys=`: without `provisionState` a device can be provisioned once more.
 pub(super) fn delete(call: &Call<'_>, id: &str, scope: &str) -> Answer {
     let device = devices::there(call, id)?;
     let keys = call.parameter("keys").unwrap_or_default();
-    for key in keys.split(',') {
-        if (scope, key) == (SERVER, STATE) {
+    let keys: Vec<&str> = keys.split(',').collect();
+    if scope == SHARED {
+        call.backend.unshare(&device, &keys);
+    }
+    if scope == SERVER {
+        if keys.contains(&STATE) {
             device.rearm();
         }
         if let Some(held) = device.live().administered.as_deref_mut() {
-            match scope {
-                SERVER => held.server.remove(key),
-                SHARED => held.shared.remove(key),
-                _ => None,
-            };
+            held.server.retain(|key, _| !keys.contains(&key.as_str()));
         }
     }
     Ok(Value::Null)
@@ -148,7 +147,7 @@ fn last(device: &Device) -> Option<(i64, Map<String, Value>)> {
     }
 }
 
-pub(super) const SERVER: &str = "SERVER_SCOPE";
-pub(super) const SHARED: &str = "SHARED_SCOPE";
+const SERVER: &str = "SERVER_SCOPE";
+const SHARED: &str = "SHARED_SCOPE";
 const CLIENT: &str = "CLIENT_SCOPE";
 const STATE: &str = "provisionState";

@@ -5,7 +5,7 @@ use hyper::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{attributes, credentials, devices, import, profiles};
+use super::{attributes, credentials, devices, import, profiles, rpc};
 use crate::model::Release;
 use crate::target::accounts::Unauthorized;
 use crate::target::backend::Backend;
@@ -73,10 +73,25 @@ impl From<Unauthorized> for Refusal {
 
 /// Answers a request.
 pub(in crate::target::http) async fn answer(call: Call<'_>) -> Reply {
-    let decided = match call.decide() {
-        Some(decided) => decided,
-        None => import::answer(&call).await,
+    let decided = match call.let_in() {
+        Err(refusal) => Err(refusal),
+        Ok(Some(login)) => Ok(login),
+        Ok(None) => match (call.method, call.path) {
+            (&Method::POST, ["device", "bulk_import"]) => import::answer(&call).await,
+            (&Method::POST, ["rpc", way @ ("oneway" | "twoway"), id]) => {
+                return rpc::answer(&call, way, id, rpc::NOW).await;
+            }
+            (&Method::POST, ["plugins", "rpc", way @ ("oneway" | "twoway"), id]) => {
+                return rpc::answer(&call, way, id, rpc::ONCE).await;
+            }
+            _ => call.route(),
+        },
     };
+    told(decided)
+}
+
+/// An answer in the platform's form.
+pub(super) fn told(decided: Answer) -> Reply {
     match decided {
         Ok(Value::Null) => reply::empty(StatusCode::OK),
         Ok(value) => reply::json(StatusCode::OK, value.to_string()),
@@ -85,25 +100,23 @@ pub(in crate::target::http) async fn answer(call: Call<'_>) -> Reply {
 }
 
 impl Call<'_> {
-    /// Whatever is answered at once; `None` for an import.
-    fn decide(&self) -> Option<Answer> {
+    /// Whether it is carried out at all; a login is answered here.
+    fn let_in(&self) -> Result<Option<Value>, Refusal> {
         if self.backend.rest_unavailable() {
             let message = "Service unavailable";
-            let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reply::GENERAL, message);
-            return Some(Err(refusal));
+            return Err(Refusal::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                reply::GENERAL,
+                message,
+            ));
         }
         if let ["auth", what] = self.path
             && *self.method == Method::POST
         {
-            return Some(self.log_in(what));
+            return self.log_in(what).map(Some);
         }
-        if let Err(why) = self.let_in() {
-            return Some(Err(why.into()));
-        }
-        if let (["device", "bulk_import"], &Method::POST) = (self.path, self.method) {
-            return None;
-        }
-        Some(self.route())
+        self.authorize()?;
+        Ok(None)
     }
 
     fn route(&self) -> Answer {
@@ -162,7 +175,7 @@ impl Call<'_> {
         }
     }
 
-    fn let_in(&self) -> Result<(), Unauthorized> {
+    fn authorize(&self) -> Result<(), Unauthorized> {
         let header = self
             .headers
             .get("X-Authorization")

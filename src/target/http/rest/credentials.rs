@@ -6,7 +6,8 @@ use super::call::{Answer, Call, Refusal};
 use super::devices;
 use super::ids::{Kind, entity, id};
 use crate::target::credentials::{Kind as CredentialsKind, Stored, Wanted};
-use crate::target::registry::Device;
+use crate::target::device::Device;
+use crate::target::downlink::Ending;
 
 /// `GET /api/device/{id}/credentials`.
 pub(super) fn read(call: &Call<'_>, id: &str) -> Answer {
@@ -22,9 +23,7 @@ pub(super) fn write(call: &Call<'_>) -> Answer {
         .registry
         .replace_credentials(&device, credentials)
         .map_err(|_| Refusal::bad("Device credentials are already assigned to another device!"))?;
-    if let Some(session) = device.live().session.take() {
-        session.notify_one();
-    }
+    device.dismiss(Ending::Administered);
     Ok(shown(&device))
 }
 

@@ -9,7 +9,8 @@ use super::ids::{Kind, entity, position};
 use super::profiles;
 use super::row::{Fault, check_text, full};
 use crate::target::credentials::{Kind as CredentialsKind, Stored, Wanted};
-use crate::target::registry::{Device, Taken};
+use crate::target::device::Device;
+use crate::target::registry::Taken;
 use crate::target::rules::drawn_token;
 
 /// `POST /api/device`: makes one.
@@ -130,7 +131,7 @@ fn shown(call: &Call<'_>, device: &Device) -> Value {
         "label": set.and_then(|set| set.label.as_deref()),
         "deviceProfileId": entity(Kind::Profile, device.profile().into()),
         "deviceProfileName": profile,
-        "active": live.session.is_some(),
+        "active": live.presence.is_some(),
         "deviceData": {
             "configuration": {"type": "DEFAULT"},
             "transportConfiguration": {"type": "DEFAULT"},

@@ -1,14 +1,17 @@
 //! One row of an import: the device it makes or changes, and what it breaks.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
-use super::attributes::{SERVER, SHARED, set};
+use super::attributes::set;
 use super::cast::cast;
 use crate::model::Release;
 use crate::target::administered::now;
 use crate::target::backend::Backend;
 use crate::target::credentials::{Kind, Stored, Wanted};
-use crate::target::registry::{Device, Taken};
+use crate::target::device::Device;
+use crate::target::registry::Taken;
 use crate::target::rules::{drawn_token, unacceptable};
 
 /// A cell with its column: the type, and the key of an attribute.
@@ -211,7 +214,7 @@ impl Row<'_> {
         }
     }
 
-    fn attributes(&self, backend: &Backend, device: &Device) {
+    fn attributes(&self, backend: &Backend, device: &Arc<Device>) {
         let objects = backend.config.release >= Release::V4_3;
         let of = |column: &str| -> Map<String, Value> {
             let fields = self.0.iter().filter(|field| field.column == column);
@@ -219,11 +222,12 @@ impl Row<'_> {
                 .map(|field| (field.key.to_owned(), cast(field.cell, objects)))
                 .collect()
         };
-        for (column, scope) in [("SERVER_ATTRIBUTE", SERVER), ("SHARED_ATTRIBUTE", SHARED)] {
-            let values = of(column);
-            if !values.is_empty() {
-                set(device, scope, values);
-            }
+        let (server, shared) = (of("SERVER_ATTRIBUTE"), of("SHARED_ATTRIBUTE"));
+        if !server.is_empty() {
+            set(device, server);
+        }
+        if !shared.is_empty() {
+            backend.share(device, shared);
         }
         let telemetry = of("TIMESERIES");
         if !telemetry.is_empty() {

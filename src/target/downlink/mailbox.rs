@@ -1,0 +1,176 @@
+//! Where a connection hears from the rest of the target: messages down to its devices, and the word
+//! that it has to end. One task reads it, anyone writes. Empty it holds no memory of its own.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio::sync::Notify;
+
+use super::{Ending, Push};
+use crate::target::device::Device;
+
+/// A bounded queue of letters, and an end that is never too much.
+pub(in crate::target) struct Mailbox {
+    inner: Mutex<Inner>,
+    arrived: Notify,
+    /// Messages that it holds at most.
+    room: usize,
+}
+
+#[derive(Default)]
+struct Inner {
+    letters: VecDeque<Letter>,
+    /// Of the messages in it.
+    messages: usize,
+    bytes: usize,
+    end: Option<Ending>,
+}
+
+/// Something for a connection.
+pub(in crate::target) struct Letter {
+    pub(in crate::target) to: Addressee,
+    pub(in crate::target) what: What,
+}
+
+/// Which of the devices behind a connection it is about.
+#[derive(Clone)]
+pub(in crate::target) enum Addressee {
+    /// The one that the connection is of.
+    Own,
+    /// One behind a gateway.
+    Sub(Arc<Device>),
+    /// The one that observes under this number.
+    Observer(u32),
+}
+
+/// What a letter says.
+pub(in crate::target) enum What {
+    /// A message for the device.
+    Push(Push),
+    /// The device is reached elsewhere, or not at all.
+    Ended(Ending),
+}
+
+impl Mailbox {
+    /// An empty one for this many messages.
+    pub(in crate::target) fn new(room: usize) -> Arc<Self> {
+        Arc::new(Self {
+            inner: Mutex::default(),
+            arrived: Notify::new(),
+            room,
+        })
+    }
+
+    /// Takes a message in; false if there is no room for it. A single one always has room.
+    pub(super) fn push(&self, to: Addressee, push: Push) -> bool {
+        let mut inner = self.inner();
+        let size = push.size();
+        let full = inner.messages >= self.room || inner.bytes + size > BYTES;
+        if inner.end.is_some() || (full && inner.messages > 0) {
+            return false;
+        }
+        inner.messages += 1;
+        inner.bytes += size;
+        let what = What::Push(push);
+        inner.letters.push_back(Letter { to, what });
+        drop(inner);
+        self.arrived.notify_one();
+        true
+    }
+
+    /// Says that a device is not reached here any more; the connection itself goes on, unless it is
+    /// that device's own.
+    pub(super) fn end(&self, to: Addressee, ending: Ending) {
+        let mut inner = self.inner();
+        match to {
+            Addressee::Own => inner.end = inner.end.or(Some(ending)),
+            to => {
+                let what = What::Ended(ending);
+                inner.letters.push_back(Letter { to, what });
+            }
+        }
+        drop(inner);
+        self.arrived.notify_one();
+    }
+
+    /// Waits until there is something. For one task only.
+    pub(in crate::target) async fn ready(&self) {
+        loop {
+            {
+                let inner = self.inner();
+                if inner.end.is_some() || !inner.letters.is_empty() {
+                    return;
+                }
+            }
+            self.arrived.notified().await;
+        }
+    }
+
+    /// Waits until the connection has to end. For the task that otherwise waits for `ready`.
+    pub(in crate::target) async fn ended(&self) {
+        while self.inner().end.is_none() {
+            self.arrived.notified().await;
+        }
+    }
+
+    /// Why the connection has to end, if it has to.
+    pub(in crate::target) fn ending(&self) -> Option<Ending> {
+        self.inner().end
+    }
+
+    /// Takes all letters out.
+    pub(in crate::target) fn take(&self) -> VecDeque<Letter> {
+        let mut inner = self.inner();
+        inner.messages = 0;
+        inner.bytes = 0;
+        std::mem::take(&mut inner.letters)
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().expect("nothing panics while it is held")
+    }
+}
+
+/// The bytes of messages that one holds, if it holds more than one.
+const BYTES: usize = 4 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn update(size: usize) -> Push {
+        Push::Update("x".repeat(size).into())
+    }
+
+    #[tokio::test]
+    async fn it_is_bounded_in_number_and_bytes_and_a_single_message_always_fits() {
+        let mailbox = Mailbox::new(2);
+        let put = |size| mailbox.push(Addressee::Own, update(size));
+        assert_eq!([1, 1, 1].map(put), [true, true, false]);
+        assert_eq!(mailbox.take().len(), 2);
+        assert_eq!([BYTES + 1, 1].map(put), [true, false]);
+        mailbox.ready().await;
+        assert_eq!(mailbox.take().len(), 1);
+        assert!(put(1));
+    }
+
+    #[tokio::test]
+    async fn an_end_is_heard_however_full_it_is() {
+        let mailbox = Mailbox::new(1);
+        assert!(mailbox.push(Addressee::Own, update(1)));
+        let heard = tokio::spawn({
+            let mailbox = Arc::clone(&mailbox);
+            async move { mailbox.ended().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!heard.is_finished(), "a message is no end");
+        mailbox.end(Addressee::Own, Ending::TakenOver);
+        mailbox.end(Addressee::Own, Ending::Administered);
+        heard.await.unwrap();
+        assert_eq!(mailbox.ending(), Some(Ending::TakenOver));
+        // What came before it is still there.
+        mailbox.ready().await;
+        assert_eq!(mailbox.take().len(), 1);
+        assert!(!mailbox.push(Addressee::Own, update(1)));
+    }
+}

@@ -1,0 +1,44 @@
+//! paho-mqtt as a device, curl as the operator.
+
+use serde_json::{Value, json};
+
+use super::{call, golden, start};
+use crate::support::api::Api;
+use crate::support::{Peer, python, root};
+use crate::target_wire::TOKEN;
+
+/// paho-mqtt under a token, connected.
+fn paho(api: &Api, token: &str, version: &str) -> Peer {
+    let port = api.target.mqtt().unwrap().port().to_string();
+    let mut command = python();
+    command.arg(root().join("tests/peers/paho_peer.py"));
+    let peer = Peer::start(command.args([&port, token, version]));
+    assert_eq!(peer.next(), json!({"connected": 0}));
+    peer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn paho_hears_an_update_and_answers_a_call_that_curl_made() {
+    for version in ["3", "5"] {
+        let api = start().await;
+        let mut device = paho(&api, TOKEN, version);
+        let filters = json!([
+            ["v1/devices/me/attributes", 1],
+            ["v1/devices/me/rpc/request/+", 1]
+        ]);
+        device.order(&json!({"subscribe": filters}));
+        assert_eq!(device.next(), json!({"subscribed": [1, 1]}));
+        api.share("D1", golden("attribute-update.json")).await;
+        let heard = device.next();
+        assert_eq!(
+            (&heard["topic"], &heard["qos"]),
+            (&json!("v1/devices/me/attributes"), &json!(1))
+        );
+        let payload: Value = serde_json::from_str(heard["payload"].as_str().unwrap()).unwrap();
+        assert_eq!(payload, golden("attribute-update.json"));
+        let answer = api.rpc("twoway", "D1", call(20_000)).await;
+        assert_eq!(answer, (200, golden("rpc-request.json")), "as paho replied");
+        assert_eq!(device.next()["topic"], "v1/devices/me/rpc/request/0");
+        assert_eq!(device.next()["reason"], 0, "its reply is acknowledged");
+    }
+}
