@@ -1,6 +1,8 @@
 //! Random numbers by address: seed, purpose, device and two numbers give one draw, so that no draw
 //! depends on another.
 
+use crate::model::{fnv, mix};
+
 /// A number in [0, 1), all of its 53 bits drawn.
 pub(super) fn uniform(seed: u64, purpose: &str, device: &str, numbers: [u64; 2]) -> f64 {
     let address = [fnv(purpose), fnv(device), numbers[0], numbers[1]];
@@ -8,21 +10,6 @@ pub(super) fn uniform(seed: u64, purpose: &str, device: &str, numbers: [u64; 2])
         .into_iter()
         .fold(mix(seed), |state, part| mix(state ^ part));
     (bits >> 11) as f64 / (1u64 << 53) as f64
-}
-
-/// SplitMix64's finalizer: near seeds give far ones.
-fn mix(value: u64) -> u64 {
-    let mut z = value.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
-}
-
-/// FNV-1a, since the standard library's hash may change with a release.
-fn fnv(text: &str) -> u64 {
-    text.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
-    })
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod device;
 mod exchange;
 mod expectation;
 mod faults;
+mod hash;
 mod outcome;
 mod paint;
 mod policy;
@@ -23,6 +24,7 @@ pub use expectation::{Expectation, Misbehaviour, Observed};
 pub use faults::{
     Delay, FaultPhase, Faults, Outage, PhaseFaults, RateLimit, RateLimits, Slow, Stall,
 };
+pub use hash::{fnv, mix};
 pub use outcome::{Cause, FaultKind, Outcome, Phase, Side};
 pub use paint::Paint;
 pub use policy::{Bug, Release, Strategy};

@@ -4,12 +4,14 @@
 use rand::SeedableRng;
 use rand_pcg::Pcg64;
 
+use crate::model::mix;
+
 /// A generator for one purpose of one device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stream(u64);
 
 impl Stream {
-    /// `key` and `device` are hashes of texts, see [`fnv`].
+    /// `key` and `device` are hashes of texts, see [`fnv`](crate::model::fnv).
     pub(super) fn new(seed: u64, key: u64, device: u64) -> Self {
         Self(mix(mix(mix(seed) ^ key) ^ device))
     }
@@ -20,21 +22,6 @@ impl Stream {
     }
 }
 
-/// SplitMix64's finalizer: near seeds give far ones.
-fn mix(value: u64) -> u64 {
-    let mut z = value.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
-}
-
-/// FNV-1a, since the standard library's hash may change with a release.
-pub(super) fn fnv(text: &str) -> u64 {
-    text.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
-    })
-}
-
 /// For what concerns a device and no tick of it: its phases.
 pub(super) const NO_TICK: u64 = u64::MAX;
 
@@ -43,6 +30,7 @@ mod tests {
     use rand::RngExt;
 
     use super::*;
+    use crate::model::fnv;
 
     fn first(seed: u64, key: &str, device: &str, number: u64) -> u64 {
         Stream::new(seed, fnv(key), fnv(device)).at(number).random()
@@ -74,18 +62,6 @@ mod tests {
             (2, 0x482d_c6ef_25dc_69bb),
         ] {
             assert_eq!(first(1, "temperature", "d1", number), draw);
-        }
-    }
-
-    /// The published test vectors of FNV-1a, 64 bits (Noll's test suite).
-    #[test]
-    fn the_hash_is_fnv_1a() {
-        for (text, hash) in [
-            ("", 0xcbf2_9ce4_8422_2325),
-            ("a", 0xaf63_dc4c_8601_ec8c),
-            ("foobar", 0x8594_4171_f739_67e8),
-        ] {
-            assert_eq!(fnv(text), hash);
         }
     }
 }

@@ -3,12 +3,12 @@
 
 use minijinja::Value as Given;
 
-use super::draw::fnv;
 use super::error::Unfit;
 use super::model::Model;
 use super::preset::Preset;
 use super::value::Moment;
 use crate::inventory::Template;
+use crate::model::fnv;
 
 /// How readings come about.
 #[derive(Clone, Debug)]

@@ -5,13 +5,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::draw::fnv;
 use super::error::{PayloadError, Section, Unfit};
 use super::form::Form;
 use super::model::{ColumnKind, Model};
 use super::value::Moment;
 use crate::inventory::Inventory;
-use crate::model::DeviceIx;
+use crate::model::{DeviceIx, fnv};
 
 /// What devices send: bytes for each device and message.
 #[derive(Debug)]

@@ -7,9 +7,10 @@
 use rand::{Rng, RngExt};
 use serde_json::Value;
 
-use super::draw::{Stream, fnv};
+use super::draw::Stream;
 use super::number::WIDEST;
 use super::value::Moment;
+use crate::model::fnv;
 
 /// A kind of payload of ThingsBoard's performance tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use super::draw::{NO_TICK, Stream, fnv};
+use super::draw::{NO_TICK, Stream};
+use crate::model::fnv;
 
 /// The rhythm of each device's messages; pure in seed, device and message number.
 #[derive(Clone, Copy, Debug, PartialEq)]

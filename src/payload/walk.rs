@@ -58,8 +58,8 @@ pub(super) fn reflected(x: f64, min: f64, max: f64) -> f64 {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::draw::fnv;
     use super::*;
+    use crate::model::fnv;
 
     fn stream(device: u64) -> Stream {
         Stream::new(7, fnv("walk"), device)
