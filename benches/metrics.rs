@@ -36,6 +36,7 @@ fn aggregate() -> Aggregate {
             name: "all".to_owned(),
             transport: TransportKind::Mqtt,
             credentials: "server".to_owned(),
+            model: "open".to_owned(),
             listed: 1_000_000,
             expect: None,
             misbehaviour: None,

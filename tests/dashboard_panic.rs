@@ -31,6 +31,7 @@ fn draw_and_panic() -> ! {
         name: "all".to_owned(),
         transport: TransportKind::Mqtt,
         credentials: "server".to_owned(),
+        model: "open".to_owned(),
         listed: 1,
         expect: None,
         misbehaviour: None,

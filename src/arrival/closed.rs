@@ -2,13 +2,24 @@
 
 use std::time::Duration;
 
+use super::Due;
+
 /// One stretch of a closed schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClosedStage {
-    /// Its length.
-    pub duration: Duration,
+    /// When it is over.
+    pub end: StageEnd,
     /// Devices being brought up at a time, ≥ 1.
     pub concurrency: u32,
+}
+
+/// What ends a stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StageEnd {
+    /// Its length.
+    After(Duration),
+    /// So many devices have started in it, ≥ 1, or nobody is left to start.
+    Started(u32),
 }
 
 /// The stages of a closed schedule.
@@ -29,42 +40,43 @@ impl Closed {
         Self { stages, truncate }
     }
 
-    /// The places at this offset from the start; `None` when the schedule is over.
-    pub fn places(&self, at: Duration) -> Option<u32> {
-        let mut end = Duration::ZERO;
-        for stage in &self.stages {
-            end += stage.duration;
-            if at < end {
-                return Some(stage.concurrency);
-            }
+    /// The turn of the n-th device (from 0): known beforehand only where the stages start a number
+    /// of devices and no more.
+    pub fn due(&self, n: u32) -> Due {
+        let counted = self.stages.iter().map(|stage| match stage.end {
+            StageEnd::After(_) => None,
+            StageEnd::Started(count) => Some(u64::from(count)),
+        });
+        match counted.sum::<Option<u64>>() {
+            Some(all) if self.truncate && u64::from(n) >= all => Due::Never,
+            _ => Due::WhenFree,
         }
-        let last = self
-            .stages
-            .last()
-            .expect("checked by new: there is a stage");
-        (!self.truncate).then_some(last.concurrency)
     }
 
-    /// The highest number of places in any stage.
-    pub fn most_places(&self) -> u32 {
-        self.stages
-            .iter()
-            .map(|stage| stage.concurrency)
-            .max()
-            .unwrap_or(0)
+    /// The stages.
+    pub fn stages(&self) -> &[ClosedStage] {
+        &self.stages
     }
 
-    /// The offsets at which the number of places changes, in order.
-    pub fn changes(&self) -> impl Iterator<Item = Duration> + '_ {
-        self.stages.iter().scan(Duration::ZERO, |end, stage| {
-            *end += stage.duration;
-            Some(*end)
-        })
+    /// The places once the stages are over; `None`: no device starts any more.
+    pub fn places_after(&self) -> Option<u32> {
+        let last = self.stages.last().filter(|_| !self.truncate);
+        last.map(|stage| stage.concurrency)
     }
 
-    /// The length of all stages together.
+    /// The length of all stages together; those that end by count have none beforehand.
     pub fn span(&self) -> Duration {
-        self.stages.iter().map(|stage| stage.duration).sum()
+        let length = |stage: &ClosedStage| match stage.end {
+            StageEnd::After(length) => length,
+            StageEnd::Started(_) => Duration::ZERO,
+        };
+        self.stages.iter().map(length).sum()
+    }
+
+    /// Whether [`Self::span`] is all there is.
+    pub fn is_timed(&self) -> bool {
+        let timed = |stage: &ClosedStage| matches!(stage.end, StageEnd::After(_));
+        self.stages.iter().all(timed)
     }
 }
 
@@ -72,28 +84,25 @@ impl Closed {
 mod tests {
     use super::*;
 
-    const fn stage(seconds: u64, concurrency: u32) -> ClosedStage {
-        ClosedStage {
-            duration: Duration::from_secs(seconds),
-            concurrency,
-        }
+    fn counted(truncate: bool, more: Option<StageEnd>) -> Closed {
+        let ends = [StageEnd::Started(20), StageEnd::Started(30)];
+        let stages = ends.into_iter().chain(more).map(|end| ClosedStage {
+            end,
+            concurrency: 5,
+        });
+        Closed::new(stages.collect(), truncate)
     }
 
     #[test]
-    fn places_follow_the_stages_and_then_the_last() {
-        let closed = Closed::new(vec![stage(10, 5), stage(10, 20)], false);
-        for (at, places) in [(0, 5), (9, 5), (10, 20), (19, 20), (500, 20)] {
-            assert_eq!(
-                closed.places(Duration::from_secs(at)),
-                Some(places),
-                "at {at} s"
-            );
-        }
+    fn a_truncated_schedule_of_counts_has_turns_for_just_so_many() {
+        assert_eq!(counted(true, None).due(49), Due::WhenFree);
+        assert_eq!(counted(true, None).due(50), Due::Never);
+        assert_eq!(counted(false, None).due(50), Due::WhenFree);
     }
 
     #[test]
-    fn a_truncated_schedule_has_an_end() {
-        let closed = Closed::new(vec![stage(10, 5)], true);
-        assert_eq!(closed.places(Duration::from_secs(10)), None);
+    fn nobody_knows_how_many_devices_a_stage_of_time_starts() {
+        let second = StageEnd::After(Duration::from_secs(1));
+        assert_eq!(counted(true, Some(second)).due(50), Due::WhenFree);
     }
 }

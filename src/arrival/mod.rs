@@ -1,16 +1,21 @@
 //! When: the offset from the start of the run at which the n-th device is due.
 //!
-//! Pure functions of the ordinal: no clock, no queue. Worker `w` of `n` takes the ordinals
-//! `w, w + n, w + 2n …`, so that the same arithmetic splits threads, processes and hosts.
+//! Pure functions of the ordinal: no clock. A [`Schedule`] lines a fleet's cohorts up behind the
+//! arrivals that they follow; worker `w` of `n` takes the numbers `w, w + n, w + 2n …`, so that the
+//! same arithmetic splits threads, processes and hosts.
 
 mod closed;
 mod open;
 mod poisson;
+mod progress;
+mod schedule;
 
 use std::time::Duration;
 
-pub use closed::{Closed, ClosedStage};
+pub use closed::{Closed, ClosedStage, StageEnd};
 pub use open::{Open, OpenStage};
+pub use progress::Progress;
+pub use schedule::{Follower, Queue, Schedule, Turns};
 
 /// A load model with its stages.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,8 +26,8 @@ pub enum Arrival {
     Closed(Closed),
 }
 
-/// When a device's turn is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// When a device's turn is; the earlier is the lesser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Due {
     /// At this offset from the start of the run.
     At(Duration),
@@ -35,7 +40,7 @@ pub enum Due {
 impl Arrival {
     /// Draws what is random in it for a list of so many devices; to be done before [`Self::due`]
     /// is asked.
-    pub fn draw(&mut self, seed: u64, devices: u32) {
+    fn draw(&mut self, seed: u64, devices: u32) {
         if let Self::Open(open) = self
             && open.is_poisson()
         {
@@ -47,15 +52,23 @@ impl Arrival {
     pub fn due(&self, n: u32) -> Due {
         match self {
             Self::Open(open) => open.due(n),
-            Self::Closed(_) => Due::WhenFree,
+            Self::Closed(closed) => closed.due(n),
         }
     }
 
-    /// The length of all stages together.
+    /// The length of all stages together, as far as it is known beforehand.
     pub fn span(&self) -> Duration {
         match self {
             Self::Open(open) => open.span(),
             Self::Closed(closed) => closed.span(),
+        }
+    }
+
+    /// Whether all stages have their lengths beforehand.
+    pub fn is_timed(&self) -> bool {
+        match self {
+            Self::Open(_) => true,
+            Self::Closed(closed) => closed.is_timed(),
         }
     }
 

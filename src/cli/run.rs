@@ -13,14 +13,13 @@ use super::house::{self, House};
 use super::screen::{self, Screen, Ui};
 use super::tracks::Tracks;
 use super::{Exit, Failure};
-use crate::arrival::{Arrival, Due};
 use crate::engine::{self, Authorities, Equipment, Fleet, Machine, Provisions, Stop, StopSwitch};
 use crate::inventory::Inventory;
 use crate::ledger::{Closed, Fate, Ledger, Shared};
 use crate::metrics::{
     Aggregate, CohortSetting, Finding, Findings, Matrix, RunResult, Setting, Snapshot, Summary,
 };
-use crate::model::DeviceIx;
+use crate::model::{CohortIx, DeviceIx};
 use crate::report::{self, DeviceRow};
 use crate::scenario::{self, Plan};
 use crate::transport;
@@ -65,7 +64,6 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
     plan.response_from_send = args.response_from_send;
     let inventory = plan.load_inventory().map_err(Failure::usage)?;
     let listed = u32::try_from(inventory.len()).map_err(Failure::usage)?;
-    plan.arrival.draw(plan.seed, listed);
     let cohort_of = scenario::deal(&plan.cohorts, listed).map_err(Failure::usage)?;
 
     let machine = Machine::look().map_err(Failure::bug)?;
@@ -255,13 +253,14 @@ impl Run {
     }
 
     fn setting(&self) -> Setting {
-        let plan = &self.fleet.plan;
-        let cohorts = plan
-            .cohorts
-            .iter()
+        let (plan, schedule) = (&self.fleet.plan, &self.fleet.schedule);
+        let cohorts = (0..)
+            .map(CohortIx)
+            .zip(&plan.cohorts)
             .zip(self.fleet.dealt())
-            .map(|(cohort, listed)| CohortSetting {
+            .map(|((ix, cohort), listed)| CohortSetting {
                 name: cohort.name.clone(),
+                model: schedule.queue(ix).arrival().model().to_owned(),
                 transport: cohort.transport,
                 credentials: cohort.credentials.as_str().to_owned(),
                 listed: u64::from(listed),
@@ -272,12 +271,12 @@ impl Run {
         Setting {
             scenario: plan.name.clone(),
             seed: plan.seed,
-            model: plan.arrival.model().to_owned(),
+            model: schedule.model().to_owned(),
             schedule_digest: self.schedule_digest.clone(),
             cohorts,
             listed: u64::from(self.fleet.len()),
-            planned: u64::from(planned(plan, self.fleet.len())),
-            expected_span: expected_span(plan, self.fleet.len()),
+            planned: u64::from(schedule.planned()),
+            expected_span: schedule.expected_span(plan.telemetry.is_some()),
             target: self.house.describe(),
             thresholds: plan.thresholds.clone(),
             started_at: format!("{:.3}", self.started),
@@ -353,32 +352,6 @@ fn listen_for_signals(stop: StopSwitch) -> std::io::Result<tokio::task::JoinHand
             tracing::warn!(signal = name, stop = ?stop.now(), "asked to stop");
         }
     }))
-}
-
-/// The devices that the schedule has a turn for.
-fn planned(plan: &Plan, listed: u32) -> u32 {
-    let (mut low, mut high) = (0, listed);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        match plan.arrival.due(middle) {
-            Due::Never => high = middle,
-            Due::At(_) | Due::WhenFree => low = middle + 1,
-        }
-    }
-    low
-}
-
-/// How long the run is meant to take; zero when nobody can tell.
-fn expected_span(plan: &Plan, listed: u32) -> Duration {
-    let last = match plan.arrival.due(planned(plan, listed).saturating_sub(1)) {
-        Due::At(offset) => offset,
-        Due::WhenFree | Due::Never => Duration::ZERO,
-    };
-    match (&plan.telemetry, &plan.arrival) {
-        (Some(_), arrival) => arrival.span().max(last),
-        (None, Arrival::Open(_)) => last,
-        (None, Arrival::Closed(_)) => Duration::ZERO,
-    }
 }
 
 fn exit(summary: &Summary, allow_invalid: bool) -> Exit {

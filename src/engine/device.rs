@@ -12,11 +12,11 @@ mod telemetry;
 
 use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use self::provisioning::is_rejection;
 use self::reconnect::Away;
+use super::places::Place;
 use super::shutdown::{Stop, reached};
 use super::worker::Alive;
 use crate::ledger::{Entry, Fate};
@@ -30,12 +30,12 @@ use crate::scenario::Cohort;
 use crate::transport::{Connection, Span};
 
 /// Lives one device's life and leaves exactly one record of its end.
-pub(super) async fn live(worker: Alive, ix: DeviceIx, due: Instant, permit: OwnedSemaphorePermit) {
+pub(super) async fn live(worker: Alive, ix: DeviceIx, due: Instant, place: Place) {
     let mut now = worker.stop.clone();
     let mut device = Device::new(&worker, ix, due);
     tokio::select! {
         biased;
-        () = device.run(permit) => {}
+        () = device.run(place) => {}
         () = reached(&mut now, Stop::Now) => device.cut_off(),
     }
     device.end().await;
@@ -120,7 +120,11 @@ impl<'a> Device<'a> {
         let cohort = worker.fleet.cohort_ix(ix);
         let started = Instant::now();
         let mut recorder = worker.recorder.borrow_mut();
-        recorder.start(cohort, started.saturating_duration_since(due));
+        if worker.fleet.schedule.can_lag(cohort) {
+            recorder.start(cohort, started.saturating_duration_since(due));
+        } else {
+            recorder.start_when_free(cohort);
+        }
         recorder.gauge(cohort, LiveState::BringingUp, 1);
         Self {
             worker,
@@ -154,7 +158,7 @@ impl<'a> Device<'a> {
         }
     }
 
-    async fn run(&mut self, permit: OwnedSemaphorePermit) {
+    async fn run(&mut self, place: Place) {
         // Boxed, so that a long-living device does not keep the room of its first second.
         let provisioned = Box::pin(self.provision()).await;
         match (provisioned, &self.worker.fleet.plan.telemetry) {
@@ -162,7 +166,7 @@ impl<'a> Device<'a> {
             (Ok(()), _) if self.is_impostor() => {}
             (Ok(()), Some(telemetry)) => {
                 let (ready, next) = Box::pin(self.first_telemetry(telemetry)).await;
-                drop(permit);
+                drop(place);
                 self.becomes(LiveState::Live);
                 self.report(telemetry, ready, next).await;
             }

@@ -6,6 +6,7 @@ use secrecy::ExposeSecret;
 use thiserror::Error;
 
 use super::equipment::{Equipment, EquipmentError};
+use crate::arrival::{Due, Follower, Schedule};
 use crate::dialect::ThingsBoard;
 use crate::inventory::{Derivation, Inventory, Template};
 use crate::ledger::{Entry, Issued};
@@ -24,6 +25,8 @@ pub struct Fleet {
     pub inventory: Inventory,
     /// For each device, its cohort's position.
     pub cohort_of: Vec<u16>,
+    /// When each device starts.
+    pub schedule: Schedule,
     /// For each cohort, how to reach its server; empty until that is known.
     pub dials: Vec<Dial>,
     /// For each profile.
@@ -86,6 +89,7 @@ impl Fleet {
             })
             .collect();
         let fleet = Self {
+            schedule: schedule(&plan, &cohort_of),
             plan,
             inventory,
             cohort_of,
@@ -148,6 +152,11 @@ impl Fleet {
     /// A device's cohort.
     pub fn cohort(&self, ix: DeviceIx) -> &Cohort {
         &self.plan.cohorts[self.cohort_ix(ix).get()]
+    }
+
+    /// When a device's turn is.
+    pub fn due(&self, ix: DeviceIx) -> Due {
+        self.schedule.due(self.cohort_ix(ix), ix)
     }
 
     /// How many devices each cohort has.
@@ -220,6 +229,15 @@ impl Fleet {
     pub(super) fn dial(&self, ix: DeviceIx) -> &Dial {
         &self.dials[self.cohort_ix(ix).get()]
     }
+}
+
+fn schedule(plan: &Plan, cohort_of: &[u16]) -> Schedule {
+    let followers = plan.cohorts.iter().map(|cohort| Follower {
+        cohort: &cohort.name,
+        own: cohort.arrival.as_ref(),
+    });
+    let followers: Vec<_> = followers.collect();
+    Schedule::new(plan.arrival.as_ref(), &followers, cohort_of, plan.seed)
 }
 
 fn is_empty(own: &Credentials) -> bool {

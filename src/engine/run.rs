@@ -1,7 +1,6 @@
 //! The coordinator: starts the workers, adds up what they report, and knows when the run is over.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use std::{io, thread};
@@ -48,15 +47,12 @@ pub async fn run(
 ) -> Result<Summary, EngineError> {
     let cpu_before = usage::cpu();
     let clock = Clock::starting_at(Instant::now() + LEAD);
-    let places = Places::new(&fleet.plan);
+    let places = Places::new(&fleet, clock);
     let mut crew = Crew::start(&fleet, clock, &places, &stop, &ledger)?;
     drop(ledger);
 
     let mut course = Course::new(&fleet, clock, stop.clone(), crew.threads.len());
-    let follow = async {
-        places.follow(&fleet.plan, clock).await;
-        std::future::pending::<()>().await;
-    };
+    let follow = places.follow();
     tokio::pin!(follow);
     let mut tick = tokio::time::interval(SNAPSHOT_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -82,7 +78,7 @@ pub async fn run(
             }
             () = reached(&mut watched, Stop::Winding), if !course.winding => course.wound_down(),
             () = course.next_step() => course.take_step(),
-            () = &mut follow => {}
+            () = &mut follow, if !course.places_final => course.places_final = true,
         }
     }
     crew.join();
@@ -111,10 +107,12 @@ struct Course {
     stop: StopSwitch,
     /// Devices go on sending until the stages are over; without telemetry there is nothing to
     /// wait for.
-    end: Duration,
+    end: Option<Duration>,
     grace: Duration,
     workers: usize,
     started: usize,
+    /// All stages of closed queues are over.
+    places_final: bool,
     winding: bool,
     dropped: u64,
     /// When grace is over, once winding.
@@ -124,10 +122,7 @@ struct Course {
 impl Course {
     fn new(fleet: &Fleet, clock: Clock, stop: StopSwitch, workers: usize) -> Self {
         let plan = &fleet.plan;
-        let end = plan
-            .telemetry
-            .as_ref()
-            .map_or(Duration::ZERO, |_| plan.arrival.span());
+        let end = plan.telemetry.as_ref().map(|_| fleet.schedule.span());
         Self {
             clock,
             stop,
@@ -135,6 +130,7 @@ impl Course {
             grace: plan.limits.grace,
             workers,
             started: 0,
+            places_final: false,
             winding: false,
             dropped: 0,
             cut: None,
@@ -150,10 +146,13 @@ impl Course {
     async fn next_step(&self) {
         if let Some(cut) = self.cut {
             tokio::time::sleep_until(cut).await;
-        } else if !self.winding && self.started == self.workers {
-            tokio::time::sleep_until(self.clock.at(self.end)).await;
-        } else {
+        } else if self.winding || self.started < self.workers {
             std::future::pending::<()>().await;
+        } else if let Some(end) = self.end {
+            tokio::time::sleep_until(self.clock.at(end)).await;
+            if !self.places_final {
+                std::future::pending::<()>().await;
+            }
         }
     }
 
@@ -187,7 +186,6 @@ impl Crew {
         ledger: &mpsc::Sender<Record>,
     ) -> Result<Self, EngineError> {
         let of = u32::try_from(fleet.plan.limits.workers).expect("a plan has few workers");
-        let next = Arc::new(AtomicU32::new(0));
         let (sender, frames) = mpsc::channel(2 * of as usize);
         let mut crew = Self {
             threads: Vec::new(),
@@ -201,8 +199,7 @@ impl Crew {
                 of,
                 fleet: Arc::clone(fleet),
                 clock,
-                places: places.semaphore(),
-                next: Arc::clone(&next),
+                places: places.clone(),
                 stop: stop.clone(),
                 ledger: ledger.clone(),
                 frames: sender.clone(),

@@ -5,18 +5,18 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
-use tokio::task::LocalSet;
+use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::clock::{Alarm, Clock};
 use super::device;
 use super::fleet::Fleet;
+use super::places::{Gate, Place, Places};
 use super::shutdown::{Stop, StopSwitch, reached};
-use crate::arrival::{Arrival, Due};
+use crate::arrival::{Due, Turns};
 use crate::ledger::{Entry, Fate, Record};
 use crate::metrics::Recorder;
 use crate::model::{Cause, DeviceIx, Observed, Outcome};
@@ -29,9 +29,7 @@ pub(super) struct Shard {
     pub(super) of: u32,
     pub(super) fleet: Arc<Fleet>,
     pub(super) clock: Clock,
-    pub(super) places: Arc<Semaphore>,
-    /// The closed model's next device, shared by all workers.
-    pub(super) next: Arc<AtomicU32>,
+    pub(super) places: Places,
     pub(super) stop: StopSwitch,
     pub(super) ledger: mpsc::Sender<Record>,
     pub(super) frames: mpsc::Sender<Frame>,
@@ -79,7 +77,6 @@ async fn work(shard: Shard) {
         fleet,
         clock,
         places,
-        next,
         stop,
         ledger,
         frames,
@@ -97,9 +94,9 @@ async fn work(shard: Shard) {
         emptied: Notify::new(),
         leaving: Semaphore::new(0),
     });
-    let turns = Turns::new(&fleet, number, of, next);
     let life = async {
-        let dropped = worker.start_devices(turns, clock, &places).await;
+        let turns = fleet.schedule.turns(number, of);
+        let dropped = worker.start_devices(turns, &places).await;
         // The coordinator outlives its workers; were it gone, there would be nobody to tell.
         let _ = frames.send(Frame::AllStarted { dropped }).await;
         while worker.living.get() > 0 {
@@ -126,50 +123,43 @@ async fn work(shard: Shard) {
 }
 
 impl Worker {
-    /// Starts every device of the share when it is due; once the run winds down, writes the rest
-    /// off. Returns how many were due by then and had not been started.
-    async fn start_devices(
-        self: &Rc<Self>,
-        turns: Turns,
-        clock: Clock,
-        places: &Arc<Semaphore>,
-    ) -> u64 {
+    /// Starts every device of the share; once the run winds down, writes the rest off. Returns how
+    /// many were due by then and had not been started.
+    async fn start_devices(self: &Rc<Self>, turns: Turns<'_>, places: &Places) -> u64 {
+        // Each closed queue has a task of its own: a full one holds nobody else back.
+        let mut closed = JoinSet::new();
+        for (queue, gate) in places.gates() {
+            let (worker, places) = (Rc::clone(self), places.clone());
+            let (queue, gate) = (*queue, Arc::clone(gate));
+            closed.spawn_local(async move { worker.start_closed(queue, &gate, &places).await });
+        }
+        let dropped = self.start_open(turns, places).await;
+        closed.join_all().await;
+        dropped
+    }
+
+    /// Starts the devices of open queues when they are due.
+    async fn start_open(self: &Rc<Self>, turns: Turns<'_>, places: &Places) -> u64 {
         let alarm = Alarm::new().expect("limits were checked: a timer needs one file");
         let mut winding = self.stop.clone();
         let mut stopped_at = None;
         let mut dropped = 0;
         for (ix, due) in turns {
-            if stopped_at.is_none() {
+            if let (None, Due::At(offset)) = (stopped_at, due) {
+                let due = self.clock.at(offset);
                 let turn = async {
-                    match due {
-                        Due::At(offset) => {
-                            alarm
-                                .until(clock.at(offset))
-                                .await
-                                .expect("a timer of our own");
-                        }
-                        Due::WhenFree => {}
-                        Due::Never => return None,
-                    }
-                    // Closed when a truncated closed schedule is over.
-                    Arc::clone(places).acquire_owned().await.ok()
+                    alarm.until(due).await.expect("a timer of our own");
+                    places.take(None).await
                 };
-                let permit = tokio::select! {
+                tokio::select! {
                     biased;
                     () = reached(&mut winding, Stop::Winding) => {
-                        stopped_at = Some(clock.elapsed());
-                        None
+                        stopped_at = Some(self.clock.elapsed());
                     }
-                    permit = turn => permit,
-                };
-                if let Some(permit) = permit {
-                    let due = match due {
-                        Due::At(offset) => clock.at(offset),
-                        Due::WhenFree | Due::Never => Instant::now(),
-                    };
-                    let guard = Alive::new(Rc::clone(self));
-                    tokio::task::spawn_local(device::live(guard, ix, due, permit));
-                    continue;
+                    place = turn => {
+                        self.start(ix, due, place);
+                        continue;
+                    }
                 }
             }
             if let (Some(stopped_at), Due::At(offset)) = (stopped_at, due) {
@@ -178,6 +168,34 @@ impl Worker {
             self.write_off(ix).await;
         }
         dropped
+    }
+
+    /// Starts a closed queue's devices as its places come, together with the other workers.
+    async fn start_closed(self: &Rc<Self>, queue: usize, gate: &Arc<Gate>, places: &Places) {
+        let queue = &self.fleet.schedule.queues()[queue];
+        let mut winding = self.stop.clone();
+        loop {
+            let pass = tokio::select! {
+                biased;
+                () = reached(&mut winding, Stop::Winding) => None,
+                pass = gate.pass() => pass,
+            };
+            let Some(pass) = pass else { break };
+            let ix = queue.device(pass.ordinal);
+            tokio::select! {
+                biased;
+                () = reached(&mut winding, Stop::Winding) => self.write_off(ix).await,
+                place = places.take(Some(pass)) => self.start(ix, Instant::now(), place),
+            }
+        }
+        while let Some(ordinal) = gate.pass_over() {
+            self.write_off(queue.device(ordinal)).await;
+        }
+    }
+
+    fn start(self: &Rc<Self>, ix: DeviceIx, due: Instant, place: Place) {
+        let guard = Alive::new(Rc::clone(self));
+        tokio::task::spawn_local(device::live(guard, ix, due, place));
     }
 
     async fn write_off(&self, ix: DeviceIx) {
@@ -255,54 +273,6 @@ impl Drop for Alive {
         if self.0.living.get() == 0 {
             self.0.emptied.notify_one();
         }
-    }
-}
-
-/// Whose turn it is: the open model deals the list out beforehand, the closed one as places come.
-struct Turns {
-    fleet: Arc<Fleet>,
-    step: Step,
-}
-
-enum Step {
-    Striped { next: u64, of: u32 },
-    Claimed(Arc<AtomicU32>),
-}
-
-impl Turns {
-    fn new(fleet: &Arc<Fleet>, number: u32, of: u32, next: Arc<AtomicU32>) -> Self {
-        let step = match fleet.plan.arrival {
-            Arrival::Open(_) => Step::Striped {
-                next: u64::from(number),
-                of,
-            },
-            Arrival::Closed(_) => Step::Claimed(next),
-        };
-        Self {
-            fleet: Arc::clone(fleet),
-            step,
-        }
-    }
-}
-
-impl Iterator for Turns {
-    type Item = (DeviceIx, Due);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let n = match &mut self.step {
-            Step::Striped { next, of } => {
-                let n = u32::try_from(*next).ok()?;
-                *next += u64::from(*of);
-                n
-            }
-            // Never past the end: the counter would wrap after four thousand million claims.
-            Step::Claimed(next) => next
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| {
-                    (n < self.fleet.len()).then_some(n + 1)
-                })
-                .ok()?,
-        };
-        (n < self.fleet.len()).then(|| (DeviceIx(n), self.fleet.plan.arrival.due(n)))
     }
 }
 

@@ -134,6 +134,7 @@ fn cohort_summary(cohort: &CohortSetting, tally: &Tally, end: &Ending) -> Cohort
     CohortSummary {
         transport: cohort.transport,
         credentials: cohort.credentials.clone(),
+        model: cohort.model.clone(),
         devices,
         phases: phases(tally),
         telemetry: telemetry(tally.telemetry, end.elapsed),

@@ -19,6 +19,7 @@ pub(crate) fn setting() -> Setting {
         name: name.to_owned(),
         transport,
         credentials: credentials.to_owned(),
+        model: "open".to_owned(),
         listed,
         expect: None,
         misbehaviour: None,

@@ -77,6 +77,11 @@ impl Recorder {
         record_lag(&mut self.message_lag, lag);
     }
 
+    /// One device's start in the closed model, beside others that can lag: its zero would hide them.
+    pub fn start_when_free(&mut self, cohort: CohortIx) {
+        self.tally(cohort).started += 1;
+    }
+
     /// How one device's provisioning ended, and why if not well. To be called exactly once for
     /// each listed device; the cause is counted in `errors`.
     pub fn outcome(&mut self, cohort: CohortIx, outcome: Outcome, cause: Option<Cause>) {

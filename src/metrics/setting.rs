@@ -12,7 +12,7 @@ pub struct Setting {
     pub scenario: String,
     /// Where all randomness comes from.
     pub seed: u64,
-    /// `open` or `closed`.
+    /// `open` or `closed`; `open` as soon as one cohort is.
     pub model: String,
     /// The schedule's fingerprint, SHA-256 in hexadecimal.
     pub schedule_digest: String,
@@ -58,6 +58,8 @@ pub struct CohortSetting {
     pub transport: TransportKind,
     /// The scenario's word for the credentials they ask for.
     pub credentials: String,
+    /// `open` or `closed`.
+    pub model: String,
     /// How many devices it was dealt.
     pub listed: u64,
     /// What must happen to each of its devices, where the scenario says so.

@@ -31,7 +31,7 @@ pub struct Summary {
     pub started_at: String,
     /// Wall-clock time of the run.
     pub elapsed_s: f64,
-    /// `open` or `closed`.
+    /// `open` or `closed`; `open` as soon as one cohort is.
     pub model: String,
     /// The schedule's fingerprint, SHA-256 in hexadecimal; empty in results of older versions.
     #[serde(default)]
@@ -111,6 +111,9 @@ pub struct CohortSummary {
     pub transport: TransportKind,
     /// The scenario's word for their credentials.
     pub credentials: String,
+    /// `open` or `closed`; empty in results of older versions.
+    #[serde(default)]
+    pub model: String,
     /// By outcome.
     pub devices: DeviceCounts,
     /// Those that occurred.
@@ -162,6 +165,15 @@ pub enum RunResult {
 }
 
 impl Summary {
+    /// The load model in words: both, where cohorts differ.
+    pub fn models(&self) -> String {
+        let other = |cohort: &&CohortSummary| !["", &self.model].contains(&cohort.model.as_str());
+        match self.cohorts.values().find(other) {
+            None => self.model.clone(),
+            Some(cohort) => format!("{} and {}", self.model, cohort.model),
+        }
+    }
+
     /// Attempts after a first one that failed, over all phases.
     pub fn retries(&self) -> u64 {
         let retries = self.phases.values().map(|phase| phase.retries);

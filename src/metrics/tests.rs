@@ -61,7 +61,7 @@ const KEYS: &[(&str, &str)] = &[
     ),
     (
         "/cohorts/meters",
-        "transport credentials devices phases telemetry histograms",
+        "transport credentials model devices phases telemetry histograms",
     ),
     ("/histograms/provision", "response service"),
 ];

@@ -59,7 +59,7 @@ fn verdict(summary: &Summary, style: Style, out: &mut Vec<String>) {
         format!("target {}", printable(&summary.target)),
         format!(
             "{} model, seed {}, schedule {}",
-            printable(&summary.model),
+            printable(&summary.models()),
             summary.seed,
             // Enough to tell two apart; summary.json has all of it.
             fit(&printable(&summary.schedule_digest), 12),

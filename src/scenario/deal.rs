@@ -239,6 +239,7 @@ mod tests {
             credentials: CredentialsPlan::Server,
             expect: None,
             misbehaviour: None,
+            arrival: None,
         };
         deals.iter().enumerate().map(cohort).collect()
     }

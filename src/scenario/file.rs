@@ -33,7 +33,8 @@ section! {
         /// Parts of the fleet that behave alike. Without any, all devices talk MQTT.
         #[schemars(default)]
         cohort: Vec<Placed<Cohort>>,
-        /// When devices start.
+        /// When devices start; may be absent when each cohort has its own.
+        #[schemars(default)]
         arrival: Arrival,
         /// What provisioned devices send; absent: provision only.
         #[schemars(default)]
@@ -230,6 +231,9 @@ section! {
         /// What its devices do wrong.
         #[schemars(default)]
         misbehaviour: Choice<Misbehaviour>,
+        /// When its devices start, in place of [arrival]. Ordinals count within the cohort.
+        #[schemars(default)]
+        arrival: Arrival,
     }
 }
 

@@ -31,8 +31,8 @@ pub struct Plan {
     pub devices: DeviceSource,
     /// At least one.
     pub cohorts: Vec<Cohort>,
-    /// When devices start.
-    pub arrival: Arrival,
+    /// When devices start, but for cohorts with an arrival of their own. There if one has none.
+    pub arrival: Option<Arrival>,
     /// `None`: provision only.
     pub telemetry: Option<TelemetryPlan>,
     /// What happens to provisioned devices besides.
@@ -145,6 +145,8 @@ pub struct Cohort {
     pub expect: Option<Expectation>,
     /// What they do wrong.
     pub misbehaviour: Option<Misbehaviour>,
+    /// When they start; `None`: as [`Plan::arrival`] says.
+    pub arrival: Option<Arrival>,
 }
 
 impl Cohort {

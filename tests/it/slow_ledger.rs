@@ -25,6 +25,7 @@ fn aggregate() -> Aggregate {
             name: "all".to_owned(),
             transport: TransportKind::Mqtt,
             credentials: "server".to_owned(),
+            model: "open".to_owned(),
             listed: u64::from(DEVICES),
             expect: None,
             misbehaviour: None,

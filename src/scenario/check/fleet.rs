@@ -11,7 +11,7 @@ use super::super::section::Entry;
 use super::super::tree::Spot;
 use super::credentials::Setting;
 use super::target::lacks;
-use super::{filled, required};
+use super::{filled, required, schedule};
 use crate::inventory::{GenerateError, GenerateSpec, NameKind};
 use crate::model::{MqttVersion, Protocol, TransportKind};
 
@@ -136,6 +136,7 @@ pub(super) fn cohorts(
                 credentials: CredentialsPlan::Server,
                 expect: None,
                 misbehaviour: None,
+                arrival: None,
             }]);
         }
     };
@@ -195,6 +196,10 @@ fn cohort(
     }
     let version = version(table, transport, faults);
     let profile = profile(table, file, faults);
+    let arrival = match &table.arrival {
+        Entry::Absent => Some(None),
+        entry => schedule::arrival(entry, faults).map(Some),
+    };
     Some(Cohort {
         name: name?,
         deal: Deal::Rest,
@@ -204,6 +209,7 @@ fn cohort(
         credentials: credentials?,
         expect: table.expect.value().map(|choice| choice.0),
         misbehaviour: table.misbehaviour.value().map(|choice| choice.0),
+        arrival: arrival?,
     })
 }
 

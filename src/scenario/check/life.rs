@@ -11,16 +11,16 @@ use super::super::section::Entry;
 use super::super::tree::Spot;
 use super::required;
 use super::schedule::span;
-use crate::arrival::Arrival;
 use crate::life::{Awake, Backoff, Boot, Duty, Event, EventKind, Jitter};
 use crate::payload::Spread;
 
-/// What happens to devices besides. `telemetry` and `arrival` are `None` when they are faulty.
+/// What happens to devices besides. `telemetry` is `None` when it is faulty; `end`, when the stages
+/// are over, when nobody can tell.
 pub(super) fn life(
     file: &Scenario,
     seed: u64,
     telemetry: Option<&Option<TelemetryPlan>>,
-    arrival: Option<&Arrival>,
+    end: Option<Duration>,
     faults: &Faults,
 ) -> Option<LifePlan> {
     let setting = Setting { seed, faults };
@@ -39,7 +39,7 @@ pub(super) fn life(
         Entry::Faulty => None,
         Entry::Given(table, at) => setting.duty(table, at, telemetry).map(Some),
     };
-    let events = setting.events(&file.event, arrival);
+    let events = setting.events(&file.event, end);
     if let Some(None) = telemetry {
         let first_event = file.event.value().and_then(|events| events.first());
         for (section, spot) in [
@@ -185,7 +185,7 @@ impl Setting<'_> {
     fn events(
         &self,
         entry: &Entry<Vec<Placed<life_keys::Event>>>,
-        arrival: Option<&Arrival>,
+        end: Option<Duration>,
     ) -> Option<Vec<Event>> {
         let placed = match entry {
             Entry::Absent => return Some(Vec::new()),
@@ -194,7 +194,7 @@ impl Setting<'_> {
         };
         let read: Vec<_> = (0..)
             .zip(placed)
-            .map(|(number, Placed(table, at))| self.event(number, table, at, arrival))
+            .map(|(number, Placed(table, at))| self.event(number, table, at, end))
             .collect();
         let mut events: Vec<Event> = read.into_iter().collect::<Option<_>>()?;
         events.sort_by_key(|event| event.at);
@@ -206,7 +206,7 @@ impl Setting<'_> {
         number: u32,
         table: &life_keys::Event,
         at: &Spot,
-        arrival: Option<&Arrival>,
+        end: Option<Duration>,
     ) -> Option<Event> {
         let faults = self.faults;
         let kinds = "kind = \"power_loss\"";
@@ -233,7 +233,7 @@ impl Setting<'_> {
             Entry::Given(boot, spot) => self.boot(boot, spot),
         };
         let (Span(when), spot) = when?;
-        if arrival.is_some_and(|arrival| *when >= arrival.span()) {
+        if end.is_some_and(|end| *when >= end) {
             let title = "the run is over by then: it ends with the stages of [arrival]";
             let help = "choose an earlier time, or add a last stage with rate = 0";
             faults.add(spot, title, help);

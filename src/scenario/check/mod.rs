@@ -13,13 +13,15 @@ mod target;
 mod telemetry;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::Duration;
 
 use super::fault::Faults;
 use super::file::Scenario;
 use super::leaf::Text;
-use super::plan::Plan;
+use super::plan::{Cohort, Plan};
 use super::section::Entry;
 use super::tree::Spot;
+use crate::arrival::Arrival;
 
 /// Checks a scenario; `seed` overrides its own. `None` exactly when there are faults.
 pub(super) fn plan(file: &Scenario, seed: Option<u64>, faults: &Faults) -> Option<Plan> {
@@ -33,14 +35,14 @@ pub(super) fn plan(file: &Scenario, seed: Option<u64>, faults: &Faults) -> Optio
     let profiles = profile::profiles(file, seed.unwrap_or(0), &root, faults);
     let devices = fleet::devices(&file.devices, seed.unwrap_or(0), &root, faults);
     let cohorts = fleet::cohorts(file, devices.as_ref(), faults);
-    let arrival = schedule::arrival(&file.arrival, &root, faults);
+    let arrival = schedule::shared(file, &root, faults);
     let telemetry =
         telemetry::telemetry(&file.telemetry, seed.unwrap_or(0), devices.as_ref(), faults);
     let life = life::life(
         file,
         seed.unwrap_or(0),
         telemetry.as_ref(),
-        arrival.as_ref(),
+        stages_end(arrival.as_ref(), cohorts.as_deref()),
         faults,
     );
     let limits = schedule::limits(&file.limits, faults);
@@ -60,6 +62,19 @@ pub(super) fn plan(file: &Scenario, seed: Option<u64>, faults: &Faults) -> Optio
         response_from_send: false,
     };
     faults.is_empty().then_some(plan)
+}
+
+/// When the stages of all arrivals are over, if that is known: the run is over then, too.
+fn stages_end(shared: Option<&Option<Arrival>>, cohorts: Option<&[Cohort]>) -> Option<Duration> {
+    let own = cohorts?.iter().filter_map(|cohort| cohort.arrival.as_ref());
+    let mut end = Duration::ZERO;
+    for arrival in own.chain(shared?.as_ref()) {
+        if !arrival.is_timed() {
+            return None;
+        }
+        end = end.max(arrival.span());
+    }
+    Some(end)
 }
 
 /// The value of a key that must be there.

@@ -9,16 +9,41 @@ use super::super::plan::Limits;
 use super::super::section::Entry;
 use super::super::tree::Spot;
 use super::required;
-use crate::arrival::{Arrival, Closed, ClosedStage, Open, OpenStage};
+use crate::arrival::{Arrival, Closed, ClosedStage, Open, OpenStage, StageEnd};
 use crate::metrics::Threshold;
 
-/// When devices start.
-pub(super) fn arrival(
-    entry: &Entry<file::Arrival>,
+/// When devices start that belong to a cohort without its own arrival; there need be none.
+#[expect(
+    clippy::option_option,
+    reason = "a faulty section, or one that is not there"
+)]
+pub(super) fn shared(
+    file: &file::Scenario,
     root: &Spot,
     faults: &Faults,
-) -> Option<Arrival> {
-    let (table, at) = required(entry, "[arrival]", root, ARRIVAL, faults)?;
+) -> Option<Option<Arrival>> {
+    let cohorts = file.cohort.value().map_or(&[][..], Vec::as_slice);
+    let followed = cohorts.is_empty()
+        || cohorts
+            .iter()
+            .any(|Placed(cohort, _)| cohort.arrival.is_absent());
+    match &file.arrival {
+        Entry::Absent if !followed => Some(None),
+        Entry::Given(_, spot) if !followed => {
+            let title = "nobody follows [arrival]: each cohort has its own";
+            faults.add(spot, title, "remove it, or the `arrival` of a cohort");
+            None
+        }
+        entry => {
+            required(entry, "[arrival]", root, ARRIVAL, faults)?;
+            arrival(entry, faults).map(Some)
+        }
+    }
+}
+
+/// An arrival, if there is one.
+pub(super) fn arrival(entry: &Entry<file::Arrival>, faults: &Faults) -> Option<Arrival> {
+    let (table, at) = entry.given()?;
     let stages = required(&table.stages, "stages", at, STAGES, faults);
     let truncate = table.truncate.or(false);
     let model = table.model.or(Choice(Model::Open))?.0;
@@ -202,7 +227,7 @@ fn rates(stage: &Stage, at: &Spot, faults: &Faults) -> Option<(f64, f64)> {
 }
 
 fn closed(Placed(stage, at): &Placed<Stage>, faults: &Faults) -> Option<ClosedStage> {
-    let duration = length(stage, at, faults);
+    let end = end(stage, at, faults);
     for (key, entry) in [
         ("rate", &stage.rate),
         ("from", &stage.from),
@@ -217,15 +242,10 @@ fn closed(Placed(stage, at): &Placed<Stage>, faults: &Faults) -> Option<ClosedSt
             return None;
         }
     }
-    for (key, entry) in [("count", &stage.count), ("burst", &stage.burst)] {
-        if let Some((_, spot)) = entry.given() {
-            faults.add(
-                spot,
-                format!("`{key}` is the open model's"),
-                "use `duration`, or model = \"open\"",
-            );
-            return None;
-        }
+    if let Some((_, spot)) = stage.burst.given() {
+        let title = "`burst` is the open model's";
+        faults.add(spot, title, "use `duration`, or model = \"open\"");
+        return None;
     }
     let example = "concurrency = 100";
     let (concurrency, spot) = required(&stage.concurrency, "concurrency", at, example, faults)?;
@@ -234,7 +254,10 @@ fn closed(Placed(stage, at): &Placed<Stage>, faults: &Faults) -> Option<ClosedSt
         return None;
     }
     Some(ClosedStage {
-        duration: duration?,
+        end: match end? {
+            End::After(duration) => StageEnd::After(duration),
+            End::Count(count) => StageEnd::Started(count),
+        },
         concurrency: *concurrency,
     })
 }

@@ -1,0 +1,271 @@
+//! The whole fleet's schedule: which arrival each device follows, and which of its devices it is.
+//!
+//! Devices that follow one arrival stand in one queue, in list order, and ordinals count within it.
+//! Laid end to end, the queues number all devices; worker `w` of `n` takes `w, w + n, w + 2n …`, so
+//! that it has its part of each queue.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Duration;
+
+use super::{Arrival, Closed, Due};
+use crate::model::{CohortIx, DeviceIx, fnv};
+
+/// A cohort, as a schedule sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Follower<'a> {
+    /// Its name, which tells its chance from that of others.
+    pub cohort: &'a str,
+    /// Its own arrival, if it does not follow the shared one.
+    pub own: Option<&'a Arrival>,
+}
+
+/// When each device of a list has its turn.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    queues: Vec<Queue>,
+    /// For each cohort, the position of its queue.
+    queue_of: Vec<usize>,
+}
+
+/// The devices that follow one arrival.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    arrival: Arrival,
+    /// In list order; `None`: the whole list.
+    members: Option<Vec<DeviceIx>>,
+    len: u32,
+    /// How many devices the queues before it have.
+    before: u32,
+}
+
+impl Schedule {
+    /// Lines a list up, of which `cohort_of` has each device's cohort, and draws by the seed what
+    /// is random in the arrivals.
+    ///
+    /// # Panics
+    /// When there is no shared arrival for a cohort without its own: scenarios are checked before.
+    pub fn new(
+        shared: Option<&Arrival>,
+        followers: &[Follower<'_>],
+        cohort_of: &[u16],
+        seed: u64,
+    ) -> Self {
+        let mut queues: Vec<(Arrival, u64)> = Vec::new();
+        if followers.iter().any(|follower| follower.own.is_none()) {
+            let shared = shared.expect("a cohort follows it");
+            queues.push((shared.clone(), seed));
+        }
+        let queue_of: Vec<usize> = followers
+            .iter()
+            .map(|follower| match follower.own {
+                None => 0,
+                Some(own) => {
+                    queues.push((own.clone(), seed ^ fnv(follower.cohort)));
+                    queues.len() - 1
+                }
+            })
+            .collect();
+        let mut members = vec![Vec::new(); queues.len()];
+        let whole = queues.len() == 1;
+        if !whole {
+            for (ix, cohort) in (0..).map(DeviceIx).zip(cohort_of) {
+                members[queue_of[usize::from(*cohort)]].push(ix);
+            }
+        }
+        let mut before = 0;
+        let queues = queues.into_iter().zip(members);
+        let line_up = |((mut arrival, seed), members): ((Arrival, u64), Vec<DeviceIx>)| {
+            let listed = if whole {
+                cohort_of.len()
+            } else {
+                members.len()
+            };
+            let len = u32::try_from(listed).expect("lists are shorter");
+            arrival.draw(seed, len);
+            let queue = Queue {
+                arrival,
+                members: (!whole).then_some(members),
+                len,
+                before,
+            };
+            before += len;
+            queue
+        };
+        Self {
+            queues: queues.map(line_up).collect(),
+            queue_of,
+        }
+    }
+
+    /// The turn of a cohort's device.
+    pub fn due(&self, cohort: CohortIx, device: DeviceIx) -> Due {
+        let queue = self.queue(cohort);
+        queue.arrival.due(queue.ordinal(device))
+    }
+
+    /// The queue that a cohort's devices stand in.
+    pub fn queue(&self, cohort: CohortIx) -> &Queue {
+        &self.queues[self.queue_of[cohort.get()]]
+    }
+
+    /// All queues, the shared one first, then those of cohorts in the scenario's order.
+    pub fn queues(&self) -> &[Queue] {
+        &self.queues
+    }
+
+    /// Worker `number` of `of` starts these devices of open queues, in the order in which they are
+    /// due; those that have no turn come last. Closed queues hand their devices out as places come.
+    pub fn turns(&self, number: u32, of: u32) -> Turns<'_> {
+        let mut turns = Turns {
+            queues: &self.queues,
+            of,
+            next: BinaryHeap::new(),
+        };
+        for (position, queue) in self.queues.iter().enumerate() {
+            if matches!(queue.arrival, Arrival::Open(_)) {
+                // The first of the worker's numbers that is not before the queue.
+                let skip = (number + of - queue.before % of) % of;
+                turns.push(position, u64::from(skip));
+            }
+        }
+        turns
+    }
+
+    /// How many devices have a turn.
+    pub fn planned(&self) -> u32 {
+        self.queues.iter().map(Queue::planned).sum()
+    }
+
+    /// The length of the longest arrival's stages together, as far as it is known beforehand.
+    pub fn span(&self) -> Duration {
+        let spans = self.queues.iter().map(|queue| queue.arrival.span());
+        spans.max().unwrap_or_default()
+    }
+
+    /// How long it is meant to take; zero when nobody can tell. With `to_the_end`, devices stay
+    /// until the stages are over.
+    pub fn expected_span(&self, to_the_end: bool) -> Duration {
+        let mut span = Duration::ZERO;
+        for queue in &self.queues {
+            let last = match queue.arrival.due(queue.planned().saturating_sub(1)) {
+                Due::At(offset) => offset,
+                Due::WhenFree if !to_the_end => return Duration::ZERO,
+                Due::WhenFree | Due::Never => Duration::ZERO,
+            };
+            span = span.max(last);
+        }
+        if to_the_end {
+            span = span.max(self.span());
+        }
+        span
+    }
+
+    /// Whether a cohort's devices have start lags to tell of: in the closed model a device is due when
+    /// it starts, and where both models occur, its zeros would hide the lags of the others.
+    pub fn can_lag(&self, cohort: CohortIx) -> bool {
+        let mixed = self.queues.iter().any(|queue| queue.closed().is_none());
+        !mixed || self.queue(cohort).closed().is_none()
+    }
+
+    /// The model's name in reports: `open` as soon as one arrival is, since starts can then be late.
+    pub fn model(&self) -> &'static str {
+        let open = |queue: &&Queue| matches!(queue.arrival, Arrival::Open(_));
+        let shown = self.queues.iter().find(open).or(self.queues.first());
+        shown.map_or("open", |queue| queue.arrival.model())
+    }
+}
+
+impl Queue {
+    /// The arrival that its devices follow.
+    pub fn arrival(&self) -> &Arrival {
+        &self.arrival
+    }
+
+    /// Its places over time, if it is a closed one.
+    pub fn closed(&self) -> Option<&Closed> {
+        match &self.arrival {
+            Arrival::Open(_) => None,
+            Arrival::Closed(closed) => Some(closed),
+        }
+    }
+
+    /// How many devices stand in it.
+    pub fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// Whether nobody does.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The device of that ordinal.
+    ///
+    /// # Panics
+    /// When the queue is shorter.
+    pub fn device(&self, ordinal: u32) -> DeviceIx {
+        assert!(ordinal < self.len, "the queue is shorter");
+        match &self.members {
+            None => DeviceIx(ordinal),
+            Some(members) => members[ordinal as usize],
+        }
+    }
+
+    fn ordinal(&self, device: DeviceIx) -> u32 {
+        match &self.members {
+            None => device.0,
+            Some(members) => {
+                let found = members.binary_search(&device);
+                found.expect("it stands in the queue of its cohort") as u32
+            }
+        }
+    }
+
+    /// How many of its devices have a turn.
+    fn planned(&self) -> u32 {
+        let (mut low, mut high) = (0, self.len);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.arrival.due(middle) {
+                Due::Never => high = middle,
+                Due::At(_) | Due::WhenFree => low = middle + 1,
+            }
+        }
+        low
+    }
+}
+
+/// One worker's devices of open queues.
+#[derive(Debug)]
+pub struct Turns<'s> {
+    queues: &'s [Queue],
+    of: u32,
+    /// Each queue's next: when it is due, the queue's position, its ordinal.
+    next: BinaryHeap<Reverse<(Due, usize, u32)>>,
+}
+
+impl Turns<'_> {
+    /// Puts a queue's next device among the others.
+    fn push(&mut self, position: usize, ordinal: u64) {
+        let queue = &self.queues[position];
+        if ordinal < u64::from(queue.len) {
+            let ordinal = ordinal as u32;
+            let due = queue.arrival.due(ordinal);
+            self.next.push(Reverse((due, position, ordinal)));
+        }
+    }
+}
+
+impl Iterator for Turns<'_> {
+    type Item = (DeviceIx, Due);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Reverse((due, position, ordinal)) = self.next.pop()?;
+        self.push(position, u64::from(ordinal) + u64::from(self.of));
+        Some((self.queues[position].device(ordinal), due))
+    }
+}
+
+#[cfg(test)]
+mod tests;
