@@ -1,12 +1,14 @@
 //! What measuring costs: `cargo bench --bench metrics`.
 //!
-//! `record` bounds the samples per CPU-second, `merge` is paid per worker and tick, `snapshot` per
-//! tick. Quote a figure with the machine, the versions and the spread that criterion prints.
+//! `record` bounds the samples per CPU-second, `merge` is paid per worker and tick, `cut` per
+//! second, `snapshot` per tick. Quote a figure with the machine, the versions and the spread that criterion prints.
 
+use std::cell::RefCell;
 use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use fleetcall::metrics::timeline::Cutter;
 use fleetcall::metrics::{Aggregate, CohortSetting, Recorder, Setting};
 use fleetcall::model::{CohortIx, Outcome, Phase, TransportKind};
 
@@ -72,6 +74,22 @@ fn merge(c: &mut Criterion) {
     });
 }
 
+fn cut(c: &mut Criterion) {
+    let (frame, sum) = (frame(), RefCell::new(aggregate()));
+    let mut cutter = Cutter::new(&sum.borrow());
+    let mut at = Duration::ZERO;
+    c.bench_function("cut an interval of seven phases", |b| {
+        b.iter_batched(
+            || sum.borrow_mut().add(&frame),
+            |()| {
+                at += Duration::from_secs(1);
+                black_box(cutter.cut(&sum.borrow(), at, Some(1)))
+            },
+            criterion::BatchSize::PerIteration,
+        );
+    });
+}
+
 fn snapshot(c: &mut Criterion) {
     let mut sum = aggregate();
     sum.add(&frame());
@@ -86,5 +104,5 @@ fn snapshot(c: &mut Criterion) {
     c.bench_function("clone a snapshot", |b| b.iter(|| black_box(drawn.clone())));
 }
 
-criterion_group!(benches, record, merge, snapshot);
+criterion_group!(benches, record, merge, cut, snapshot);
 criterion_main!(benches);

@@ -137,6 +137,15 @@ impl Schedule {
         self.queues.iter().map(Queue::planned).sum()
     }
 
+    /// How many devices of open arrivals are due before an offset; `None` when all are closed, where
+    /// a device is due when a place is free.
+    pub fn due_before(&self, offset: Duration) -> Option<u64> {
+        let open = self.queues.iter().filter(|queue| queue.closed().is_none());
+        let due = open
+            .map(|queue| u64::from(queue.first(|due| !matches!(due, Due::At(at) if at < offset))));
+        due.reduce(|sum, due| sum + due)
+    }
+
     /// The length of the longest arrival's stages together, as far as it is known beforehand.
     pub fn span(&self) -> Duration {
         let spans = self.queues.iter().map(|queue| queue.arrival.span());
@@ -224,12 +233,18 @@ impl Queue {
 
     /// How many of its devices have a turn.
     fn planned(&self) -> u32 {
+        self.first(|due| due == Due::Never)
+    }
+
+    /// The first ordinal whose turn fulfils what all later ones' do as well.
+    fn first(&self, fulfils: impl Fn(Due) -> bool) -> u32 {
         let (mut low, mut high) = (0, self.len);
         while low < high {
             let middle = low + (high - low) / 2;
-            match self.arrival.due(middle) {
-                Due::Never => high = middle,
-                Due::At(_) | Due::WhenFree => low = middle + 1,
+            if fulfils(self.arrival.due(middle)) {
+                high = middle;
+            } else {
+                low = middle + 1;
             }
         }
         low

@@ -13,14 +13,17 @@ use super::house::{self, House};
 use super::screen::{self, Screen, Ui};
 use super::tracks::Tracks;
 use super::{Exit, Failure};
-use crate::engine::{self, Authorities, Equipment, Fleet, Machine, Provisions, Stop, StopSwitch};
+use crate::engine::{
+    self, Authorities, Equipment, Fleet, Machine, Outlets, Provisions, Stop, StopSwitch,
+};
 use crate::inventory::Inventory;
 use crate::ledger::{Closed, Fate, Ledger, Shared};
+use crate::metrics::timeline;
 use crate::metrics::{
     Aggregate, CohortSetting, Finding, Findings, Matrix, RunResult, Setting, Snapshot, Summary,
 };
 use crate::model::{CohortIx, DeviceIx};
-use crate::report::{self, DeviceRow};
+use crate::report::{self, DeviceRow, TimelineFile};
 use crate::scenario::{self, Plan};
 use crate::transport;
 
@@ -156,8 +159,11 @@ impl Run {
         let listening = listen_for_signals(stop.clone()).map_err(Failure::bug)?;
         let ledger = Ledger::open(&self.tracks.file("credentials.csv"), self.fleet.len())
             .map_err(Failure::usage)?;
+        let header = timeline::Header::new(&self.setting());
+        let timeline = TimelineFile::create(&self.tracks.file("timeline.jsonl"), header)
+            .map_err(Failure::usage)?;
         self.house.begin().await;
-        let (summary, fates) = self.drive(ui, stop, ledger).await?;
+        let (summary, fates) = self.drive(ui, stop, ledger, timeline).await?;
         listening.abort();
         self.report(&summary, &fates)?;
         self.house.close().await;
@@ -198,6 +204,7 @@ impl Run {
         ui: Ui,
         stop: StopSwitch,
         ledger: Ledger,
+        timeline: TimelineFile,
     ) -> Result<(Summary, Vec<Fate>), Failure> {
         let mut aggregate = Aggregate::new(self.setting());
         let first = Arc::new(aggregate.tick(Duration::ZERO));
@@ -212,16 +219,25 @@ impl Run {
             "run starts"
         );
         let fleet = Arc::clone(&self.fleet);
-        let records = ledger.sender();
-        let finished =
-            engine::run(fleet, aggregate, stop, &live, records, self.house.is_here()).await;
+        let outlets = Outlets {
+            live: &live,
+            ledger: ledger.sender(),
+            timeline: timeline.sender(),
+        };
+        let finished = engine::run(fleet, aggregate, stop, outlets, self.house.is_here()).await;
         drop(live);
         let ended = screen.end().await;
-        let closed: Closed = tokio::task::spawn_blocking(move || ledger.close())
-            .await
-            .map_err(Failure::bug)?
-            .map_err(Failure::bug)?;
+        let (closed, written) =
+            tokio::task::spawn_blocking(move || (ledger.close(), timeline.close()))
+                .await
+                .map_err(Failure::bug)?;
+        let closed: Closed = closed.map_err(Failure::bug)?;
         let mut summary = finished.map_err(Failure::bug)?;
+        if let Err(error) = written {
+            let note = format!("the time line is incomplete: {error}");
+            eprintln!("fleetcall: {note}");
+            summary.notes.push(note);
+        }
         if let Err(error) = ended {
             eprintln!("fleetcall: the dashboard stopped: {error}");
         }
@@ -365,8 +381,9 @@ fn exit(summary: &Summary, allow_invalid: bool) -> Exit {
 }
 
 /// What a run's directory holds, as the text summary lists it.
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("summary.json", "every number of this run"),
+    ("timeline.jsonl", "the same numbers, interval by interval"),
     ("devices.csv", "one row per listed device"),
     (
         "credentials.csv",

@@ -12,6 +12,7 @@ mod limits;
 mod places;
 mod run;
 mod shutdown;
+mod timeline;
 mod usage;
 mod worker;
 
@@ -19,5 +20,5 @@ pub use digest::schedule_digest;
 pub use equipment::{Authorities, Equipment, EquipmentError, Kit};
 pub use fleet::{Fleet, FleetError};
 pub use limits::{LimitError, Machine, Provisions, plan_around};
-pub use run::{EngineError, run};
+pub use run::{EngineError, Outlets, run};
 pub use shutdown::{Stop, StopSwitch};

@@ -13,9 +13,11 @@ use super::clock::Clock;
 use super::fleet::Fleet;
 use super::places::Places;
 use super::shutdown::{Stop, StopSwitch, reached};
+use super::timeline::Feed;
 use super::usage;
 use super::worker::{self, Frame, Shard};
 use crate::ledger::Record;
+use crate::metrics::timeline::Line;
 use crate::metrics::{Aggregate, Ending, Recorder, Snapshot, Summary};
 
 /// A run that could not be carried through; everything else is an outcome.
@@ -34,6 +36,16 @@ pub enum EngineError {
     },
 }
 
+/// Where what happens in a run goes while it happens.
+pub struct Outlets<'a> {
+    /// To the screen.
+    pub live: &'a watch::Sender<Arc<Snapshot>>,
+    /// To the ledger.
+    pub ledger: mpsc::Sender<Record>,
+    /// To the time line's writer.
+    pub timeline: mpsc::Sender<Line>,
+}
+
 /// Carries a run through. Returns the result that every report is drawn from when every listed
 /// device has ended and every record was handed to the ledger. Raising the switch from outside
 /// makes it `interrupted`.
@@ -41,15 +53,20 @@ pub async fn run(
     fleet: Arc<Fleet>,
     mut aggregate: Aggregate,
     stop: StopSwitch,
-    live: &watch::Sender<Arc<Snapshot>>,
-    ledger: mpsc::Sender<Record>,
+    outlets: Outlets<'_>,
     generator_includes_target: bool,
 ) -> Result<Summary, EngineError> {
+    let Outlets {
+        live,
+        ledger,
+        timeline,
+    } = outlets;
     let cpu_before = usage::cpu();
     let clock = Clock::starting_at(Instant::now() + LEAD);
     let places = Places::new(&fleet, clock);
     let mut crew = Crew::start(&fleet, clock, &places, &stop, &ledger)?;
     drop(ledger);
+    let mut feed = Feed::new(&fleet, &stop, &aggregate, timeline);
 
     let mut course = Course::new(&fleet, clock, stop.clone(), crew.threads.len());
     let follow = places.follow();
@@ -74,7 +91,9 @@ pub async fn run(
                 if crew.lost_a_worker(course.started) {
                     stop.raise_to(Stop::Winding);
                 }
-                live.send_replace(Arc::new(aggregate.tick(clock.elapsed())));
+                let elapsed = clock.elapsed();
+                live.send_replace(Arc::new(aggregate.tick(elapsed)));
+                feed.tick(&aggregate, elapsed);
             }
             () = reached(&mut watched, Stop::Winding), if !course.winding => course.wound_down(),
             () = course.next_step() => course.take_step(),
@@ -86,6 +105,7 @@ pub async fn run(
     let last = Arc::new(aggregate.tick(elapsed));
     let (ended, listed) = (last.devices.decided(), u64::from(fleet.len()));
     live.send_replace(last);
+    feed.end(&aggregate, elapsed).await;
     if ended != listed {
         return Err(EngineError::Lost { ended, listed });
     }

@@ -104,7 +104,9 @@ async fn work(shard: Shard) {
         }
     };
     tokio::pin!(life);
-    let mut tick = tokio::time::interval(TICK);
+    // At the fifths of each second, so that what was recorded before a second's end is reported
+    // right after it.
+    let mut tick = tokio::time::interval_at(clock.at(TICK), TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut winding = worker.stop.clone();
     let mut winds_down = false;

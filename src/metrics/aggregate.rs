@@ -9,10 +9,11 @@ use super::cause::{OTHER_CAUSES, cause_hint, word_hint};
 use super::counts::{DeviceCounts, LiveCounts, StartCounts};
 use super::latency::{LagFigures, LatencyFigures};
 use super::rate::Meter;
-use super::recorder::{PhaseTally, Recorder, Tally};
+use super::recorder::Recorder;
 use super::setting::{Ending, Setting};
 use super::snapshot::{CohortRow, ErrorRow, PhaseRow, Snapshot};
 use super::summary::Summary;
+use super::tally::{PhaseTally, Tally};
 use crate::model::{Cause, Expectation, FaultKind, Outcome, Phase};
 
 /// Adds up what workers recorded and draws figures from it.
@@ -227,7 +228,7 @@ fn phase_row(phase: Phase, tally: &PhaseTally, alarming: u64) -> PhaseRow {
     }
 }
 
-fn live_counts(listed: u64, tally: &Tally) -> LiveCounts {
+pub(super) fn live_counts(listed: u64, tally: &Tally) -> LiveCounts {
     // Frames of several workers are not of one instant: a gauge may be below zero for a moment.
     let now = |gauge: i64| u64::try_from(gauge).unwrap_or(0);
     LiveCounts {

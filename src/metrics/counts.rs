@@ -51,6 +51,42 @@ impl DeviceCounts {
     }
 }
 
+/// Devices by how their provisioning ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutcomeCounts {
+    /// The server said SUCCESS.
+    pub provisioned: u64,
+    /// The server said no.
+    pub refused: u64,
+    /// Network, protocol or time-out.
+    pub failed: u64,
+    /// Request sent, answer lost.
+    pub unknown: u64,
+    /// Not started, or cut off by the end of the run.
+    pub unfinished: u64,
+}
+
+impl OutcomeCounts {
+    pub(super) fn new(outcomes: &[u64; Outcome::ALL.len()]) -> Self {
+        let [provisioned, refused, failed, unknown, unfinished] = *outcomes;
+        Self {
+            provisioned,
+            refused,
+            failed,
+            unknown,
+            unfinished,
+        }
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        self.provisioned = self.provisioned.saturating_add(other.provisioned);
+        self.refused = self.refused.saturating_add(other.refused);
+        self.failed = self.failed.saturating_add(other.failed);
+        self.unknown = self.unknown.saturating_add(other.unknown);
+        self.unfinished = self.unfinished.saturating_add(other.unfinished);
+    }
+}
+
 /// What a device is doing now; the rest are waiting for their turn or done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LiveState {
@@ -61,7 +97,7 @@ pub enum LiveState {
 }
 
 /// Devices by what they are doing now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LiveCounts {
     /// Their turn has not come.
     pub waiting: u64,
@@ -69,6 +105,14 @@ pub struct LiveCounts {
     pub bringing_up: u64,
     /// See [`LiveState::Live`].
     pub live: u64,
+}
+
+impl LiveCounts {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.waiting = self.waiting.saturating_add(other.waiting);
+        self.bringing_up = self.bringing_up.saturating_add(other.bringing_up);
+        self.live = self.live.saturating_add(other.live);
+    }
 }
 
 /// Starts of devices against the schedule.
@@ -97,9 +141,18 @@ pub struct TelemetryCounts {
 
 impl TelemetryCounts {
     pub(super) fn add(&mut self, other: &Self) {
-        self.sent += other.sent;
-        self.acked += other.acked;
-        self.lost += other.lost;
+        self.sent = self.sent.saturating_add(other.sent);
+        self.acked = self.acked.saturating_add(other.acked);
+        self.lost = self.lost.saturating_add(other.lost);
+    }
+
+    /// What came since an earlier state of the same counts.
+    pub(super) fn since(&self, earlier: &Self) -> Self {
+        Self {
+            sent: self.sent - earlier.sent,
+            acked: self.acked - earlier.acked,
+            lost: self.lost - earlier.lost,
+        }
     }
 }
 
@@ -138,11 +191,23 @@ impl ReconnectCounts {
     }
 
     pub(super) fn add(&mut self, other: &Self) {
-        self.lost += other.lost;
-        self.back += other.back;
-        self.devices += other.devices;
-        self.given_up += other.given_up;
-        self.takeovers += other.takeovers;
-        self.taken_over += other.taken_over;
+        self.lost = self.lost.saturating_add(other.lost);
+        self.back = self.back.saturating_add(other.back);
+        self.devices = self.devices.saturating_add(other.devices);
+        self.given_up = self.given_up.saturating_add(other.given_up);
+        self.takeovers = self.takeovers.saturating_add(other.takeovers);
+        self.taken_over = self.taken_over.saturating_add(other.taken_over);
+    }
+
+    /// What came since an earlier state of the same counts.
+    pub(super) fn since(&self, earlier: &Self) -> Self {
+        Self {
+            lost: self.lost - earlier.lost,
+            back: self.back - earlier.back,
+            devices: self.devices - earlier.devices,
+            given_up: self.given_up - earlier.given_up,
+            takeovers: self.takeovers - earlier.takeovers,
+            taken_over: self.taken_over - earlier.taken_over,
+        }
     }
 }

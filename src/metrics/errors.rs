@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::cause::OTHER_CAUSES;
 use crate::model::{Cause, FaultKind};
 
 /// How many distinct causes are counted by their word; the rest share
@@ -34,6 +35,27 @@ impl Errors {
             self.count(*cause, *n);
         }
         self.other += other.other;
+    }
+
+    /// What came since an earlier state of the same counts. A cause that lost its word in between
+    /// is not counted again where the causes without one are.
+    pub(super) fn since(&self, earlier: &Self) -> Self {
+        let before = |key| earlier.counts.get(key).copied().unwrap_or(0);
+        let counts = self.counts.iter().map(|(key, n)| (*key, n - before(key)));
+        let evicted = earlier.counts.iter();
+        let evicted = evicted.filter(|(key, _)| !self.counts.contains_key(key));
+        let evicted: u64 = evicted.map(|(_, n)| n).sum();
+        Self {
+            counts: counts.filter(|(_, n)| *n > 0).collect(),
+            other: self.other - earlier.other - evicted,
+        }
+    }
+
+    /// By the words of reports.
+    pub(super) fn words(&self) -> BTreeMap<String, u64> {
+        let named = self.iter().map(|(cause, n)| (cause.to_string(), n));
+        let other = (self.other > 0).then(|| (OTHER_CAUSES.to_owned(), self.other));
+        named.chain(other).collect()
     }
 
     pub(super) fn is_empty(&self) -> bool {

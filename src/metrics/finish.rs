@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::aggregate::Aggregate;
-use super::cause::OTHER_CAUSES;
 use super::counts::{DeviceCounts, StartCounts, TelemetryCounts};
 use super::latency::{CarriedHistogram, LatencyFigures};
-use super::recorder::{PhaseTally, Tally};
 use super::setting::{CohortSetting, Ending};
 use super::summary::{
     CohortSummary, PhaseHistograms, PhaseSummary, RunHistograms, RunResult, SCHEMA_VERSION,
     Summary, TelemetrySummary,
 };
+use super::tally::{PhaseTally, Tally};
 use super::threshold::Threshold;
 use super::verdict::{self, GeneratorSummary, GeneratorVerdict};
 use crate::model::Phase;
@@ -42,7 +41,7 @@ pub(super) fn summary(aggregate: &Aggregate, end: &Ending) -> Summary {
         starts,
         lag_us,
         phases: phases(overall),
-        errors: errors(aggregate),
+        errors: aggregate.sum.errors.words(),
         telemetry: TelemetrySummary {
             lag_us: aggregate.message_lag(),
             ..telemetry(overall.telemetry, end.elapsed)
@@ -180,18 +179,6 @@ fn histograms(tally: &Tally) -> BTreeMap<Phase, PhaseHistograms> {
         .collect()
 }
 
-fn errors(aggregate: &Aggregate) -> BTreeMap<String, u64> {
-    let recorded = &aggregate.sum.errors;
-    let mut errors: BTreeMap<String, u64> = recorded
-        .iter()
-        .map(|(cause, n)| (cause.to_string(), n))
-        .collect();
-    if recorded.other > 0 {
-        errors.insert(OTHER_CAUSES.to_owned(), recorded.other);
-    }
-    errors
-}
-
 fn telemetry(counts: TelemetryCounts, elapsed: Duration) -> TelemetrySummary {
     let seconds = elapsed.as_secs_f64();
     TelemetrySummary {
@@ -206,6 +193,6 @@ fn telemetry(counts: TelemetryCounts, elapsed: Duration) -> TelemetrySummary {
 }
 
 /// Six decimals: enough for people, and short enough to be read back as the same number.
-fn to_micro(value: f64) -> f64 {
+pub(super) fn to_micro(value: f64) -> f64 {
     (value * 1e6).round() / 1e6
 }

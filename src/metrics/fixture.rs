@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use super::timeline::{Cutter, Interval};
 use super::*;
 use crate::model::{
     Cause, CohortIx, FaultKind, Misbehaviour, Observed, Outcome, Phase, TransportKind,
@@ -154,6 +155,31 @@ pub(crate) fn summary() -> Summary {
         aggregate.finish(ending())
     });
     ONCE.clone()
+}
+
+/// The same run, second by second: each has its part of the devices.
+pub(crate) fn intervals() -> Vec<Interval> {
+    static ONCE: LazyLock<Vec<Interval>> = LazyLock::new(play_intervals);
+    ONCE.clone()
+}
+
+fn play_intervals() -> Vec<Interval> {
+    let mut aggregate = Aggregate::new(setting());
+    let mut cutter = Cutter::new(&aggregate);
+    let mut intervals = Vec::new();
+    for second in 0..60u32 {
+        let mut worker = Recorder::new(2);
+        for device in second * 1_000 / 60..(second + 1) * 1_000 / 60 {
+            let cohort = if device % 5 < 3 { METERS } else { VALVES };
+            bring_up(&mut worker, cohort, u64::from(device));
+        }
+        aggregate.add(&worker);
+        let due = u64::from((second + 1) * 1_000 / 60);
+        let to = Duration::from_secs(u64::from(second) + 1);
+        intervals.push(cutter.cut(&aggregate, to, Some(due)));
+    }
+    intervals.push(cutter.cut(&aggregate, ending().elapsed, Some(1_000)));
+    intervals
 }
 
 /// A run of cohorts that misbehave, before its first device: 5 in 152 devices.

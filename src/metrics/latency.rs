@@ -116,14 +116,39 @@ impl CarriedHistogram {
         Self(STANDARD.encode(bytes))
     }
 
+    /// Adds another one bucket for bucket.
+    pub(super) fn add(&mut self, other: &Self) -> Result<(), CarriedError> {
+        let mut sum = self.decode()?;
+        add(&mut sum, &other.decode()?);
+        *self = Self::new(&sum);
+        Ok(())
+    }
+
     /// The histogram again, with the same counts, percentiles and maximum.
     pub fn decode(&self) -> Result<Histogram<u64>, CarriedError> {
         let bytes = STANDARD
             .decode(&self.0)
             .map_err(|e| CarriedError(format!("not base64: {e}")))?;
-        Deserializer::new()
+        check_form(&bytes)?;
+        let histogram: Histogram<u64> = Deserializer::new()
             .deserialize(&mut bytes.as_slice())
-            .map_err(|e| CarriedError(format!("not HdrHistogram V2: {e}")))
+            .map_err(|e| CarriedError(format!("not HdrHistogram V2: {e}")))?;
+        if (histogram.low(), histogram.high(), histogram.sigfig()) == (1, MICROS_MAX, DIGITS) {
+            Ok(histogram)
+        } else {
+            Err(CarriedError("of other bounds than 1 µs to 1 h".to_owned()))
+        }
+    }
+}
+
+/// The length that an encoding states is the one that it has: nothing is allocated on its word.
+fn check_form(bytes: &[u8]) -> Result<(), CarriedError> {
+    let stated = bytes.get(4..8).and_then(|length| length.try_into().ok());
+    let stated = stated.map_or(u32::MAX, u32::from_be_bytes);
+    if bytes.len().checked_sub(V2_HEADER) == usize::try_from(stated).ok() {
+        Ok(())
+    } else {
+        Err(CarriedError("not HdrHistogram V2: cut short".to_owned()))
     }
 }
 
@@ -134,12 +159,21 @@ pub struct CarriedError(String);
 
 /// An empty histogram: 1 µs to 1 h, 3 significant digits, 188 kB.
 pub(super) fn histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, MICROS_MAX, 3).expect("constant bounds are legal")
+    Histogram::new_with_bounds(1, MICROS_MAX, DIGITS).expect("constant bounds are legal")
 }
 
 /// Adds bucket for bucket.
 pub(super) fn add(sum: &mut Histogram<u64>, other: &Histogram<u64>) {
     sum.add(other).expect("all histograms have the same bounds");
+}
+
+/// What was recorded since an earlier state of the same histogram.
+pub(super) fn since(now: &Histogram<u64>, earlier: Option<&Histogram<u64>>) -> Histogram<u64> {
+    let mut part = now.clone();
+    if let Some(earlier) = earlier {
+        part.subtract(earlier).expect("counts only grow");
+    }
+    part
 }
 
 /// Whole µs, at least 1, at most 1 h: what lies beyond is counted there.
@@ -148,6 +182,12 @@ pub(super) fn micros(span: Duration) -> u64 {
 }
 
 const MICROS_MAX: u64 = 3_600_000_000;
+
+/// Significant decimal digits.
+const DIGITS: u8 = 3;
+
+/// What stands before the counts in an encoding.
+const V2_HEADER: usize = 40;
 
 #[cfg(test)]
 mod tests {

@@ -22,7 +22,9 @@ mod recorder;
 mod setting;
 mod snapshot;
 mod summary;
+mod tally;
 mod threshold;
+pub mod timeline;
 mod verdict;
 
 #[cfg(test)]
@@ -34,7 +36,8 @@ pub use aggregate::Aggregate;
 pub use bars::{BARS, Bars, bar_floor_us};
 pub use cause::{OTHER_CAUSES, cause_from_word, cause_hint, word_hint};
 pub use counts::{
-    DeviceCounts, LiveCounts, LiveState, ReconnectCounts, StartCounts, TelemetryCounts,
+    DeviceCounts, LiveCounts, LiveState, OutcomeCounts, ReconnectCounts, StartCounts,
+    TelemetryCounts,
 };
 pub use deviation::Deviation;
 pub use errors::DISTINCT_CAUSES_MAX;

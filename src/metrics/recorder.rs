@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 use super::counts::{LiveState, ReconnectCounts, TelemetryCounts};
 use super::errors::Errors;
 use super::latency::{Latency, add, histogram, micros};
+use super::tally::Tally;
 use crate::model::{Cause, CohortIx, Outcome, Phase};
 
 /// A start is late when it lags behind its due time by more than this.
@@ -181,91 +182,6 @@ impl Recorder {
 fn record_lag(into: &mut Option<Box<Histogram<u64>>>, lag: Duration) {
     into.get_or_insert_with(|| Box::new(histogram()))
         .saturating_record(if lag.is_zero() { 0 } else { micros(lag) });
-}
-
-/// What is counted for a cohort.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Tally {
-    pub(super) outcomes: [u64; Outcome::ALL.len()],
-    pub(super) started: u64,
-    pub(super) late: u64,
-    /// Of the unfinished ones, those whose turn never came.
-    pub(super) never_started: u64,
-    pub(super) bringing_up: i64,
-    pub(super) live: i64,
-    pub(super) telemetry: TelemetryCounts,
-    pub(super) reconnects: ReconnectCounts,
-    pub(super) phases: [PhaseTally; Phase::COUNT],
-}
-
-impl Tally {
-    pub(super) fn add(&mut self, other: &Self) {
-        for (sum, n) in self.outcomes.iter_mut().zip(other.outcomes) {
-            *sum += n;
-        }
-        self.started += other.started;
-        self.late += other.late;
-        self.never_started += other.never_started;
-        self.bringing_up += other.bringing_up;
-        self.live += other.live;
-        self.telemetry.add(&other.telemetry);
-        self.reconnects.add(&other.reconnects);
-        for (sum, phase) in self.phases.iter_mut().zip(&other.phases) {
-            sum.add(phase);
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.outcomes.iter().all(|n| *n == 0)
-            && (self.started, self.bringing_up, self.live) == (0, 0, 0)
-            && self.telemetry == TelemetryCounts::default()
-            && self.reconnects.is_empty()
-            && self.phases.iter().all(PhaseTally::is_empty)
-    }
-
-    fn clear(&mut self) {
-        let mut phases = std::mem::take(&mut self.phases);
-        phases.iter_mut().for_each(PhaseTally::clear);
-        *self = Self {
-            phases,
-            ..Self::default()
-        };
-    }
-}
-
-/// What is counted for a cohort's phase.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct PhaseTally {
-    pub(super) errors: u64,
-    pub(super) retries: u64,
-    pub(super) latency: Option<Box<Latency>>,
-}
-
-impl PhaseTally {
-    pub(super) fn count(&self) -> u64 {
-        self.latency.as_ref().map_or(0, |latency| latency.count())
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        (self.errors, self.retries) == (0, 0) && self.count() == 0
-    }
-
-    fn add(&mut self, other: &Self) {
-        self.errors += other.errors;
-        self.retries += other.retries;
-        if let Some(latency) = other.latency.as_ref().filter(|l| l.count() > 0) {
-            self.latency
-                .get_or_insert_with(|| Box::new(Latency::new()))
-                .add(latency);
-        }
-    }
-
-    fn clear(&mut self) {
-        (self.errors, self.retries) = (0, 0);
-        if let Some(latency) = &mut self.latency {
-            latency.clear();
-        }
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::counts::{DeviceCounts, ReconnectCounts, StartCounts, TelemetryCounts};
 use super::expectation::ExpectationRow;
 use super::finding::FindingRow;
-use super::latency::{CarriedHistogram, LagFigures, LatencyFigures};
+use super::latency::{CarriedError, CarriedHistogram, LagFigures, LatencyFigures};
 use super::setting::alarms;
 use super::threshold::ThresholdResult;
 use super::verdict::GeneratorSummary;
@@ -148,6 +148,14 @@ pub struct PhaseHistograms {
     pub response: CarriedHistogram,
     /// From the actual send.
     pub service: CarriedHistogram,
+}
+
+impl PhaseHistograms {
+    /// Adds another phase's bucket for bucket.
+    pub(super) fn add(&mut self, other: &Self) -> Result<(), CarriedError> {
+        self.response.add(&other.response)?;
+        self.service.add(&other.service)
+    }
 }
 
 /// What came out; it decides over the exit code.

@@ -31,6 +31,7 @@ mod target_tls;
 mod target_wire;
 mod telemetry;
 mod terminal;
+mod timeline;
 mod transport_hostile;
 mod transport_peers;
 mod transport_tls;

@@ -50,6 +50,27 @@ fn ordinals_count_within_a_cohort_and_among_those_who_follow_the_shared_arrival(
 }
 
 #[test]
+fn devices_that_are_due_are_counted_over_the_open_queues() {
+    let shared = open(vec![rate(2, 5.0)], true);
+    let own = [None, Some(closed(2)), Some(open(vec![rate(1, 4.0)], false))];
+    let cohort_of: Vec<u16> = (0..36).map(|n| n % 3).collect();
+    let schedule = schedule(Some(&shared), &own, &cohort_of);
+    for (before, due) in [
+        (0, 0),
+        (1, 2),
+        (200, 2),
+        (201, 3),
+        (1_900, 10 + 8),
+        (9_000, 10 + 12),
+    ] {
+        let before = Duration::from_millis(before);
+        assert_eq!(schedule.due_before(before), Some(due), "{before:?}");
+    }
+    let places = super::tests::schedule(Some(&closed(2)), &[None], &[0, 0]);
+    assert_eq!(places.due_before(Duration::from_secs(1)), None);
+}
+
+#[test]
 fn two_cohorts_of_one_arrival_have_chances_of_their_own() {
     let poisson = Arrival::Open(Open::new(vec![rate(10, 10.0)], false).spaced_randomly());
     let own = [Some(poisson.clone()), Some(poisson)];
