@@ -9,13 +9,15 @@ mod open;
 mod poisson;
 mod progress;
 mod schedule;
+mod stage;
 
 use std::time::Duration;
 
 pub use closed::{Closed, ClosedStage, StageEnd};
-pub use open::{Open, OpenStage};
+pub use open::Open;
 pub use progress::Progress;
 pub use schedule::{Follower, Queue, Schedule, Turns};
+pub use stage::{Batches, OpenStage};
 
 /// A load model with its stages.
 #[derive(Clone, Debug, PartialEq)]

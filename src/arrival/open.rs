@@ -1,4 +1,4 @@
-//! The open model: a rate per second over stages, each constant or a linear ramp, and bursts.
+//! The open model: a rate per second over stages, each constant or a linear ramp; bursts and batches.
 //!
 //! Devices follow a clock that runs at the rate: it shows the integral of the rate. Evenly spaced,
 //! the m-th is due when it shows `m`; Poisson, when it shows the m-th moment of a unit-rate process.
@@ -7,130 +7,66 @@ use std::time::Duration;
 
 use super::Due;
 use super::poisson::UnitProcess;
-
-/// One stretch of an open schedule.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct OpenStage {
-    /// Its length.
-    pub duration: Duration,
-    /// Devices per second at its start, ≥ 0.
-    pub from: f64,
-    /// Devices per second at its end, ≥ 0; the rate between is linear.
-    pub to: f64,
-    /// Devices that it starts, where it ends by number: [`OpenStage::counted`].
-    pub count: Option<u32>,
-    /// Devices that are all due at its start, beside those of the rate.
-    pub burst: u32,
-}
-
-impl OpenStage {
-    /// A stage from one rate to another, per second.
-    pub fn lasting(duration: Duration, from: f64, to: f64) -> Self {
-        Self {
-            duration,
-            from,
-            to,
-            count: None,
-            burst: 0,
-        }
-    }
-
-    /// A stage that lasts as long as `count` devices take at these rates, of which one must be
-    /// above 0.
-    pub fn counted(count: u32, from: f64, to: f64) -> Self {
-        let length = f64::from(count) / f64::midpoint(from, to);
-        Self {
-            count: Some(count),
-            ..Self::lasting(Duration::from_secs_f64(length), from, to)
-        }
-    }
-
-    /// So many devices at one moment.
-    pub fn burst(devices: u32) -> Self {
-        Self {
-            burst: devices,
-            ..Self::lasting(Duration::ZERO, 0.0, 0.0)
-        }
-    }
-
-    /// The integral of the rate over the stage.
-    fn starts(&self) -> f64 {
-        if let Some(count) = self.count {
-            return f64::from(count);
-        }
-        f64::midpoint(self.from, self.to) * self.duration.as_secs_f64()
-    }
-
-    /// The offset within the stage by which `k` devices have started, for `0 ≤ k ≤ starts()`.
-    ///
-    /// With rate `r(t) = a + b·t`, `a` the rate at the start and `b` its slope, the number of
-    /// starts is `N(t) = a·t + b·t²/2`; this is its inverse, in the form that stays exact when
-    /// `b` is near 0: `t = 2k / (a + √(a² + 2·b·k))`.
-    fn offset(&self, k: f64) -> f64 {
-        let length = self.duration.as_secs_f64();
-        let slope = (self.to - self.from) / length;
-        let root = (self.from * self.from + 2.0 * slope * k).max(0.0).sqrt();
-        if k <= 0.0 && self.from == 0.0 {
-            return 0.0;
-        }
-        (2.0 * k / (self.from + root)).min(length)
-    }
-}
+use super::stage::{Batches, OpenStage};
 
 /// The stages of an open schedule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Open {
     stages: Vec<OpenStage>,
     truncate: bool,
-    bursts: Vec<Burst>,
+    blocks: Vec<Block>,
     /// Absent when devices are evenly spaced.
     poisson: Option<UnitProcess>,
 }
 
-/// Devices that are due at one moment.
+/// Devices that come together, and where they stand among the others.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Burst {
+struct Block {
     /// The ordinal of its first device.
     first: u64,
-    devices: u32,
+    batches: Batches,
+    /// When the first of them is due.
     at: Duration,
     /// What the clock of the rate shows by then.
     shown: f64,
 }
 
 impl Open {
-    /// A schedule of at least one stage with a positive rate. With `truncate` the devices that
-    /// the stages do not deliver have no turn; else they go on at the last positive rate.
+    /// A schedule of at least one stage that starts somebody. With `truncate` the devices that the
+    /// stages do not deliver have no turn; else they go on at the last positive rate or takt.
     ///
     /// # Panics
-    /// When no stage has a positive rate or a burst: scenarios are checked before.
+    /// When all stages are pauses: scenarios are checked before.
     pub fn new(stages: Vec<OpenStage>, truncate: bool) -> Self {
         assert!(
-            stages
-                .iter()
-                .any(|stage| stage.starts() > 0.0 || stage.burst > 0),
+            !stages.iter().all(OpenStage::is_pause),
             "a schedule needs a rate"
         );
-        let (mut shown, mut at, mut bursts) = (0.0, Duration::ZERO, Vec::new());
+        let (mut shown, mut at, mut blocks) = (0.0, Duration::ZERO, Vec::new());
+        let mut block = |batches: Option<Batches>, at, shown| {
+            blocks.extend(batches.map(|batches| Block {
+                first: 0,
+                batches,
+                at,
+                shown,
+            }));
+        };
         for stage in &stages {
-            if stage.burst > 0 {
-                bursts.push(Burst {
-                    first: 0,
-                    devices: stage.burst,
-                    at,
-                    shown,
-                });
-            }
+            block(stage.batches, at, shown);
             shown += stage.starts();
             at += stage.duration;
+        }
+        let goes_on = |stage: &&OpenStage| stage.starts() > 0.0 || stage.endless().is_some();
+        if let (Some(last), false) = (stages.iter().rfind(goes_on), truncate) {
+            block(last.endless(), at, shown);
         }
         let mut open = Self {
             stages,
             truncate,
-            bursts,
+            blocks,
             poisson: None,
         };
-        open.place_bursts();
+        open.place_blocks();
         open
     }
 
@@ -146,25 +82,25 @@ impl Open {
         self.poisson.is_some()
     }
 
-    /// Draws the Poisson process by the seed for so many devices. A burst stays a burst.
+    /// Draws the Poisson process by the seed for so many devices. Those that come together still do.
     #[must_use]
     pub fn poisson(mut self, seed: u64, devices: u32) -> Self {
         self.poisson = Some(UnitProcess::new(seed, devices));
-        self.place_bursts();
+        self.place_blocks();
         self
     }
 
     #[expect(clippy::cast_sign_loss, reason = "cut at 0 on the line")]
-    fn place_bursts(&mut self) {
-        let mut before = 0;
-        for burst in &mut self.bursts {
+    fn place_blocks(&mut self) {
+        let mut before = 0u64;
+        for block in &mut self.blocks {
             let spaced = match &self.poisson {
-                // Not a device that is due at the very moment: the burst goes first.
-                None => (burst.shown - EPSILON).max(0.0).ceil() as u64,
-                Some(process) => process.before(burst.shown),
+                // Not a device that is due at the very moment: the block goes first.
+                None => (block.shown - EPSILON).max(0.0).ceil() as u64,
+                Some(process) => process.before(block.shown),
             };
-            burst.first = spaced + before;
-            before += u64::from(burst.devices);
+            block.first = spaced.saturating_add(before);
+            before = before.saturating_add(block.batches.devices);
         }
     }
 
@@ -175,14 +111,14 @@ impl Open {
     /// With Poisson spacing, when it was drawn for fewer devices.
     pub fn due(&self, n: u32) -> Due {
         let mut spaced = u64::from(n);
-        for burst in &self.bursts {
-            if u64::from(n) < burst.first {
+        for block in &self.blocks {
+            let Some(ordinal) = u64::from(n).checked_sub(block.first) else {
                 break;
+            };
+            if ordinal < block.batches.devices {
+                return Due::At(block.at + block.batches.offset(ordinal));
             }
-            if u64::from(n) < burst.first + u64::from(burst.devices) {
-                return Due::At(burst.at);
-            }
-            spaced -= u64::from(burst.devices);
+            spaced -= block.batches.devices;
         }
         let spaced = u32::try_from(spaced).expect("at most n");
         self.reached(match &self.poisson {
@@ -308,6 +244,45 @@ mod tests {
         assert_eq!(at_once.count(), 50);
     }
 
+    /// 12 devices each 30 s: for 10 minutes, or until there were 30.
+    fn takts() -> [OpenStage; 2] {
+        let takt = Duration::from_secs(30);
+        [
+            OpenStage::batches(12, takt, Duration::from_mins(10)),
+            OpenStage::counted_batches(12, takt, 30),
+        ]
+    }
+
+    #[test]
+    fn a_batch_is_due_each_takt_as_long_as_the_stage_lasts() {
+        let [timed, counted] = takts();
+        let open = Open::new(vec![timed], true);
+        for (n, due) in [(0, 0.0), (11, 0.0), (12, 30.0), (239, 570.0)] {
+            assert!((due_s(&open, n) - due).abs() < 1e-9, "device {n}");
+        }
+        assert_eq!(open.due(240), Due::Never);
+        // The last batch is of six, and takes its takt all the same.
+        let open = Open::new(vec![counted, stage(1.0, 10.0, 10.0)], true);
+        for (n, due) in [(24, 60.0), (29, 60.0), (30, 90.0), (31, 90.1)] {
+            assert!((due_s(&open, n) - due).abs() < 1e-6, "device {n}");
+        }
+    }
+
+    #[test]
+    fn a_list_longer_than_its_batches_goes_on_in_the_same_takt() {
+        let [timed, counted] = takts();
+        let open = Open::new(vec![timed], false);
+        assert!((due_s(&open, 240) - 600.0).abs() < 1e-9);
+        assert!((due_s(&open, 252) - 630.0).abs() < 1e-9);
+        let open = Open::new(vec![counted, stage(5.0, 0.0, 0.0)], false);
+        assert!((due_s(&open, 30) - 95.0).abs() < 1e-9, "after the pause");
+        let open = Open::new(vec![timed, stage(1.0, 10.0, 10.0)], false);
+        assert!(
+            (due_s(&open, 260) - 602.0).abs() < 1e-6,
+            "the rate came last"
+        );
+    }
+
     #[test]
     fn another_seed_draws_another_schedule_and_the_same_seed_the_same() {
         let drawn = |seed, devices| {
@@ -346,9 +321,13 @@ mod tests {
     proptest! {
         #[test]
         fn due_times_never_decrease(
-            mut stages in stages(), burst in 0u32..300, seed: u64, poisson: bool,
+            mut stages in stages(), burst in 0u32..300, size in 1u32..300, ms in 1u64..9_000,
+            count in 1u32..900, seed: u64, poisson: bool,
         ) {
+            let (every, lasting) = (Duration::from_millis(ms), Duration::from_secs(20));
             stages.insert(1, OpenStage::burst(burst));
+            stages.insert(1, OpenStage::batches(size, every, lasting));
+            stages.push(OpenStage::counted_batches(size, every, count));
             let open = Open::new(stages, false);
             let open = if poisson { open.poisson(seed, 2_000) } else { open };
             let mut last = Duration::ZERO;
@@ -377,6 +356,21 @@ mod tests {
                 .take_while(|n| matches!(open.due(*n), Due::At(at) if at.as_secs_f64() < until))
                 .count() as f64;
             prop_assert!((started - integral).abs() <= 1.0 + 1e-6, "{started} for {integral}");
+        }
+
+        #[test]
+        fn starts_up_to_any_moment_are_the_batches_until_then(
+            size in 1u32..50, ms in 1u64..5_000, lasting in 1u64..20_000, at in 0u64..20_000,
+        ) {
+            let (every, length) = (Duration::from_millis(ms), Duration::from_millis(lasting));
+            let stages = vec![OpenStage::batches(size, every, length)];
+            let open = Open::new(stages, true);
+            let due = |n| open.due(n);
+            let started = (0..2_000)
+                .take_while(|n| matches!(due(*n), Due::At(due) if due < Duration::from_millis(at)));
+            let batches = at.min(lasting).div_ceil(ms);
+            let expected = (batches * u64::from(size)).min(2_000);
+            prop_assert_eq!(started.count() as u64, expected);
         }
     }
 }

@@ -288,12 +288,18 @@ section! {
         /// Its length.
         #[schemars(default)]
         duration: Span,
-        /// Open, in place of `duration`: the stage lasts until so many devices were due.
+        /// In place of `duration`: the stage lasts until so many devices were due.
         #[schemars(default)]
         count: u32,
         /// Open, alone in its stage: so many devices are due at one moment.
         #[schemars(default)]
         burst: u32,
+        /// Open: so many devices are due at one moment, at the stage's start and then each `every`.
+        #[schemars(default)]
+        batch: u32,
+        /// Open: from one batch to the next, at least 1ms.
+        #[schemars(default)]
+        every: Span,
         /// Open: devices per second.
         #[schemars(default)]
         rate: f64,

@@ -32,6 +32,10 @@ impl<T> Entry<T> {
         self.given().map(|(value, _)| value)
     }
 
+    pub(super) fn spot(&self) -> Option<&Spot> {
+        self.given().map(|(_, spot)| spot)
+    }
+
     pub(super) fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
     }

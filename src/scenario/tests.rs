@@ -471,6 +471,8 @@ proptest! {
             Just("name = \"a\""), Just("share = 0.5"), Just("count = 2"), Just("token = \"{{ name }}\""),
             Just("credentials = \"access_token\""), Just("[arrival]"), Just("model = \"closed\""),
             Just("stages = [{ duration = \"1s\", rate = 1 }]"), Just("stages = []"), Just("[telemetry]"),
+            Just("arrival = { stages = [{ batch = 2, duration = \"1s\" }] }"),
+            Just("stages = [{ batch = 2, every = \"1s\", count = 3 }]"),
             Just("stages = [{ duration = \"1s\", concurrency = 1 }]"), Just("qos = 0"), Just("é = \"${\""),
             Just("[thresholds]"), Just("a.b = \"< 5\""), Just("payload = { a = [1, inf] }"), Just("= ]"),
             Just("batch = 3"), Just("size = 64"), Just("timestamp = false"), Just("preset = \"random\""),

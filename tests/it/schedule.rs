@@ -165,3 +165,42 @@ fn the_spike_runs_as_it_is() {
     );
     assert_eq!(ran.number("starts.dropped"), 0);
 }
+
+/// Ten times as fast as it is.
+#[test]
+fn the_factorys_shift_starts_each_lines_batches_in_its_takt() {
+    let mut run = Run::shipped("scenarios/factory-shift.toml");
+    for (line, stages) in [
+        (
+            1,
+            "{ batch = 12, every = \"200ms\", duration = \"2s\" }, { duration = \"1s\", rate = 0 }",
+        ),
+        (2, "{ batch = 8, every = \"300ms\", count = 104 }"),
+        (3, "{ batch = 20, every = \"500ms\", duration = \"4s\" }"),
+        (
+            4,
+            "{ duration = \"1s\", rate = 0 }, { batch = 3, every = \"200ms\", duration = \"2s\" }",
+        ),
+    ] {
+        run = run
+            .arg("--set")
+            .arg(&format!("cohort.line-{line}.arrival.stages=[{stages}]"));
+    }
+    let ran = run.arg("--set").arg("telemetry.interval=1s").finish();
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(ran.number("devices.provisioned"), 600);
+    assert_eq!(ran.number("starts.planned"), 600);
+    let summary = ran.summary();
+    for (cohort, model) in [
+        ("line-1", "open"),
+        ("line-4", "open"),
+        ("returns", "closed"),
+    ] {
+        assert_eq!(summary["cohorts"][cohort]["model"], model);
+    }
+    assert!(
+        ran.stdout.contains("open and closed model"),
+        "{}",
+        ran.stdout
+    );
+}

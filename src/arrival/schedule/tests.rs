@@ -137,6 +137,7 @@ fn arrivals() -> impl Strategy<Value = Arrival> {
             OpenStage::lasting(Duration::from_secs_f64(length), from, to),
             OpenStage::burst(burst),
             rate(1, from),
+            OpenStage::counted_batches(burst + 1, Duration::from_millis(300), 2 * burst + 1),
         ];
         let open = Open::new(stages, truncate);
         Arrival::Open(if kind == 1 {

@@ -57,10 +57,7 @@ pub(super) fn arrival(entry: &Entry<file::Arrival>, faults: &Faults) -> Option<A
         Model::Open => {
             let read: Vec<_> = stages.iter().map(|stage| open(stage, faults)).collect();
             let read: Vec<_> = read.into_iter().collect::<Option<_>>()?;
-            if read
-                .iter()
-                .all(|stage| stage.from == 0.0 && stage.to == 0.0 && stage.burst == 0)
-            {
+            if read.iter().all(OpenStage::is_pause) {
                 faults.add(
                     spot,
                     "no stage has a rate above 0",
@@ -104,10 +101,9 @@ fn burst(stage: &Stage, faults: &Faults) -> Option<OpenStage> {
     let (devices, spot) = stage.burst.given()?;
     let alone = stage.duration.is_absent()
         && stage.count.is_absent()
-        && stage.concurrency.is_absent()
-        && [&stage.rate, &stage.from, &stage.to]
-            .iter()
-            .all(|entry| entry.is_absent());
+        && stage.batch.is_absent()
+        && stage.every.is_absent()
+        && paced_otherwise(stage).is_none();
     if !alone {
         faults.add(
             spot,
@@ -117,6 +113,51 @@ fn burst(stage: &Stage, faults: &Faults) -> Option<OpenStage> {
         return None;
     }
     positive(*devices, "burst", spot, faults).map(OpenStage::burst)
+}
+
+/// A key that a stage of batches has no use for.
+fn paced_otherwise(stage: &Stage) -> Option<(&'static str, &Spot)> {
+    let keys = [
+        ("rate", stage.rate.spot()),
+        ("from", stage.from.spot()),
+        ("to", stage.to.spot()),
+        ("concurrency", stage.concurrency.spot()),
+    ];
+    keys.into_iter().find_map(|(key, spot)| Some((key, spot?)))
+}
+
+/// A stage of batches by takt.
+fn batches(stage: &Stage, at: &Spot, faults: &Faults) -> Option<OpenStage> {
+    let (batch, every) = ("batch = 12", "every = \"30s\"");
+    let size = required(&stage.batch, "batch", at, batch, faults);
+    let size = size.and_then(|(size, spot)| positive(*size, "batch", spot, faults));
+    let every = required(&stage.every, "every", at, every, faults)
+        .and_then(|_| span(&stage.every, "every", Duration::ZERO, MILLISECOND, faults));
+    let end = end(stage, at, faults);
+    if let Some((key, spot)) = paced_otherwise(stage) {
+        let title = format!("batches come each `every`: `{key}` has no place beside them");
+        faults.add(spot, title, "remove it");
+        return None;
+    }
+    let (size, every) = (size?, every?);
+    match end? {
+        End::After(duration) => Some(OpenStage::batches(size, every, duration)),
+        End::Count(count) => {
+            let stage = OpenStage::counted_batches(size, every, count);
+            within_a_year(stage.duration.as_secs_f64(), count, at, faults)?;
+            Some(stage)
+        }
+    }
+}
+
+fn within_a_year(seconds: f64, count: u32, at: &Spot, faults: &Faults) -> Option<()> {
+    if seconds > YEAR_S {
+        let title =
+            format!("a stage lasts at most a year, this one takes longer for its {count} devices");
+        faults.add(at, title, "start them faster, or lower its `count`");
+        return None;
+    }
+    Some(())
 }
 
 fn positive(found: u32, key: &str, spot: &Spot, faults: &Faults) -> Option<u32> {
@@ -151,6 +192,9 @@ fn open(Placed(stage, at): &Placed<Stage>, faults: &Faults) -> Option<OpenStage>
     if !stage.burst.is_absent() {
         return burst(stage, faults);
     }
+    if !stage.batch.is_absent() || !stage.every.is_absent() {
+        return batches(stage, at, faults);
+    }
     let end = end(stage, at, faults);
     if let Some((_, spot)) = stage.concurrency.given() {
         let title = "`concurrency` is the closed model's";
@@ -172,17 +216,11 @@ fn open(Placed(stage, at): &Placed<Stage>, faults: &Faults) -> Option<OpenStage>
             );
             None
         }
-        End::Count(count) if f64::from(count) / f64::midpoint(from, to) > YEAR_S => {
-            faults.add(
-                at,
-                format!(
-                    "a stage lasts at most a year, this one takes longer for its {count} devices"
-                ),
-                "raise its rate, or lower its `count`",
-            );
-            None
+        End::Count(count) => {
+            let seconds = f64::from(count) / f64::midpoint(from, to);
+            within_a_year(seconds, count, at, faults)?;
+            Some(OpenStage::counted(count, from, to))
         }
-        End::Count(count) => Some(OpenStage::counted(count, from, to)),
     }
 }
 
@@ -228,12 +266,15 @@ fn rates(stage: &Stage, at: &Spot, faults: &Faults) -> Option<(f64, f64)> {
 
 fn closed(Placed(stage, at): &Placed<Stage>, faults: &Faults) -> Option<ClosedStage> {
     let end = end(stage, at, faults);
-    for (key, entry) in [
-        ("rate", &stage.rate),
-        ("from", &stage.from),
-        ("to", &stage.to),
+    for (key, spot) in [
+        ("rate", stage.rate.spot()),
+        ("from", stage.from.spot()),
+        ("to", stage.to.spot()),
+        ("burst", stage.burst.spot()),
+        ("batch", stage.batch.spot()),
+        ("every", stage.every.spot()),
     ] {
-        if let Some((_, spot)) = entry.given() {
+        if let Some(spot) = spot {
             faults.add(
                 spot,
                 format!("`{key}` is the open model's"),
@@ -241,11 +282,6 @@ fn closed(Placed(stage, at): &Placed<Stage>, faults: &Faults) -> Option<ClosedSt
             );
             return None;
         }
-    }
-    if let Some((_, spot)) = stage.burst.given() {
-        let title = "`burst` is the open model's";
-        faults.add(spot, title, "use `duration`, or model = \"open\"");
-        return None;
     }
     let example = "concurrency = 100";
     let (concurrency, spot) = required(&stage.concurrency, "concurrency", at, example, faults)?;
