@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use fleetcall::metrics::timeline::Cutter;
-use fleetcall::metrics::{Aggregate, CohortSetting, Recorder, Setting};
+use fleetcall::metrics::{Aggregate, CohortSetting, Recorder, Setting, ValidityLimits};
 use fleetcall::model::{CohortIx, Outcome, Phase, TransportKind};
 
 const ONE: CohortIx = CohortIx(0);
@@ -48,6 +48,7 @@ fn aggregate() -> Aggregate {
         expected_span: Duration::from_mins(1),
         target: String::new(),
         thresholds: Vec::new(),
+        validity: ValidityLimits::default(),
         started_at: String::new(),
         notes: Vec::new(),
     })

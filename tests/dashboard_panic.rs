@@ -47,6 +47,7 @@ fn draw_and_panic() -> ! {
         expected_span: Duration::from_secs(1),
         target: "nowhere".to_owned(),
         thresholds: Vec::new(),
+        validity: fleetcall::metrics::ValidityLimits::default(),
         started_at: "2026-01-01T00:00:00Z".to_owned(),
         notes: Vec::new(),
     });

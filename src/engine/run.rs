@@ -14,7 +14,7 @@ use super::fleet::Fleet;
 use super::places::Places;
 use super::shutdown::{Stop, StopSwitch, reached};
 use super::timeline::Feed;
-use super::usage;
+use super::usage::{self, Sampler};
 use super::worker::{self, Frame, Shard};
 use crate::ledger::Record;
 use crate::metrics::timeline::Line;
@@ -24,7 +24,7 @@ use crate::metrics::{Aggregate, Ending, Recorder, Snapshot, Summary};
 #[derive(Debug, Error)]
 pub enum EngineError {
     /// The system gives no thread.
-    #[error("cannot start a worker thread: {0}")]
+    #[error("cannot start a thread: {0}")]
     Thread(#[source] io::Error),
     /// A worker or a device panicked.
     #[error("{ended} of {listed} devices ended: a worker lost the others. This is a bug")]
@@ -64,6 +64,7 @@ pub async fn run(
     let cpu_before = usage::cpu();
     let clock = Clock::starting_at(Instant::now() + LEAD);
     let places = Places::new(&fleet, clock);
+    let mut sampler = Sampler::start(fleet.plan.limits.workers).map_err(EngineError::Thread)?;
     let mut crew = Crew::start(&fleet, clock, &places, &stop, &ledger)?;
     drop(ledger);
     let mut feed = Feed::new(&fleet, &stop, &aggregate, timeline);
@@ -91,6 +92,9 @@ pub async fn run(
                 if crew.lost_a_worker(course.started) {
                     stop.raise_to(Stop::Winding);
                 }
+                if let Some(evidence) = sampler.news() {
+                    aggregate.set_evidence(evidence);
+                }
                 let elapsed = clock.elapsed();
                 live.send_replace(Arc::new(aggregate.tick(elapsed)));
                 feed.tick(&aggregate, elapsed);
@@ -100,8 +104,10 @@ pub async fn run(
             () = &mut follow, if !course.places_final => course.places_final = true,
         }
     }
-    crew.join();
     let elapsed = clock.elapsed();
+    // The workers wait for it, so that their last second is seen.
+    aggregate.set_evidence(sampler.finish());
+    crew.join();
     let last = Arc::new(aggregate.tick(elapsed));
     let (ended, listed) = (last.devices.decided(), u64::from(fleet.len()));
     live.send_replace(last);
@@ -262,6 +268,7 @@ impl Crew {
     /// Waits for the threads. All senders of frames are gone, so they are at their end; one that
     /// panicked has left devices without an outcome, which the caller counts.
     fn join(self) {
+        drop(self.spares);
         for thread in self.threads {
             let _ = thread.join();
         }

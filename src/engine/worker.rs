@@ -94,37 +94,54 @@ async fn work(shard: Shard) {
         emptied: Notify::new(),
         leaving: Semaphore::new(0),
     });
-    let life = async {
-        let turns = fleet.schedule.turns(number, of);
-        let dropped = worker.start_devices(turns, &places).await;
-        // The coordinator outlives its workers; were it gone, there would be nobody to tell.
-        let _ = frames.send(Frame::AllStarted { dropped }).await;
-        while worker.living.get() > 0 {
-            worker.emptied.notified().await;
-        }
-    };
-    tokio::pin!(life);
-    // At the fifths of each second, so that what was recorded before a second's end is reported
-    // right after it.
-    let mut tick = tokio::time::interval_at(clock.at(TICK), TICK);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut winding = worker.stop.clone();
-    let mut winds_down = false;
-    loop {
-        tokio::select! {
-            () = &mut life => break,
-            () = reached(&mut winding, Stop::Winding), if !winds_down => {
-                winds_down = true;
-                worker.leaving.add_permits(LEAVING_AT_A_TIME);
-            }
-            _ = tick.tick() => worker.try_report(number, &frames, &mut spares),
-        }
-    }
+    worker
+        .carry_out((number, of), &places, &frames, &mut spares)
+        .await;
     let rest = worker.recorder.borrow_mut().take(None);
     let _ = frames.send(Frame::Recorded(number, rest)).await;
+    drop(frames);
+    // The thread's times are read before it ends.
+    while spares.recv().await.is_some() {}
 }
 
 impl Worker {
+    /// Starts the devices and reports what they leave, until the last of them has ended. `number`
+    /// `of` is its place among the workers.
+    async fn carry_out(
+        self: &Rc<Self>,
+        (number, of): (u32, u32),
+        places: &Places,
+        frames: &mpsc::Sender<Frame>,
+        spares: &mut mpsc::Receiver<Recorder>,
+    ) {
+        let life = async {
+            let turns = self.fleet.schedule.turns(number, of);
+            let dropped = self.start_devices(turns, places).await;
+            // The coordinator outlives its workers; were it gone, there would be nobody to tell.
+            let _ = frames.send(Frame::AllStarted { dropped }).await;
+            while self.living.get() > 0 {
+                self.emptied.notified().await;
+            }
+        };
+        tokio::pin!(life);
+        // At the fifths of each second, so that what was recorded before a second's end is reported
+        // right after it.
+        let mut tick = tokio::time::interval_at(self.clock.at(TICK), TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut winding = self.stop.clone();
+        let mut winds_down = false;
+        loop {
+            tokio::select! {
+                () = &mut life => break,
+                () = reached(&mut winding, Stop::Winding), if !winds_down => {
+                    winds_down = true;
+                    self.leaving.add_permits(LEAVING_AT_A_TIME);
+                }
+                _ = tick.tick() => self.try_report(number, frames, spares),
+            }
+        }
+    }
+
     /// Starts every device of the share; once the run winds down, writes the rest off. Returns how
     /// many were due by then and had not been started.
     async fn start_devices(self: &Rc<Self>, turns: Turns<'_>, places: &Places) -> u64 {

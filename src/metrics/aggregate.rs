@@ -14,6 +14,7 @@ use super::setting::{Ending, Setting};
 use super::snapshot::{CohortRow, ErrorRow, PhaseRow, Snapshot};
 use super::summary::Summary;
 use super::tally::{PhaseTally, Tally};
+use super::validity::{Case, Evidence, GeneratorVerdict, judge};
 use crate::model::{Cause, Expectation, FaultKind, Outcome, Phase};
 
 /// Adds up what workers recorded and draws figures from it.
@@ -27,6 +28,7 @@ pub struct Aggregate {
     provisioned: Meter,
     sent: Meter,
     dropped: u64,
+    pub(super) evidence: Option<Evidence>,
 }
 
 impl Aggregate {
@@ -44,6 +46,7 @@ impl Aggregate {
             provisioned: Meter::default(),
             sent: Meter::default(),
             dropped: 0,
+            evidence: None,
         }
     }
 
@@ -64,6 +67,11 @@ impl Aggregate {
         self.dropped = dropped;
     }
 
+    /// What has been seen of the generator so far; at the end, all of it.
+    pub fn set_evidence(&mut self, evidence: Evidence) {
+        self.evidence = Some(evidence);
+    }
+
     /// The state `elapsed` after the start. Reads the rates: to be called several times a second
     /// for a lively display; a pause is bridged with its mean.
     pub fn tick(&mut self, elapsed: Duration) -> Snapshot {
@@ -71,6 +79,8 @@ impl Aggregate {
         self.provisioned.read(elapsed, devices.provisioned);
         self.sent.read(elapsed, self.overall.telemetry.sent);
         let (progress, remaining) = forecast(&self.setting, &devices, elapsed);
+        // What was dropped is known at the end, and whose doing it was.
+        let (verdict, reasons) = self.judge(&self.starts(), false);
         Snapshot {
             elapsed,
             remaining,
@@ -82,6 +92,8 @@ impl Aggregate {
                 ..self.starts()
             },
             lag: self.lag(),
+            verdict,
+            reasons,
             provisioned_rate: self.provisioned.figures(),
             telemetry_rate: self.sent.figures(),
             telemetry: self.overall.telemetry,
@@ -119,6 +131,25 @@ impl Aggregate {
     pub(super) fn lag(&self) -> LagFigures {
         let lag = self.sum.lag.as_ref();
         lag.map_or_else(LagFigures::default, |lag| LagFigures::of(lag))
+    }
+
+    /// Whether the generator kept its schedule so far, and why not.
+    pub(super) fn judge(
+        &self,
+        starts: &StartCounts,
+        interrupted: bool,
+    ) -> (GeneratorVerdict, Vec<String>) {
+        let errors = self.sum.errors.iter();
+        let exhausted = errors.filter(|(cause, _)| is_exhaustion(*cause));
+        judge(&Case {
+            starts: *starts,
+            lag: self.lag(),
+            message_lag: self.message_lag(),
+            exhausted: exhausted.map(|(_, n)| n).sum(),
+            interrupted,
+            evidence: self.evidence.as_ref(),
+            limits: &self.setting.validity,
+        })
     }
 
     /// `None` while no message was sent.
@@ -195,6 +226,15 @@ impl Aggregate {
             })
             .collect()
     }
+}
+
+/// Whether this machine had no port or file left.
+fn is_exhaustion(cause: Cause) -> bool {
+    let exhausted = [
+        FaultKind::LocalPortsExhausted,
+        FaultKind::LocalFilesExhausted,
+    ];
+    matches!(cause, Cause::At(_, kind) if exhausted.contains(&kind))
 }
 
 /// Where, and as what, a cause is the server's judgement on a device.

@@ -13,7 +13,7 @@ use super::summary::{
 };
 use super::tally::{PhaseTally, Tally};
 use super::threshold::Threshold;
-use super::verdict::{self, GeneratorSummary, GeneratorVerdict};
+use super::validity::{GeneratorSummary, GeneratorVerdict};
 use crate::model::Phase;
 
 pub(super) fn summary(aggregate: &Aggregate, end: &Ending) -> Summary {
@@ -25,7 +25,6 @@ pub(super) fn summary(aggregate: &Aggregate, end: &Ending) -> Summary {
         dropped: end.dropped,
         ..aggregate.starts()
     };
-    let lag_us = aggregate.lag();
     let mut summary = Summary {
         schema_version: SCHEMA_VERSION,
         fleetcall_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -39,7 +38,7 @@ pub(super) fn summary(aggregate: &Aggregate, end: &Ending) -> Summary {
         notes: setting.notes.clone(),
         devices,
         starts,
-        lag_us,
+        lag_us: aggregate.lag(),
         phases: phases(overall),
         errors: aggregate.sum.errors.words(),
         telemetry: TelemetrySummary {
@@ -50,7 +49,7 @@ pub(super) fn summary(aggregate: &Aggregate, end: &Ending) -> Summary {
         thresholds: Vec::new(),
         expectations: Vec::new(),
         findings: Vec::new(),
-        generator: generator(&starts, &lag_us, end),
+        generator: generator(aggregate, &starts, end),
         result: RunResult::Passed,
         cohorts: setting
             .cohorts
@@ -109,12 +108,8 @@ fn assert_all_decided(whose: &str, devices: &DeviceCounts) {
     );
 }
 
-fn generator(
-    starts: &StartCounts,
-    lag: &super::latency::LagFigures,
-    end: &Ending,
-) -> GeneratorSummary {
-    let (verdict, reasons) = verdict::judge(starts, lag, end);
+fn generator(aggregate: &Aggregate, starts: &StartCounts, end: &Ending) -> GeneratorSummary {
+    let (verdict, reasons) = aggregate.judge(starts, end.interrupted);
     GeneratorSummary {
         cpu_s: to_micro(end.cpu_s),
         wall_s: to_micro(end.elapsed.as_secs_f64()),
@@ -124,6 +119,8 @@ fn generator(
         includes_target: end.generator_includes_target,
         verdict,
         reasons,
+        limits: Some(aggregate.setting.validity),
+        evidence: aggregate.evidence.clone(),
     }
 }
 

@@ -42,6 +42,7 @@ pub(crate) fn setting() -> Setting {
             Threshold::parse("time_to_provision.p99", "< 500ms").expect("legal"),
             Threshold::parse("devices.provisioned", ">= 99.9%").expect("legal"),
         ],
+        validity: ValidityLimits::default(),
         started_at: "2026-11-23T02:22:00Z".to_owned(),
         notes: Vec::new(),
     }
@@ -58,6 +59,50 @@ pub(crate) fn ending() -> Ending {
         workers: 2,
         processes: 1,
         generator_includes_target: true,
+    }
+}
+
+/// What was seen of the generator in that run: nothing amiss.
+pub(crate) fn evidence() -> Evidence {
+    let load = |mean, peak| Some(Load { mean, peak });
+    let worker = |busy, waited| WorkerEvidence {
+        busy: load(busy / 2.0, busy),
+        waited: load(waited / 2.0, waited),
+    };
+    Evidence {
+        readings: 62,
+        cpu: CpuEvidence {
+            cores: Some(2),
+            workers: Some(vec![worker(0.412, 0.003), worker(0.387, 0.008)]),
+            target: load(0.2, 0.31),
+            process: load(0.7, 1.14),
+            machine: load(0.4, 0.634),
+            steal: load(0.0, 0.002),
+            throttled: None,
+        },
+        files: Some(FilesEvidence {
+            peak: 2_114,
+            limit: 20_000,
+        }),
+        memory: MemoryEvidence {
+            resident_peak_bytes: Some(49_000_000),
+            available_min_bytes: Some(20_000_000_000),
+            total_bytes: Some(25_000_000_000),
+        },
+        udp: UdpEvidence {
+            receive_overflows: Some(0),
+        },
+        tcp: TcpEvidence {
+            sent: Some(181_230),
+            sent_again: Some(12),
+            listen_overflows: Some(0),
+            listen_drops: Some(0),
+        },
+        clock: ClockEvidence {
+            step_max_us: Some(31),
+            suspended_us: Some(0),
+            pause_max_us: 1_240,
+        },
     }
 }
 
@@ -152,6 +197,7 @@ pub(crate) fn summary() -> Summary {
     static ONCE: LazyLock<Summary> = LazyLock::new(|| {
         let mut aggregate = Aggregate::new(setting());
         aggregate.add(&recorded(1_000));
+        aggregate.set_evidence(evidence());
         aggregate.finish(ending())
     });
     ONCE.clone()

@@ -25,7 +25,7 @@ mod summary;
 mod tally;
 mod threshold;
 pub mod timeline;
-mod verdict;
+mod validity;
 
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -53,6 +53,8 @@ pub use summary::{
     Summary, TelemetrySummary,
 };
 pub use threshold::{Threshold, ThresholdResult};
-pub use verdict::{
-    GeneratorSummary, GeneratorVerdict, LAG_P99_INVALID, LAG_P99_SUSPECT, LATE_SHARE_SUSPECT,
+pub use validity::{
+    ClockEvidence, Clocks, CpuEvidence, Evidence, FilesEvidence, Gather, GeneratorSummary,
+    GeneratorVerdict, Load, MachineTimes, Memory, MemoryEvidence, Network, Quota, READ_EVERY,
+    Reading, TcpEvidence, ThreadTimes, UdpEvidence, ValidityLimits, Whose, WorkerEvidence,
 };

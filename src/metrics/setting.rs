@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::threshold::Threshold;
+use super::validity::ValidityLimits;
 use crate::model::{Expectation, Misbehaviour, Outcome, TransportKind};
 
 /// A run before its first device.
@@ -28,6 +29,8 @@ pub struct Setting {
     pub target: String,
     /// What decides over the result.
     pub thresholds: Vec<Threshold>,
+    /// What decides over the generator's verdict.
+    pub validity: ValidityLimits,
     /// RFC 3339, UTC.
     pub started_at: String,
     /// What nobody may overlook about this run, such as a certificate that is not verified; one

@@ -8,7 +8,7 @@ use super::counts::{DeviceCounts, LiveCounts, StartCounts, TelemetryCounts};
 use super::latency::{LagFigures, LatencyFigures};
 use super::rate::RateFigures;
 use super::setting::Setting;
-use super::verdict::{self, GeneratorVerdict};
+use super::validity::GeneratorVerdict;
 use crate::model::{Outcome, Phase};
 
 /// Everything that the dashboard draws. A few tens of kB without a histogram: cheap to clone.
@@ -30,6 +30,10 @@ pub struct Snapshot {
     pub starts: StartCounts,
     /// How late devices started.
     pub lag: LagFigures,
+    /// Whether the figures so far may be quoted.
+    pub verdict: GeneratorVerdict,
+    /// Why not.
+    pub reasons: Vec<String>,
     /// Devices provisioned per second.
     pub provisioned_rate: RateFigures,
     /// Telemetry messages sent per second.
@@ -66,9 +70,9 @@ impl Snapshot {
         counts.fold(0, u64::saturating_add)
     }
 
-    /// Whether the generator keeps its schedule, by its start lag so far.
-    pub fn lag_verdict(&self) -> GeneratorVerdict {
-        verdict::of_lag(&self.lag)
+    /// Whether devices start later than the limit allows.
+    pub fn lags(&self) -> bool {
+        self.lag.p99 > self.setting.validity.lag_p99_us
     }
 }
 

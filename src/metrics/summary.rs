@@ -10,7 +10,7 @@ use super::finding::FindingRow;
 use super::latency::{CarriedError, CarriedHistogram, LagFigures, LatencyFigures};
 use super::setting::alarms;
 use super::threshold::ThresholdResult;
-use super::verdict::GeneratorSummary;
+use super::validity::GeneratorSummary;
 use crate::model::{Expectation, Outcome, Phase, TransportKind};
 
 /// The version of the form below. It rises when a key changes its meaning or goes away.

@@ -57,7 +57,31 @@ const KEYS: &[(&str, &str)] = &[
     ("/thresholds/0", "expression observed passed"),
     (
         "/generator",
-        "cpu_s wall_s peak_rss_bytes workers processes includes_target verdict reasons",
+        "cpu_s wall_s peak_rss_bytes workers processes includes_target verdict reasons limits evidence",
+    ),
+    (
+        "/generator/evidence",
+        "readings cpu files memory udp tcp clock",
+    ),
+    (
+        "/generator/evidence/cpu",
+        "cores workers target process machine steal throttled",
+    ),
+    ("/generator/evidence/cpu/workers/0", "busy waited"),
+    ("/generator/evidence/cpu/workers/0/busy", "mean peak"),
+    ("/generator/evidence/files", "peak limit"),
+    (
+        "/generator/evidence/memory",
+        "resident_peak_bytes available_min_bytes total_bytes",
+    ),
+    ("/generator/evidence/udp", "receive_overflows"),
+    (
+        "/generator/evidence/tcp",
+        "sent sent_again listen_overflows listen_drops",
+    ),
+    (
+        "/generator/evidence/clock",
+        "step_max_us suspended_us pause_max_us",
     ),
     (
         "/cohorts/meters",
@@ -161,6 +185,7 @@ fn devices_telemetry_and_phases_of_cohorts_add_up_to_the_run() {
 fn workers_may_be_added_in_any_split() {
     let whole = fixture::summary();
     let mut aggregate = Aggregate::new(fixture::setting());
+    aggregate.set_evidence(fixture::evidence());
     // The same calls, dealt over frames as a worker would take them.
     let mut worker = fixture::recorded(1_000);
     let mut spare = None;

@@ -95,6 +95,11 @@ pub fn percent(part: u64, whole: u64) -> String {
     format!("{}.{} %", tenths / 10, tenths % 10)
 }
 
+/// A share as `93.4 %`, or `90 %` when there is nothing behind the point.
+pub fn share(share: f64) -> String {
+    format!("{} %", (share * 1_000.0).round() / 10.0)
+}
+
 fn three_digits(value: f64) -> String {
     if value < 9.995 {
         format!("{value:.2}")
@@ -158,5 +163,17 @@ mod tests {
         assert_eq!(percent(u64::MAX - 1, u64::MAX), "99.9 %");
         assert_eq!(percent(3, 3), "100 %");
         assert_eq!(percent(0, 0), "–");
+    }
+
+    #[test]
+    fn shares_have_a_digit_behind_the_point_if_it_says_something() {
+        for (of, text) in [
+            (0.0, "0 %"),
+            (0.9, "90 %"),
+            (0.9344, "93.4 %"),
+            (1.25, "125 %"),
+        ] {
+            assert_eq!(share(of), text);
+        }
     }
 }

@@ -1,8 +1,9 @@
-//! The generator within the text: its verdict and why, what it did and what it took.
+//! The generator within the text: its verdict and why, what it did, what it took, and what was
+//! seen of it: in a line of a valid run, in a block of any other.
 
-use super::style::{Style, fit};
+use super::style::{Style, fit, wrap};
 use super::text::seconds;
-use crate::metrics::{GeneratorVerdict, Summary};
+use crate::metrics::{Evidence, GeneratorVerdict, Load, Summary};
 use crate::model::{Paint as _, printable, units};
 
 /// Always there: figures without it are worth nothing.
@@ -14,20 +15,45 @@ pub(super) fn generator(summary: &Summary, style: Style, out: &mut Vec<String>) 
     };
     out.push(String::new());
     out.push(format!("{} {verdict}", style.bold("Generator")));
-    let reasons = generator.reasons.iter().map(|reason| format!("! {reason}"));
-    let rows = [starts(summary)]
-        .into_iter()
-        .chain(lags(summary))
-        .chain([used(summary)]);
-    for line in reasons.chain(rows) {
-        out.push(format!("  {}", fit(&printable(&line), style.columns() - 2)));
+    for reason in &generator.reasons {
+        let lines = wrap(&printable(reason), style.columns() - 4);
+        for (n, line) in lines.iter().enumerate() {
+            out.push(format!("  {} {line}", if n == 0 { "!" } else { " " }));
+        }
+    }
+    let mut rows = vec![("starts", starts(summary))];
+    rows.extend(lags(summary));
+    rows.push(("used", used(summary)));
+    if let Some(evidence) = &generator.evidence {
+        rows.extend(peaks(evidence));
+        if generator.verdict != GeneratorVerdict::Valid {
+            rows.extend(block(evidence));
+        }
+        let untold = evidence.untold();
+        if !untold.is_empty() {
+            rows.push((
+                "unseen",
+                format!("this system does not tell: {}", untold.join(", ")),
+            ));
+        }
+    }
+    let changed = generator.limits.map(|limits| limits.changed());
+    if let Some(changed) = changed.filter(|changed| !changed.is_empty()) {
+        rows.push((
+            "limits",
+            format!("set by the scenario: {}", changed.join(", ")),
+        ));
+    }
+    for (name, row) in rows {
+        let line = format!("{name:<7} {row}");
+        out.push(format!("  {}", fit(&line, style.columns() - 2)));
     }
 }
 
 fn starts(summary: &Summary) -> String {
     let starts = summary.starts;
     format!(
-        "starts  {} planned, {} started, {} late, {} dropped",
+        "{} planned, {} started, {} late, {} dropped",
         units::count(starts.planned),
         units::count(starts.started),
         units::count(starts.late),
@@ -36,15 +62,15 @@ fn starts(summary: &Summary) -> String {
 }
 
 /// Of starts, and of messages if there were any.
-fn lags(summary: &Summary) -> impl Iterator<Item = String> {
+fn lags(summary: &Summary) -> impl Iterator<Item = (&'static str, String)> {
     let lags = [
-        ("lag     starts", Some(summary.lag_us)),
-        ("        messages", summary.telemetry.lag_us),
+        ("lag", "starts", Some(summary.lag_us)),
+        ("", "messages", summary.telemetry.lag_us),
     ];
-    lags.into_iter().filter_map(|(what, lag)| {
+    lags.into_iter().filter_map(|(name, what, lag)| {
         let lag = lag?;
         let [p50, p99, max] = [lag.p50, lag.p99, lag.max].map(units::micros);
-        Some(format!("{what} p50 {p50}, p99 {p99}, max {max}"))
+        Some((name, format!("{what} p50 {p50}, p99 {p99}, max {max}")))
     })
 }
 
@@ -56,10 +82,97 @@ fn used(summary: &Summary) -> String {
         ""
     };
     format!(
-        "used    {} CPU, {} memory; workers {}, processes {}{target}",
+        "{} CPU, {} memory; workers {}, processes {}{target}",
         seconds(generator.cpu_s),
         units::bytes(generator.peak_rss_bytes),
         generator.workers,
         generator.processes,
     )
+}
+
+/// The peaks that say most, in a line.
+fn peaks(evidence: &Evidence) -> Option<(&'static str, String)> {
+    let worker = evidence.worst_worker(|worker| worker.busy);
+    let waited = evidence.worst_worker(|worker| worker.waited);
+    let told: Vec<String> = [
+        worker.map(|load| format!("worker {} of a core", peak(load))),
+        waited.map(|load| format!("waiting for one {}", peak(load))),
+        evidence
+            .cpu
+            .machine
+            .map(|load| format!("machine {}", peak(load))),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    (!told.is_empty()).then(|| ("peak", told.join(", ")))
+}
+
+/// The rest of what was seen.
+fn block(evidence: &Evidence) -> Vec<(&'static str, String)> {
+    let (cpu, memory, tcp) = (&evidence.cpu, &evidence.memory, &evidence.tcp);
+    let clock = &evidence.clock;
+    let mut rows = Vec::new();
+    let loads = [("hypervisor", cpu.steal), ("quota used up", cpu.throttled)];
+    let mut more: Vec<String> = [("process", cpu.process), ("target", cpu.target)]
+        .into_iter()
+        .filter_map(|(what, load)| Some(format!("{what} {:.1} cores", load?.peak)))
+        .collect();
+    more.extend(
+        loads
+            .into_iter()
+            .filter_map(|(what, load)| Some(format!("{what} {}", peak(load?)))),
+    );
+    if !more.is_empty() {
+        rows.push(("", more.join(", ")));
+    }
+    if let Some(files) = evidence.files {
+        let (peak, limit) = (units::count(files.peak), units::count(files.limit));
+        rows.push(("files", format!("{peak} of {limit} open")));
+    }
+    if let (Some(resident), Some(left), Some(total)) = (
+        memory.resident_peak_bytes,
+        memory.available_min_bytes,
+        memory.total_bytes,
+    ) {
+        let [resident, left, total] = [resident, left, total].map(units::bytes);
+        rows.push((
+            "memory",
+            format!("{resident} resident, {left} of {total} left"),
+        ));
+    }
+    if let Some(overflows) = evidence.udp.receive_overflows {
+        let row = format!(
+            "{} datagrams dropped on this machine",
+            units::count(overflows)
+        );
+        rows.push(("udp", row));
+    }
+    if let (Some(sent), Some(again)) = (tcp.sent, tcp.sent_again) {
+        let full = tcp.listen_overflows.map_or_else(String::new, |n| {
+            format!(
+                ", {} connections had no room at a listener",
+                units::count(n)
+            )
+        });
+        let (sent, again) = (units::count(sent), units::count(again));
+        rows.push((
+            "tcp",
+            format!("{again} of {sent} segments sent again{full}"),
+        ));
+    }
+    let pause = units::micros(clock.pause_max_us);
+    let row = match (clock.step_max_us, clock.suspended_us) {
+        (Some(step), Some(suspended)) => {
+            let [step, suspended] = [step, suspended].map(units::micros);
+            format!("set by {step}, suspended {suspended}, longest pause {pause}")
+        }
+        _ => format!("longest pause {pause}"),
+    };
+    rows.push(("clock", row));
+    rows
+}
+
+fn peak(load: Load) -> String {
+    units::share(load.peak)
 }

@@ -252,6 +252,13 @@ mod tests {
         summary.thresholds[0].expression.clone_from(&evil);
         summary.thresholds[1].observed.clone_from(&evil);
         summary.generator.verdict = GeneratorVerdict::Invalid;
+        let evidence = summary.generator.evidence.as_mut().expect("seen");
+        evidence.udp.receive_overflows = Some(u64::MAX);
+        evidence.cpu.machine = None;
+        evidence.tcp.listen_overflows = Some(u64::MAX);
+        evidence.clock.suspended_us = Some(u64::MAX);
+        let limits = summary.generator.limits.as_mut().expect("judged");
+        (limits.pause_us, limits.cpu_share) = (1, 1.0);
         summary.generator.reasons = vec![evil];
         summary.result = RunResult::Invalid;
         summary

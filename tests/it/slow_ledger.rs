@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fleetcall::engine::{Equipment, Fleet, Outlets, Stop, StopSwitch, run};
 use fleetcall::ledger::{Entry, Record};
-use fleetcall::metrics::{Aggregate, CohortSetting, Setting};
+use fleetcall::metrics::{Aggregate, CohortSetting, Setting, ValidityLimits};
 use fleetcall::model::TransportKind;
 use fleetcall::scenario::{Overrides, load};
 use fleetcall::target::{Profile, Target, TargetConfig};
@@ -35,6 +35,7 @@ fn aggregate() -> Aggregate {
         expected_span: Duration::from_secs(1),
         target: "here".to_owned(),
         thresholds: Vec::new(),
+        validity: ValidityLimits::default(),
         started_at: String::new(),
         notes: Vec::new(),
     })

@@ -1,6 +1,98 @@
 //! Whether a run says so when the generator, and not the server, was the limit.
 
-use crate::support::Run;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::support::{PATIENCE, Ran, Run, Running};
+
+/// The generator's part of the summary.
+fn generator(ran: &Ran) -> Value {
+    ran.summary()["generator"].clone()
+}
+
+/// Its reasons, in one text.
+fn reasons(ran: &Ran) -> String {
+    let reasons = generator(ran)["reasons"].clone();
+    let reasons: Vec<String> = serde_json::from_value(reasons).unwrap();
+    reasons.join("\n")
+}
+
+/// Every `null` in the evidence, by its path.
+fn untold(value: &Value, path: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Null => found.push(path.to_owned()),
+        Value::Object(object) => {
+            for (key, below) in object {
+                untold(below, &format!("{path}.{key}"), found);
+            }
+        }
+        Value::Array(list) => list.iter().for_each(|one| untold(one, path, found)),
+        _ => {}
+    }
+}
+
+/// Waits until the run has come so far that its log says it.
+fn wait_for_log(running: &Running, words: &str) {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a real process is waited for, in real time"
+    )]
+    let start = Instant::now();
+    let log = || std::fs::read_to_string(running.out.join("run.log")).unwrap_or_default();
+    while !log().contains(words) {
+        assert!(start.elapsed() < PATIENCE, "the log never said {words}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A few devices that send for so many seconds.
+fn steady(seconds: u32, more: &str) -> String {
+    format!(
+        "name = \"steady\"\nseed = 1\ntarget.embedded = true\ndevices.generate.count = 5\n\
+         arrival.stages = [{{ burst = 5 }}, {{ duration = \"{seconds}s\", rate = 0 }}]\n\
+         telemetry.interval = \"200ms\"\n{more}"
+    )
+}
+
+#[test]
+fn everything_that_linux_tells_is_in_the_evidence_of_a_run() {
+    let ran = Run::of(&steady(2, "")).finish();
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    let evidence = &generator(&ran)["evidence"];
+    let mut dark = Vec::new();
+    untold(evidence, "", &mut dark);
+    // A quota is not everybody's, and the target's threads are told apart in a while.
+    dark.retain(|path| path != ".cpu.throttled" && path != ".cpu.target");
+    assert!(dark.is_empty(), "{dark:?} in {evidence:#}");
+    // At the start, after a second, after two, and at the end.
+    assert!(evidence["readings"].as_u64().unwrap() >= 3, "{evidence:#}");
+    let busy = &evidence["cpu"]["workers"][0]["busy"]["mean"];
+    assert!(busy.as_f64().unwrap() > 0.0, "{evidence:#}");
+    assert!(ran.stdout.contains("  peak    worker "), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("unseen"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_process_that_was_stopped_says_so() {
+    let running = Run::of(&steady(5, "")).start();
+    wait_for_log(&running, "run starts");
+    let pid = Pid::from_raw(running.pid());
+    kill(pid, Signal::SIGSTOP).unwrap();
+    std::thread::sleep(Duration::from_secs(3));
+    kill(pid, Signal::SIGCONT).unwrap();
+    let ran = running.finish();
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    assert_ne!(generator(&ran)["verdict"], "valid");
+    let reasons = reasons(&ran);
+    assert!(
+        reasons.contains("nothing of this process ran for "),
+        "{reasons}"
+    );
+    assert!(ran.stdout.contains("longest pause "), "{}", ran.stdout);
+}
 
 /// One place, which the server holds for half a second each time, and 8 devices due at once: the last
 /// start is late by 3.5 s.

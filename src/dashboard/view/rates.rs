@@ -2,11 +2,10 @@
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
 use ratatui::text::{Line, Span, Text};
 
 use super::theme::{EIGHTHS, Theme, number, rate, rule, time};
-use crate::metrics::{GeneratorVerdict, RateFigures, Snapshot};
+use crate::metrics::{RateFigures, Snapshot};
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, theme: Theme) {
     let telemetry = &snapshot.telemetry;
@@ -38,15 +37,11 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, theme
             ),
             Span::styled(
                 format!("lag p99 {}", time(snapshot.lag.p99, starts.started)),
-                lag_style(snapshot, theme),
+                theme.bad_if(snapshot.lags()),
             ),
         ]),
     ];
     frame.render_widget(Text::from(lines), area);
-}
-
-fn lag_style(snapshot: &Snapshot, theme: Theme) -> Style {
-    theme.bad_if(snapshot.lag_verdict() != GeneratorVerdict::Valid)
 }
 
 fn rate_line(label: &str, rates: &RateFigures, columns: u16, theme: Theme) -> Line<'static> {
