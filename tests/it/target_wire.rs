@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod basic;
-mod coap;
+pub(crate) mod coap;
 mod http;
 mod mqtt;
 mod mqtt_device;

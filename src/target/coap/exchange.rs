@@ -1,12 +1,8 @@
 //! The message layer (RFC 7252, section 4) as a state machine without a socket: answers repeated
 //! requests from memory, acknowledges slow ones, and repeats its own confirmable answers until
 //! they are acknowledged.
-//!
-//! An exchange is known by peer, message id and the datagram's digest: another device on a re-used
-//! port is never answered with its predecessor's credentials.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::hash::{BuildHasher, RandomState};
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,53 +10,41 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::blockwise::Blockwise;
-use super::message::{Answer, Carriage, Incoming, Request, empty_ack, read, reset, write};
-use super::resource::{Outcome, Resources};
+use super::memory::Memory;
+use super::message::{Answer, Carriage, DELETED, Incoming, Request, empty_ack, read, reset, write};
+use super::message_ids::{EXCHANGE_LIFETIME, MessageIds};
+use super::observers::{Notification, Observed, Observers};
+use super::resource::{Outcome, Resources, first};
+use super::retransmission::{Due, Key, Retransmissions};
 use crate::target::counts::bump;
 use crate::target::device::Device;
+use crate::target::downlink::{Addressee, Interest, Letter, Mailbox, What};
 use crate::target::pending::Ticket;
 
 /// A datagram to be sent.
 pub(super) type Outgoing = (SocketAddr, Vec<u8>);
 
-/// Peer and message id.
-type Key = (SocketAddr, u16);
-
 /// Everything that is remembered.
 pub(super) struct Exchanges {
     resources: Resources,
     blocks: Blockwise,
-    hasher: RandomState,
-    known: HashMap<Key, Known>,
-    /// The known ones by age.
-    order: VecDeque<(Instant, Key, u64)>,
-    unacknowledged: HashMap<Key, Unacknowledged>,
+    memory: Memory,
+    retransmissions: Retransmissions,
     later: BTreeMap<(Instant, u64), Later>,
     serial: u64,
     out: Vec<Outgoing>,
     /// Devices that their certificates name.
     holders: HashMap<SocketAddr, Arc<Device>>,
-}
-
-/// A request that was seen.
-struct Known {
-    digest: u64,
-    acknowledged: bool,
-    /// The datagram that answered it.
-    answer: Option<Box<[u8]>>,
-}
-
-/// A confirmable answer under way.
-struct Unacknowledged {
-    datagram: Box<[u8]>,
-    repeats: u32,
-    wait: Duration,
+    observers: Observers,
+    ids: MessageIds,
 }
 
 enum Later {
     Acknowledge(Key, u64),
     Answer(Box<Waiting>),
     Repeat(Key),
+    /// Look whether a peer's message ids still have to be counted.
+    Uncount(SocketAddr),
 }
 
 /// A request whose answer is known but not due.
@@ -74,13 +58,14 @@ struct Waiting {
 
 impl Exchanges {
     pub(super) fn new(resources: Resources) -> Self {
+        let limits = resources.backend.config.limits;
         Self {
+            observers: Observers::new(limits.pending),
+            ids: MessageIds::default(),
+            retransmissions: Retransmissions::new(limits.coap_exchanges),
             resources,
             blocks: Blockwise::default(),
-            hasher: RandomState::new(),
-            known: HashMap::new(),
-            order: VecDeque::new(),
-            unacknowledged: HashMap::new(),
+            memory: Memory::new(limits.coap_exchanges),
             later: BTreeMap::new(),
             serial: 0,
             out: Vec::new(),
@@ -88,23 +73,59 @@ impl Exchanges {
         }
     }
 
-    /// Says which device a peer's certificate names; `None` takes it back.
+    /// Says which device a new peer's certificate names, if it names one.
     pub(super) fn hold(&mut self, peer: SocketAddr, device: Option<Arc<Device>>) {
-        match device {
-            Some(device) => self.holders.insert(peer, device),
-            None => self.holders.remove(&peer),
-        };
+        self.leave(peer);
+        if let Some(device) = device {
+            self.holders.insert(peer, device);
+        }
+    }
+
+    /// Forgets a peer that is gone.
+    pub(super) fn leave(&mut self, peer: SocketAddr) {
+        self.holders.remove(&peer);
+        self.observers.leave(&self.resources.backend, peer);
+    }
+
+    /// What others have for the peers, to be read by `read_mail`.
+    pub(super) fn mailbox(&self) -> Arc<Mailbox> {
+        Arc::clone(self.observers.mailbox())
+    }
+
+    /// Notifies observers of what has come for them meanwhile.
+    pub(super) fn read_mail(&mut self, now: Instant) {
+        for Letter { to, what } in self.observers.mailbox().take() {
+            let Addressee::Observer(number) = to else {
+                continue;
+            };
+            match what {
+                What::Push(push) => {
+                    if let Some(notification) = self.observers.notify(number, &push) {
+                        self.notify(notification, now);
+                    }
+                }
+                What::Ended(_) => {
+                    for last_word in self.observers.ended(number) {
+                        self.notify(last_word, now);
+                    }
+                }
+            }
+        }
     }
 
     /// Takes a datagram.
     pub(super) fn take(&mut self, peer: SocketAddr, datagram: &[u8], now: Instant) {
         match read(datagram) {
             Incoming::Request(request) => {
-                let digest = self.hasher.hash_one(datagram);
+                let digest = self.memory.digest(datagram);
                 self.request(peer, request, digest, now);
             }
-            Incoming::Settled(id) => {
-                self.unacknowledged.remove(&(peer, id));
+            Incoming::Acknowledged(id) => {
+                self.retransmissions.settle((peer, id));
+            }
+            Incoming::Rejected(id) => {
+                let rejected = self.retransmissions.settle((peer, id));
+                self.unwanted(rejected);
             }
             Incoming::Reset(id) => self.out.push((peer, reset(id))),
             Incoming::Noise => {}
@@ -137,6 +158,16 @@ impl Exchanges {
                     self.deliver(peer, &request, answer, digest, now);
                 }
                 Later::Repeat(key) => self.repeat(key, now),
+                Later::Uncount(peer) => {
+                    let next = if self.observers.has(peer) {
+                        Some(now + EXCHANGE_LIFETIME)
+                    } else {
+                        self.ids.forget(peer, now)
+                    };
+                    if let Some(next) = next {
+                        self.put_off(next, Later::Uncount(peer));
+                    }
+                }
             }
         }
     }
@@ -144,7 +175,7 @@ impl Exchanges {
     fn request(&mut self, peer: SocketAddr, mut request: Request, digest: u64, now: Instant) {
         let key = (peer, request.id);
         let tally = &self.resources.backend.tally;
-        if let Some(known) = self.known.get(&key).filter(|known| known.digest == digest) {
+        if let Some(known) = self.memory.known(key, digest) {
             bump(&tally.coap_repeats);
             if let Some(answer) = &known.answer {
                 self.out.push((peer, answer.to_vec()));
@@ -154,7 +185,7 @@ impl Exchanges {
             return;
         }
         bump(&tally.coap_requests);
-        self.remember(key, digest, now);
+        self.memory.remember(key, digest, now);
         let outcome = match self.blocks.join(peer, &mut request, now) {
             Ok(()) => self.resources.answer(&request, self.holders.get(&peer)),
             Err(piece) => return self.send(peer, &request, &piece, digest, now),
@@ -179,7 +210,68 @@ impl Exchanges {
             }
             Outcome::Reset => self.out.push((peer, reset(request.id))),
             Outcome::Noise(noise) => self.out.push((peer, unreadable(noise))),
+            Outcome::Observe(device, interest) => {
+                self.observe(peer, &request, &device, interest, now);
+                // Read after it began: an update in between is told twice, never not at all.
+                let answer = first(&request, &device, interest);
+                self.deliver(peer, &request, answer, digest, now);
+            }
+            Outcome::Unobserve(device, interest) => {
+                self.unwanted(Some((device.serial, interest)));
+                self.deliver(peer, &request, Answer::code(DELETED), digest, now);
+            }
             Outcome::Never | Outcome::Silence => {}
+        }
+    }
+
+    fn observe(
+        &mut self,
+        peer: SocketAddr,
+        request: &Request,
+        device: &Arc<Device>,
+        interest: Interest,
+        now: Instant,
+    ) {
+        if self.ids.count(peer, request.id, now) {
+            self.put_off(now + EXCHANGE_LIFETIME, Later::Uncount(peer));
+        }
+        let backend = &self.resources.backend;
+        let begun = self
+            .observers
+            .begin(backend, device, peer, request, interest);
+        if let Some(last_word) = begun {
+            self.notify(last_word, now);
+        }
+    }
+
+    fn notify(&mut self, notification: Notification, now: Instant) {
+        let Notification {
+            peer,
+            request,
+            answer,
+            observed,
+        } = notification;
+        let answer = self.blocks.split(peer, &request, answer, now);
+        let id = self.own_id(peer, request.id, now);
+        let carriage = if request.confirmable {
+            Carriage::Confirmable
+        } else {
+            Carriage::NonConfirmable
+        };
+        let datagram = write(carriage, id, &request.token, &answer);
+        self.dispatch((peer, id), carriage, datagram, observed, now);
+    }
+
+    fn own_id(&mut self, peer: SocketAddr, request: u16, now: Instant) -> u16 {
+        let memory = &self.memory;
+        let taken = |id| memory.has((peer, id));
+        self.ids.next(peer, request, now, taken)
+    }
+
+    /// An observation ends.
+    fn unwanted(&mut self, observed: Option<Observed>) {
+        if let Some(observed) = observed {
+            self.observers.end(&self.resources.backend, observed);
         }
     }
 
@@ -204,77 +296,57 @@ impl Exchanges {
         now: Instant,
     ) {
         let key = (peer, request.id);
-        let mut known = self.known.get_mut(&key).filter(|k| k.digest == digest);
-        let acknowledged = known.as_ref().is_some_and(|known| known.acknowledged);
+        let known = self.memory.known(key, digest);
+        let acknowledged = known.is_some_and(|known| known.acknowledged);
         let (carriage, id) = if !request.confirmable {
-            (Carriage::NonConfirmable, request.id ^ OURS)
+            let id = self.own_id(peer, request.id, now);
+            (Carriage::NonConfirmable, id)
         } else if (answer.separate && self.resources.backend.config.answers_apart()) || acknowledged
         {
-            (Carriage::Confirmable, request.id ^ OURS)
+            (Carriage::Confirmable, self.own_id(peer, request.id, now))
         } else {
             (Carriage::Acknowledgement, request.id)
         };
         let datagram = write(carriage, id, &request.token, answer);
-        if let Some(known) = &mut known {
+        if let Some(known) = self.memory.known(key, digest) {
             known.answer = Some(datagram.as_slice().into());
         }
-        let room = self.unacknowledged.len() < self.resources.backend.config.limits.coap_exchanges;
-        if carriage == Carriage::Confirmable && room {
-            // Between ACK_TIMEOUT and ACK_TIMEOUT * ACK_RANDOM_FACTOR, spread by message id.
-            let wait = ACK_TIMEOUT + Duration::from_millis(u64::from(id) % 1_000);
-            let under_way = Unacknowledged {
-                datagram: datagram.as_slice().into(),
-                repeats: 0,
-                wait,
-            };
-            self.unacknowledged.insert((peer, id), under_way);
-            self.put_off(now + wait, Later::Repeat((peer, id)));
+        self.dispatch((peer, id), carriage, datagram, None, now);
+    }
+
+    fn dispatch(
+        &mut self,
+        key: Key,
+        carriage: Carriage,
+        datagram: Vec<u8>,
+        observed: Option<Observed>,
+        now: Instant,
+    ) {
+        if carriage == Carriage::Confirmable
+            && let Some(wait) = self.retransmissions.begin(key, &datagram, observed)
+        {
+            self.put_off(now + wait, Later::Repeat(key));
         }
-        self.out.push((peer, datagram));
+        self.out.push((key.0, datagram));
     }
 
     fn acknowledge(&mut self, key: Key, digest: u64) {
-        let known = self.known.get_mut(&key);
-        if let Some(known) = known.filter(|k| k.digest == digest && k.answer.is_none()) {
+        let known = self.memory.known(key, digest);
+        if let Some(known) = known.filter(|known| known.answer.is_none()) {
             known.acknowledged = true;
             self.out.push((key.0, empty_ack(key.1)));
         }
     }
 
     fn repeat(&mut self, key: Key, now: Instant) {
-        let Some(under_way) = self.unacknowledged.get_mut(&key) else {
-            return;
-        };
-        if under_way.repeats == MAX_RETRANSMIT {
-            self.unacknowledged.remove(&key);
-            return;
-        }
-        under_way.repeats += 1;
-        under_way.wait *= 2;
-        let due = now + under_way.wait;
-        self.out.push((key.0, under_way.datagram.to_vec()));
-        self.put_off(due, Later::Repeat(key));
-    }
-
-    fn remember(&mut self, key: Key, digest: u64, now: Instant) {
-        let limit = self.resources.backend.config.limits.coap_exchanges;
-        while let Some((seen, oldest, digest)) = self.order.front() {
-            if now < *seen + EXCHANGE_LIFETIME && self.order.len() < limit {
-                break;
+        match self.retransmissions.due(key) {
+            Due::Repeat(datagram, wait) => {
+                self.out.push((key.0, datagram));
+                self.put_off(now + wait, Later::Repeat(key));
             }
-            // A newer exchange under the same key stays.
-            if self.known.get(oldest).is_some_and(|k| k.digest == *digest) {
-                self.known.remove(oldest);
-            }
-            self.order.pop_front();
+            Due::GivenUp(observed) => self.unwanted(observed),
+            Due::Settled => {}
         }
-        self.order.push_back((now, key, digest));
-        let fresh = Known {
-            digest,
-            acknowledged: false,
-            answer: None,
-        };
-        self.known.insert(key, fresh);
     }
 
     fn put_off(&mut self, due: Instant, what: Later) {
@@ -290,17 +362,8 @@ fn unreadable(mut noise: Vec<u8>) -> Vec<u8> {
     noise
 }
 
-/// Ids of our own messages: the request's with the top bit turned. Since a peer does not re-use
-/// its ids within the exchange lifetime, neither do we, and no counter per peer is kept.
-const OURS: u16 = 0x8000;
-
 /// Californium's time within which an answer rides on the acknowledgement.
 const PIGGYBACK: Duration = Duration::from_millis(500);
-
-// RFC 7252, section 4.8.
-const ACK_TIMEOUT: Duration = Duration::from_secs(2);
-const MAX_RETRANSMIT: u32 = 4;
-const EXCHANGE_LIFETIME: Duration = Duration::from_secs(247);
 
 #[cfg(test)]
 mod tests {
@@ -362,7 +425,7 @@ mod tests {
         }
         // 32769 is the message id: 769 ms past ACK_TIMEOUT, then doubled each time.
         assert_eq!(times, [2_769, 8_307, 19_383, 41_535]);
-        assert!(exchanges.unacknowledged.is_empty());
+        assert!((exchanges.retransmissions.len() == 0));
     }
 
     #[tokio::test]
@@ -390,7 +453,7 @@ mod tests {
         let mut other = TELEMETRY.to_vec();
         other[3] = 2;
         exchanges.take(peer(), &other, start + EXCHANGE_LIFETIME);
-        assert_eq!(exchanges.known.len(), 1);
+        assert_eq!(exchanges.memory.len(), [1, 1]);
         exchanges.take(peer(), TELEMETRY, start + EXCHANGE_LIFETIME);
         assert_eq!(tally(&exchanges), (3, 1));
     }
@@ -402,7 +465,7 @@ mod tests {
             exchanges.take(([127, 0, 0, 1], port).into(), TELEMETRY, Instant::now());
             exchanges.drain().for_each(drop);
         }
-        assert_eq!((exchanges.known.len(), exchanges.order.len()), (10, 10));
-        assert_eq!(exchanges.unacknowledged.len(), 10);
+        assert_eq!(exchanges.memory.len(), [10, 10]);
+        assert_eq!(exchanges.retransmissions.len(), 10);
     }
 }

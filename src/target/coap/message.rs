@@ -8,8 +8,10 @@ use coap_lite::{CoapOption, MessageType, Packet};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Incoming {
     Request(Request),
-    /// An acknowledgement or reset of a message of ours, by its id.
-    Settled(u16),
+    /// An acknowledgement of a message of ours, by its id.
+    Acknowledged(u16),
+    /// A reset of a message of ours, by its id.
+    Rejected(u16),
     /// To be answered with a reset: a ping, or a confirmable message that is none of ours.
     Reset(u16),
     /// To be ignored.
@@ -112,8 +114,10 @@ pub(super) fn read(datagram: &[u8]) -> Incoming {
     } else {
         Incoming::Noise
     };
-    if kind >= 2 {
-        return Incoming::Settled(id);
+    match kind {
+        2 => return Incoming::Acknowledged(id),
+        3 => return Incoming::Rejected(id),
+        _ => {}
     }
     if !(1..32).contains(&code) {
         return rejected;
@@ -230,6 +234,9 @@ fn shortest(value: u32) -> Vec<u8> {
     bytes[zeros..].to_vec()
 }
 
+/// Content-Format application/json.
+pub(super) const JSON: u16 = 50;
+
 /// 2.01
 pub(super) const CREATED: u8 = 0x41;
 /// 2.02
@@ -287,8 +294,8 @@ mod tests {
     fn sorts_what_is_no_request() {
         for (datagram, sort) in [
             (&b"\x40\x00\x00\x07"[..], Incoming::Reset(7)),
-            (b"\x60\x00\x00\x07", Incoming::Settled(7)),
-            (b"\x70\x00\x00\x07", Incoming::Settled(7)),
+            (b"\x60\x00\x00\x07", Incoming::Acknowledged(7)),
+            (b"\x70\x00\x00\x07", Incoming::Rejected(7)),
             (b"\x40\x45\x00\x07", Incoming::Reset(7)),
             (b"\x50\x45\x00\x07", Incoming::Noise),
             (b"\x49\x02\x00\x07123456789", Incoming::Reset(7)),

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::message::{
-    Answer, BAD_REQUEST, CONTENT, CREATED, DELETED, NOT_ALLOWED, NOT_FOUND, Request, SERVER_ERROR,
+    Answer, BAD_REQUEST, CONTENT, CREATED, JSON, NOT_ALLOWED, NOT_FOUND, Request, SERVER_ERROR,
     UNAUTHORIZED, VALID,
 };
 use crate::target::answer;
@@ -14,6 +14,7 @@ use crate::target::attributes::Asked;
 use crate::target::backend::{Backend, Decision};
 use crate::target::counts::bump;
 use crate::target::device::Device;
+use crate::target::downlink::Interest;
 use crate::target::faults::{Fate, Load, Trouble, noise};
 use crate::target::pending::{Pending, Ticket};
 use crate::target::request::{self, Malformed};
@@ -32,6 +33,10 @@ pub(super) enum Outcome {
     Reset,
     /// Noise in place of an answer.
     Noise(Vec<u8>),
+    /// The first answer of an observation, which begins.
+    Observe(Arc<Device>, Interest),
+    /// The end of one.
+    Unobserve(Arc<Device>, Interest),
 }
 
 /// The resources of one target.
@@ -136,10 +141,14 @@ impl Resources {
             return coded(SERVER_ERROR);
         }
         if request.method == GET {
-            return match (feature, request.observe) {
-                ("attributes", None) => attributes(&device, request),
-                (_, Some(0)) => observed(request, feature),
-                _ => coded(DELETED),
+            let interest = match feature {
+                "rpc" => Interest::Calls,
+                _ => Interest::Updates,
+            };
+            return match request.observe {
+                None => attributes(&device, request),
+                Some(0) => Outcome::Observe(device, interest),
+                Some(_) => Outcome::Unobserve(device, interest),
             };
         }
         let done = match (feature, id) {
@@ -147,8 +156,8 @@ impl Resources {
                 Ok(_) => return self.unanswered_rpc(request),
                 Err(bad) => Err(bad),
             },
-            ("rpc", Some(id)) => backend.judged(match id.parse::<i32>() {
-                Ok(_) => object(payload).map(|_| ()),
+            ("rpc", Some(id)) => backend.judged(match id.parse() {
+                Ok(id) => object(payload).map(|_| backend.reply(&device, id, payload)),
                 Err(_) => Err(Bad::Undecodable("no number".to_owned())),
             }),
             _ if payload.is_empty() => Ok(()),
@@ -270,21 +279,26 @@ fn attributes(device: &Device, request: &Request) -> Outcome {
     Outcome::Now(content(request, Value::Object(answer).to_string()))
 }
 
-/// The first answer of an observation. There are no others: nobody administers this server.
-fn observed(request: &Request, feature: &str) -> Outcome {
-    Outcome::Now(if feature == "rpc" {
-        Answer {
-            observe: Some(0),
+/// The first answer of an observation: all shared attributes; of calls there is none yet.
+pub(super) fn first(request: &Request, device: &Device, interest: Interest) -> Answer {
+    let observe = Some(0);
+    match interest {
+        Interest::Calls => Answer {
+            observe,
             separate: true,
             ..Answer::code(VALID)
+        },
+        Interest::Updates => {
+            let live = device.live();
+            let shared = live.administered.as_deref().map(|held| &held.shared);
+            let all = shared.map_or_else(|| "{}".to_owned(), |all| json!(all).to_string());
+            Answer {
+                observe,
+                separate: false,
+                ..content(request, all)
+            }
         }
-    } else {
-        Answer {
-            observe: Some(0),
-            separate: false,
-            ..content(request, "{}".to_owned())
-        }
-    })
+    }
 }
 
 fn content(request: &Request, json: String) -> Answer {
@@ -305,5 +319,3 @@ const POST: u8 = 2;
 
 /// Content-Format text/plain.
 const TEXT: u16 = 0;
-/// Content-Format application/json.
-const JSON: u16 = 50;

@@ -33,6 +33,7 @@ pub(in crate::target) async fn serve(
         backend: Arc::clone(&backend),
         pending,
     });
+    let mailbox = exchanges.mailbox();
     let mut datagram = vec![0; 65_536];
     loop {
         let due = [exchanges.due(), associations.due()];
@@ -54,8 +55,12 @@ pub(in crate::target) async fn serve(
                 let now = Instant::now();
                 exchanges.tick(now);
                 for gone in associations.tick(now) {
-                    exchanges.hold(gone, None);
+                    exchanges.leave(gone);
                 }
+            }
+            () = mailbox.ready() => {
+                backend.faults.open().await;
+                exchanges.read_mail(Instant::now());
             }
         }
         let now = Instant::now();
@@ -79,7 +84,7 @@ fn take(
     match heard {
         Heard::Opened(chain) => exchanges.hold(peer, holder(backend, &chain)),
         Heard::Message(message) => exchanges.take(peer, &message, now),
-        Heard::Closed => exchanges.hold(peer, None),
+        Heard::Closed => exchanges.leave(peer),
     }
 }
 

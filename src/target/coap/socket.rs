@@ -30,6 +30,7 @@ pub(in crate::target) async fn serve(socket: UdpSocket, backend: Arc<Backend>) {
         backend: Arc::clone(&backend),
         pending,
     });
+    let mailbox = exchanges.mailbox();
     let mut datagram = vec![0; 65_536];
     loop {
         let due = exchanges.due();
@@ -45,6 +46,10 @@ pub(in crate::target) async fn serve(socket: UdpSocket, backend: Arc<Backend>) {
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                 backend.faults.open().await;
                 exchanges.tick(Instant::now());
+            }
+            () = mailbox.ready() => {
+                backend.faults.open().await;
+                exchanges.read_mail(Instant::now());
             }
         }
         for (peer, answer) in exchanges.drain() {

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::calls::Waiting;
-use super::{Answered, Call, Interest, Mailbox, Push, Route, Wants};
+use super::{Answered, Call, Ending, Interest, Mailbox, Presence, Push, Route, Wants};
 use crate::target::administered::now;
 use crate::target::backend::Backend;
 use crate::target::counts::{add, bump};
@@ -133,6 +133,12 @@ impl Backend {
             }
         }
         true
+    }
+
+    /// Tells where a device was before that it is reached elsewhere now.
+    pub(in crate::target) fn taken_over(&self, before: Presence, device: &Arc<Device>) {
+        bump(&self.tally.taken_over);
+        before.end(device, Ending::TakenOver);
     }
 
     /// Waits for the next message of a kind, as a long poll does; for calls, one that still waits

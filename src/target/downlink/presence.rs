@@ -97,12 +97,16 @@ impl Device {
         self.live().presence.replace(presence)
     }
 
+    /// Whether it is reached there.
+    pub(in crate::target) fn is_at(&self, mailbox: &Arc<Mailbox>, route: Route) -> bool {
+        let live = self.live();
+        live.presence.as_ref().is_some_and(|p| p.is(mailbox, route))
+    }
+
     /// Is not reached there any more, if it still was.
     pub(in crate::target) fn leave(&self, mailbox: &Arc<Mailbox>, route: Route) {
         let mut live = self.live();
-        if live.presence.as_ref().is_some_and(|p| p.is(mailbox, route)) {
-            live.presence = None;
-        }
+        live.presence.take_if(|p| p.is(mailbox, route));
     }
 
     /// Is reached nowhere any more, and its session is told.

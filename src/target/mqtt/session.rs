@@ -106,7 +106,7 @@ impl Session {
     /// Tells where the device was before that it is here now.
     pub(super) fn displace(&mut self) {
         if let (Some(older), Role::Device(device)) = (self.displaced.take(), &self.role) {
-            older.end(device, Ending::TakenOver);
+            self.backend.taken_over(older, device);
         }
     }
 
@@ -220,9 +220,6 @@ impl Session {
         bump(&self.backend.tally.sessions);
         self.end();
         self.displaced = device.enter(Presence::new(&self.mailbox, Route::Own));
-        if self.displaced.is_some() {
-            bump(&self.backend.tally.taken_over);
-        }
         let before = std::mem::replace(&mut self.role, Role::Device(device));
         if let Role::Waiting(early) = before {
             for packet in early {

@@ -11,20 +11,21 @@ use super::{TOKEN, config, listed, request, start, until};
 use crate::support::PATIENCE;
 use crate::support::golden::{hex, text};
 
-struct Peer(UdpSocket);
+/// A client's socket.
+pub(crate) struct Peer(UdpSocket);
 
 impl Peer {
-    async fn new(target: &Target) -> Self {
+    pub(crate) async fn new(target: &Target) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         socket.connect(target.coap().unwrap()).await.unwrap();
         Self(socket)
     }
 
-    async fn send(&self, datagram: impl AsRef<[u8]>) {
+    pub(crate) async fn send(&self, datagram: impl AsRef<[u8]>) {
         self.0.send(datagram.as_ref()).await.unwrap();
     }
 
-    async fn receive(&self) -> Vec<u8> {
+    pub(crate) async fn receive(&self) -> Vec<u8> {
         let mut datagram = vec![0; 65_536];
         let received = timeout(PATIENCE, self.0.recv(&mut datagram)).await;
         let length = received.expect("no answer").unwrap();
@@ -32,7 +33,7 @@ impl Peer {
         datagram
     }
 
-    async fn expect(&self, wanted: impl AsRef<[u8]>) {
+    pub(crate) async fn expect(&self, wanted: impl AsRef<[u8]>) {
         let (seen, wanted) = (self.receive().await, wanted.as_ref());
         assert_eq!(
             seen,
@@ -44,14 +45,14 @@ impl Peer {
     }
 
     /// Whatever came before is answered: a ping gets the next datagram.
-    async fn expect_silence(&self) {
+    pub(crate) async fn expect_silence(&self) {
         self.send(b"\x40\x00\xff\xfe").await;
         self.expect(b"\x70\x00\xff\xfe").await;
     }
 }
 
 /// A message with token "t": first byte's type, code, id, path, payload.
-fn message(kind: u8, code: u8, id: u16, path: &str, payload: &str) -> Vec<u8> {
+pub(crate) fn message(kind: u8, code: u8, id: u16, path: &str, payload: &str) -> Vec<u8> {
     let mut out = vec![0x41 | kind << 4, code];
     out.extend(id.to_be_bytes());
     out.push(b't');
@@ -75,13 +76,13 @@ fn message(kind: u8, code: u8, id: u16, path: &str, payload: &str) -> Vec<u8> {
     out
 }
 
-const CON: u8 = 0;
-const NON: u8 = 1;
-const GET: u8 = 1;
-const POST: u8 = 2;
+pub(crate) const CON: u8 = 0;
+pub(crate) const NON: u8 = 1;
+pub(crate) const GET: u8 = 1;
+pub(crate) const POST: u8 = 2;
 
 /// An answer to such a message.
-fn answer(kind: u8, code: u8, id: u16, rest: &str) -> Vec<u8> {
+pub(crate) fn answer(kind: u8, code: u8, id: u16, rest: &str) -> Vec<u8> {
     let mut out = vec![0x41 | kind << 4, code];
     out.extend(id.to_be_bytes());
     out.push(b't');
@@ -89,7 +90,21 @@ fn answer(kind: u8, code: u8, id: u16, rest: &str) -> Vec<u8> {
     out
 }
 
-const ACK: u8 = 2;
+pub(crate) const ACK: u8 = 2;
+
+/// A GET of D1's with Observe 0, or with Observe 1 to end it.
+pub(crate) fn observe(kind: u8, id: u16, feature: &str, value: u8) -> Vec<u8> {
+    // Observe is option 6, so the path's delta is 5.
+    let mut datagram = message(kind, GET, id, &format!("api/v1/{TOKEN}/{feature}"), "");
+    datagram[5] = 0x53;
+    match value {
+        0 => datagram.insert(5, 0x60),
+        value => {
+            datagram.splice(5..5, [0x61, value]);
+        }
+    }
+    datagram
+}
 
 #[tokio::test]
 async fn provisioning_is_the_golden_exchange() {
@@ -308,18 +323,12 @@ async fn a_lost_answer_stays_lost_when_asked_again() {
 async fn observations_get_their_first_answer() {
     let target = start(Strategy::Check).await;
     let peer = Peer::new(&target).await;
-    let observe = |id: u16, feature: &str| {
-        // Observe is option 6, so the path's delta is 5.
-        let mut datagram = message(CON, GET, id, &format!("api/v1/{TOKEN}/{feature}"), "");
-        datagram[5] = 0x53;
-        datagram.insert(5, 0x60);
-        datagram
-    };
-    peer.send(observe(1, "attributes")).await;
+    peer.send(observe(CON, 1, "attributes", 0)).await;
     let wanted = [&answer(ACK, 0x45, 1, "")[..], b"\x60\x61\x32\xff{}"].concat();
     peer.expect(wanted).await;
-    peer.send(observe(2, "rpc")).await;
-    let wanted = [&answer(CON, 0x43, 2 ^ 0x8000, "")[..], b"\x60"].concat();
+    peer.send(observe(CON, 2, "rpc", 0)).await;
+    // An id of its own: the peer's 2, with the top bit turned, may be another answer's.
+    let wanted = [&answer(CON, 0x43, 3 ^ 0x8000, "")[..], b"\x60"].concat();
     peer.expect(wanted).await;
 }
 
