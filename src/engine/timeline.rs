@@ -145,7 +145,11 @@ fn planned(plan: &Plan) -> Vec<Mark> {
             EventKind::Takeover => (MarkKind::Takeover, "take-over"),
         };
         let share = event.share * 100.0;
-        moment(event.at, kind, format!("{what}: {share} % of the devices"))
+        let until = (!event.spread.is_zero()).then(|| event.at + event.spread);
+        Mark {
+            until_s: until.map(|until| until.as_secs_f64()),
+            ..moment(event.at, kind, format!("{what}: {share} % of the devices"))
+        }
     });
     let lasting = |when: &Outage, kind, text: &str| Mark {
         until_s: Some((when.at + when.length).as_secs_f64()),

@@ -10,6 +10,8 @@ use super::draw::uniform;
 pub struct Event {
     /// Since the start of the run.
     pub at: Duration,
+    /// How much later it strikes the last devices; each has a moment of its own, evenly.
+    pub spread: Duration,
     /// What happens.
     pub kind: EventKind,
     /// Which part of the devices it strikes, more than 0 and up to 1.
@@ -40,9 +42,33 @@ impl Event {
             || uniform(self.seed, "event", device, [self.number.into(), 0]) < self.share
     }
 
+    /// From the start of the run to the moment at which it strikes a device.
+    pub fn moment(&self, device: &str) -> Duration {
+        if self.spread.is_zero() {
+            return self.at;
+        }
+        let part = uniform(self.seed, "spread", device, [self.number.into(), 0]);
+        self.at + self.spread.mul_f64(part)
+    }
+
     /// From the start of the run to the moment at which a struck device can try to connect.
     pub fn over(&self, device: &str) -> Duration {
-        self.at + self.boot.time(self.seed, device, self.number)
+        self.moment(device) + self.boot.time(self.seed, device, self.number)
+    }
+
+    /// The first of the events that strikes a device after that moment and number, and its moment
+    /// and number.
+    pub fn next<'e>(
+        events: &'e [Self],
+        device: &str,
+        after: Option<(Duration, u32)>,
+    ) -> Option<(&'e Self, (Duration, u32))> {
+        events
+            .iter()
+            .filter(|event| event.strikes(device))
+            .map(|event| (event, (event.moment(device), event.number)))
+            .filter(|(_, struck)| after.is_none_or(|after| *struck > after))
+            .min_by_key(|(_, struck)| *struck)
     }
 }
 
@@ -53,6 +79,7 @@ mod tests {
     fn event(share: f64, number: u32) -> Event {
         Event {
             at: Duration::from_secs(30),
+            spread: Duration::ZERO,
             kind: EventKind::PowerLoss,
             share,
             boot: Boot::Fixed(Duration::from_secs(2)),
@@ -87,5 +114,44 @@ mod tests {
     #[test]
     fn a_struck_device_can_come_back_after_event_and_boot() {
         assert_eq!(event(1.0, 0).over("d"), Duration::from_secs(32));
+    }
+
+    #[test]
+    fn a_spread_event_has_a_moment_for_each_device_evenly() {
+        let spread = Event {
+            spread: Duration::from_secs(10),
+            ..event(1.0, 0)
+        };
+        let mut tenths = [0u32; 10];
+        for n in 0..10_000 {
+            let after = spread
+                .moment(&format!("d{n}"))
+                .abs_diff(spread.at)
+                .as_secs();
+            tenths[usize::try_from(after).unwrap()] += 1;
+        }
+        // 1,000 each, with a standard deviation of 30.
+        assert!(tenths.iter().all(|n| n.abs_diff(1_000) < 150), "{tenths:?}");
+        assert_eq!(
+            spread.over("d"),
+            spread.moment("d") + Duration::from_secs(2)
+        );
+    }
+
+    #[test]
+    fn events_strike_a_device_in_the_order_of_its_own_moments_and_each_once() {
+        let events = [0, 1, 2].map(|number| Event {
+            spread: Duration::from_secs(20 * u64::from(number)),
+            ..event(1.0, number)
+        });
+        for device in (0..100).map(|n| format!("d{n}")) {
+            let (mut after, mut struck) = (None, Vec::new());
+            while let Some((event, at)) = Event::next(&events, &device, after) {
+                struck.push((event.moment(&device), event.number));
+                after = Some(at);
+            }
+            assert!(struck.is_sorted(), "{struck:?}");
+            assert_eq!(struck.len(), 3);
+        }
     }
 }

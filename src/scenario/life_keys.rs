@@ -76,6 +76,9 @@ section! {
         /// Which part of the devices (more than 0, up to 1) it strikes.
         #[schemars(default, extend("default" = 1))]
         share: f64,
+        /// How much later it strikes the last devices: each has a moment of its own, evenly.
+        #[schemars(default, extend("default" = "0s"))]
+        spread: Span,
         /// How long the struck devices then take to boot.
         #[schemars(default)]
         boot: Boot,

@@ -145,6 +145,30 @@ fn devices_of_every_transport_come_back_from_a_power_loss() {
     assert_eq!(ran.errors().len(), 0, "{:?}", ran.errors());
 }
 
+#[test]
+fn two_events_that_are_spread_over_the_same_time_each_strike_everybody_once() {
+    let events = r#"
+        [[event]]
+        at = "1500ms"
+        kind = "power_loss"
+        spread = "2s"
+        [[event]]
+        at = "2s"
+        kind = "disconnect"
+        spread = "1500ms"
+        [thresholds]
+        "devices.back" = "== 100%"
+        "#;
+    let more = VERSIONS.to_owned() + &for_seconds(5) + events;
+    let ran = Run::of(&scenario("embedded = true", 20, &more)).finish();
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    // One that says good-bye just when it has no session loses none.
+    let lost = ran.number("reconnects.lost");
+    assert!((30..=40).contains(&lost), "{lost}");
+    assert_eq!(ran.number("reconnects.devices"), 20);
+    assert_eq!(ran.number("reconnects.back"), lost);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_strikes_its_share_and_a_good_bye_is_one() {
     let target = target(Faults::default()).await;

@@ -19,8 +19,8 @@ struct Course {
     free: Instant,
     /// The next message's number.
     next: u32,
-    /// The position of the next event in the plan.
-    event: usize,
+    /// The last event that had its turn: its moment and number.
+    past: Option<(Duration, u32)>,
     /// Of devices that sleep.
     nap: Option<Box<Nap>>,
 }
@@ -58,7 +58,7 @@ impl Device<'_> {
                 // Its turn to leave is still to come; it has no more to say.
                 (Step::Message, Instant::now() + telemetry.rhythm.interval)
             } else {
-                self.next_step(telemetry, &mut course)
+                self.next_step(telemetry, &course)
             };
             tokio::select! {
                 biased;
@@ -88,7 +88,7 @@ impl Device<'_> {
             free: ready,
             next,
             // What happened before it was live is not its concern.
-            event: life.events.partition_point(|event| event.at < now),
+            past: Some((now, 0)),
             nap: life.duty.map(|_| {
                 Box::new(Nap {
                     asleep: false,
@@ -113,7 +113,7 @@ impl Device<'_> {
         false
     }
 
-    fn next_step(&self, telemetry: &TelemetryPlan, course: &mut Course) -> (Step, Instant) {
+    fn next_step(&self, telemetry: &TelemetryPlan, course: &Course) -> (Step, Instant) {
         let duty = self.worker.fleet.plan.life.duty.as_ref();
         let (mut step, mut at) = match (&course.nap, duty) {
             (Some(nap), Some(duty)) if nap.asleep => (
@@ -137,24 +137,23 @@ impl Device<'_> {
     }
 
     /// The next event that strikes this device, and when.
-    fn next_event(&self, course: &mut Course) -> Option<(Event, Instant)> {
+    fn next_event(&self, course: &Course) -> Option<(&'_ Event, Instant)> {
         let events = &self.worker.fleet.plan.life.events;
-        while let Some(event) = events.get(course.event) {
-            if event.strikes(self.name()) {
-                return Some((*event, self.worker.clock.at(event.at)));
-            }
-            course.event += 1;
-        }
-        None
+        let (event, (moment, _)) = Event::next(events, self.name(), course.past)?;
+        Some((event, self.worker.clock.at(moment)))
     }
 
     /// When it loses its power, as far as that is ahead.
     fn next_power_loss(&self, course: &Course) -> Option<Instant> {
-        let events = self.worker.fleet.plan.life.events.get(course.event..)?;
-        let loss = events
-            .iter()
-            .find(|event| event.kind == EventKind::PowerLoss && event.strikes(self.name()))?;
-        Some(self.worker.clock.at(loss.at))
+        let mut past = course.past;
+        let events = &self.worker.fleet.plan.life.events;
+        while let Some((event, struck)) = Event::next(events, self.name(), past) {
+            if event.kind == EventKind::PowerLoss {
+                return Some(self.worker.clock.at(struck.0));
+            }
+            past = Some(struck);
+        }
+        None
     }
 
     /// Takes a step, unless the device loses its power before that is done.
@@ -256,10 +255,12 @@ impl Device<'_> {
 
     /// The next event.
     async fn happens(&mut self, course: &mut Course) {
-        let Some((event, at)) = self.next_event(course) else {
+        let events = &self.worker.fleet.plan.life.events;
+        let Some((event, struck)) = Event::next(events, self.name(), course.past) else {
             return;
         };
-        course.event += 1;
+        course.past = Some(struck);
+        let at = self.worker.clock.at(struck.0);
         if course.nap.as_ref().is_some_and(|nap| nap.asleep) {
             return;
         }

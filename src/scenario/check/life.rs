@@ -233,14 +233,20 @@ impl Setting<'_> {
             Entry::Given(boot, spot) => self.boot(boot, spot),
         };
         let (Span(when), spot) = when?;
-        if end.is_some_and(|end| *when >= end) {
-            let title = "the run is over by then: it ends with the stages of [arrival]";
+        let Span(spread) = table.spread.or(Span(Duration::ZERO))?;
+        if end.is_some_and(|end| *when + spread >= end) {
+            let title = if spread.is_zero() {
+                "the run is over by then: it ends with the stages of [arrival]"
+            } else {
+                "the run is over before the event is: it ends with the stages of [arrival]"
+            };
             let help = "choose an earlier time, or add a last stage with rate = 0";
             faults.add(spot, title, help);
             return None;
         }
         Some(Event {
             at: *when,
+            spread,
             kind: kind?,
             share: share?,
             boot: boot?,
