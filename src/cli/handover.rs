@@ -31,9 +31,9 @@ struct HandedProfile {
     chain: Option<(String, String, bool)>,
 }
 
-/// A name, its profile's position and its credentials.
+/// A name, its profile's position, its credentials, and whether it is a gateway.
 #[derive(Serialize, Deserialize)]
-struct HandedDevice(String, usize, Option<HandedCredentials>);
+struct HandedDevice(String, usize, Option<HandedCredentials>, bool);
 
 #[derive(Serialize, Deserialize)]
 enum HandedCredentials {
@@ -60,7 +60,12 @@ impl Handover {
                 .iter()
                 .map(|device| {
                     let credentials = device.credentials.as_ref().map(HandedCredentials::new);
-                    HandedDevice(device.name.clone(), device.profile, credentials)
+                    HandedDevice(
+                        device.name.clone(),
+                        device.profile,
+                        credentials,
+                        device.gateway,
+                    )
                 })
                 .collect(),
         }
@@ -80,10 +85,11 @@ impl Handover {
             devices: told
                 .devices
                 .into_iter()
-                .map(|HandedDevice(name, profile, credentials)| Listed {
+                .map(|HandedDevice(name, profile, credentials, gateway)| Listed {
                     name,
                     profile,
                     credentials: credentials.map(HandedCredentials::take),
+                    gateway,
                 })
                 .collect(),
             faults: told.faults,

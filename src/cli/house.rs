@@ -290,6 +290,7 @@ fn listed(fleet: &Fleet) -> Result<Vec<Listed>, Failure> {
                 name: fleet.name(ix).to_owned(),
                 profile,
                 credentials: fleet.own(ix).map_err(Failure::usage)?,
+                gateway: false,
             });
         }
     }

@@ -32,7 +32,9 @@ pub(super) fn listed(path: &Path, profile: usize) -> Result<Vec<Listed>, Failure
     (0..devices)
         .map(DeviceIx)
         .map(|ix| {
-            let credentials = credentials(cells(&list, ix, positions)).map_err(|fault| {
+            let [cells @ .., flag] = cells(&list, ix, positions);
+            let told = credentials(cells).and_then(|told| Ok((told, gateway(flag)?)));
+            let (credentials, gateway) = told.map_err(|fault| {
                 let line = line(path, ix).map_or(String::new(), |line| format!(":{line}"));
                 Failure::usage(format!("{}{line}: {fault}", path.display()))
             })?;
@@ -40,13 +42,14 @@ pub(super) fn listed(path: &Path, profile: usize) -> Result<Vec<Listed>, Failure
                 name: list.name(ix).to_owned(),
                 profile,
                 credentials,
+                gateway,
             })
         })
         .collect()
 }
 
 /// What the row says in each of [`COLUMNS`].
-fn cells(list: &Inventory, ix: DeviceIx, positions: [Option<usize>; 6]) -> [&str; 6] {
+fn cells(list: &Inventory, ix: DeviceIx, positions: [Option<usize>; 7]) -> [&str; 7] {
     positions.map(|position| position.map_or("", |column| list.value(ix, column)))
 }
 
@@ -84,14 +87,24 @@ fn credentials(cells: [&str; 6]) -> Result<Option<Credentials>, String> {
     })
 }
 
-/// The columns that hold credentials.
-const COLUMNS: [&str; 6] = [
+/// Whether it is a gateway; an empty cell is none.
+fn gateway(cell: &str) -> Result<bool, String> {
+    match cell.to_ascii_lowercase().as_str() {
+        "true" => Ok(true),
+        "false" | "" => Ok(false),
+        _ => Err(NO_FLAG.to_owned()),
+    }
+}
+
+/// The columns that hold credentials, and last whether it is a gateway.
+const COLUMNS: [&str; 7] = [
     "access_token",
     "token",
     "client_id",
     "username",
     "password",
     "certificate_file",
+    "gateway",
 ];
 
 const TWO_KINDS: &str = "the device has credentials of two kinds\n\
@@ -99,6 +112,9 @@ const TWO_KINDS: &str = "the device has credentials of two kinds\n\
 
 const TWO_TOKENS: &str = "the device has two access tokens\n\
     help: fill in `access_token` or `token`, which mean the same";
+
+const NO_FLAG: &str = "`gateway` is neither true nor false\n\
+    help: write `true` for a device that speaks for others, or leave the cell empty";
 
 const LONE_PASSWORD: &str = "a password without a user name\n\
     help: fill in `username`, perhaps `client_id` too, or leave `password` empty";
@@ -160,6 +176,9 @@ mod tests {
             expected.map(|(name, credentials)| (name, credentials.to_owned(), 3))
         );
         assert_eq!(shown(&read("name\na\n").unwrap()[0]), "drawn");
+        let devices = read("name,gateway\na,true\nb,False\nc,\n").unwrap();
+        let gateways: Vec<bool> = devices.iter().map(|device| device.gateway).collect();
+        assert_eq!(gateways, [true, false, false]);
     }
 
     #[test]
@@ -197,6 +216,10 @@ mod tests {
             (
                 "name,certificate_file\na,nowhere.pem\n",
                 &["list.csv:2: nowhere.pem: ", "PEM"],
+            ),
+            (
+                "name,gateway\na,TRUE\nb,yes\n",
+                &["list.csv:3: ", "neither true nor false"],
             ),
             ("serial\n1\n", &["list.csv:1:1: ", "name"]),
         ] {

@@ -22,12 +22,13 @@ use super::counts::{Tally, add, bump};
 use super::credentials::Stored;
 use super::device::Device;
 use super::faults::{Fate, Key, Load, Switch, Trouble, noise};
+use super::gson::Node;
 use super::pending::Pending;
 use super::profiles::Profiles;
 use super::registry::{Registry, Taken};
 use super::request::Request;
-use super::rules::{Rules, drawn_token};
-use super::telemetry::{Bad, Reading, attributes, telemetry};
+use super::rules::{Rules, drawn_token, unacceptable};
+use super::telemetry::{Bad, Reading, attributes, object, parse, readings, telemetry};
 use crate::model::FaultPhase;
 
 /// The shared side of a target.
@@ -88,7 +89,7 @@ impl Backend {
             let Some(profile) = profile else {
                 return Err(TargetError::NoProfile(listed.name));
             };
-            let device = Device::new(&listed.name, credentials, false, profile, false);
+            let device = Device::new(&listed.name, credentials, listed.gateway, profile, false);
             registry.create(device).map_err(|taken| match taken {
                 Taken::Name => TargetError::DuplicateName(listed.name.clone()),
                 Taken::Credentials => TargetError::DuplicateToken(listed.name.clone()),
@@ -175,6 +176,18 @@ impl Backend {
     /// Takes a telemetry message in.
     pub(super) fn telemetry(&self, device: &Device, payload: &[u8]) -> Result<Reading, Bad> {
         let reading = self.judged(telemetry(payload))?;
+        self.read(device, reading, payload)
+    }
+
+    /// Takes telemetry in that is a part of a message.
+    pub(super) fn readings(&self, device: &Device, part: &Node) -> Result<Reading, Bad> {
+        let reading = self.judged(readings(part))?;
+        let mut text = String::new();
+        part.write(&mut text);
+        self.read(device, reading, text.as_bytes())
+    }
+
+    fn read(&self, device: &Device, reading: Reading, payload: &[u8]) -> Result<Reading, Bad> {
         if let Reading::Points(points) = reading {
             self.pass(device, Load::Telemetry(points))?;
         }
@@ -194,12 +207,54 @@ impl Backend {
 
     /// Takes client attributes in.
     pub(super) fn attributes(&self, device: &Device, payload: &[u8]) -> Result<(), Bad> {
-        let values = self.judged(attributes(payload))?;
+        self.attributes_of(device, &self.judged(parse(payload))?)
+    }
+
+    /// Takes client attributes in that are a part of a message.
+    pub(super) fn attributes_of(&self, device: &Device, part: &Node) -> Result<(), Bad> {
+        let values = self.judged(attributes(part))?;
         self.pass(device, Load::Telemetry(values.len() as u64))?;
         bump(&self.tally.attribute_messages);
         let mut live = device.live();
         live.attributes.get_or_insert_default().merge(values);
         Ok(())
+    }
+
+    /// Takes a claim in: an object, or nothing at all.
+    pub(super) fn claim(&self, payload: &[u8]) -> Result<(), Bad> {
+        if !payload.is_empty() {
+            self.judged(object(payload))?;
+        }
+        bump(&self.tally.claims);
+        Ok(())
+    }
+
+    /// The device of a name that a gateway speaks for, made of this type if there is none; `None`
+    /// if it cannot be made.
+    pub(super) fn behind_gateway(&self, name: &str, kind: &str) -> Option<Arc<Device>> {
+        let found = self.registry.by_name(name);
+        if found.is_some() {
+            return found;
+        }
+        let bad = |text: &str| text.trim().is_empty() || unacceptable(text);
+        if bad(name) || bad(kind) || self.is_full() {
+            return None;
+        }
+        let profile = self.profiles.named(kind)?;
+        let credentials = drawn_token(self.config.seed, name);
+        let device = Device::new(name, credentials, false, profile, false);
+        match self.registry.create(device) {
+            Ok(device) => Some(device),
+            // Another gateway was faster.
+            Err(Taken::Name) => self.registry.by_name(name),
+            Err(Taken::Credentials) => None,
+        }
+    }
+
+    /// Whether the tenant may have no more devices.
+    pub(super) fn is_full(&self) -> bool {
+        let most = self.accounts.rest().max_devices;
+        most > 0 && self.registry.len() >= most
     }
 
     /// Answers an attribute request; empty if nothing is known.

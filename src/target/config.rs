@@ -235,6 +235,8 @@ pub struct Listed {
     pub profile: usize,
     /// Its credentials; `None` draws an access token of 20 characters from the seed and the name.
     pub credentials: Option<Credentials>,
+    /// Whether it may speak for others (`additionalInfo.gateway`).
+    pub gateway: bool,
 }
 
 impl fmt::Debug for Listed {

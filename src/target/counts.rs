@@ -82,6 +82,10 @@ counters! {
     telemetry_points,
     /// Attribute messages accepted.
     attribute_messages,
+    /// Claims accepted.
+    claims,
+    /// Devices that gateways connected, each time that one did.
+    gateway_devices,
     /// Updates of shared attributes handed over to sessions, observations and long polls.
     attribute_updates,
     /// Calls of server-side RPC accepted over REST.

@@ -12,7 +12,7 @@ use super::downlink::{Downlink, Presence};
 /// A device. What never changes is plain, the rest is atomic or behind `live`.
 pub(super) struct Device {
     pub(super) name: Box<str>,
-    pub(super) gateway: bool,
+    gateway: bool,
     /// When it was created, milliseconds since 1970.
     pub(super) created: i64,
     /// Its position among all that were ever created.
@@ -71,6 +71,12 @@ impl Device {
     /// Its changing part; never held across an await, nor while the registry is asked.
     pub(super) fn live(&self) -> MutexGuard<'_, Live> {
         self.live.lock().expect("nothing panics while it is held")
+    }
+
+    /// Whether it may speak for others (`additionalInfo.gateway`).
+    pub(super) fn is_gateway(&self) -> bool {
+        let live = self.live();
+        self.gateway || live.administered.as_deref().is_some_and(|set| set.gateway)
     }
 
     /// The position of its profile.

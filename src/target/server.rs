@@ -42,7 +42,7 @@ pub struct DeviceView {
     pub credentials_type: &'static str,
     /// Whether it was provisioned (the server attribute `provisionState`).
     pub provisioned: bool,
-    /// Whether its request had the gateway flag.
+    /// Whether it may speak for others, by its request's flag or over REST.
     pub gateway: bool,
     /// Telemetry messages accepted from it.
     pub telemetry_messages: u64,
@@ -192,12 +192,13 @@ impl Target {
     /// A device by its name, byte for byte; `None` if there is none.
     pub fn device(&self, name: &str) -> Option<DeviceView> {
         let device = self.backend.registry.by_name(name)?;
+        let gateway = device.is_gateway();
         let live = device.live();
         Some(DeviceView {
             token: live.credentials.token().map(Into::into),
             credentials_type: live.credentials.type_name(),
             provisioned: device.provisioned().is_some(),
-            gateway: device.gateway,
+            gateway,
             telemetry_messages: device.telemetry_messages.load(Relaxed),
             connected: live.presence.is_some(),
         })

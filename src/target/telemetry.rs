@@ -27,9 +27,13 @@ pub(super) enum Bad {
 
 /// Judges a telemetry payload: an object, or a list of objects.
 pub(super) fn telemetry(payload: &[u8]) -> Result<Reading, Bad> {
-    let node = parse(payload)?;
-    match &node {
-        Node::Object(_) => Ok(Reading::Points(record(&node)?)),
+    readings(&parse(payload)?)
+}
+
+/// Judges telemetry that was read before.
+pub(super) fn readings(node: &Node) -> Result<Reading, Bad> {
+    match node {
+        Node::Object(_) => Ok(Reading::Points(record(node)?)),
         Node::List(list) if list.is_empty() => Ok(Reading::Nothing),
         Node::List(list) => {
             let mut points = 0;
@@ -38,20 +42,19 @@ pub(super) fn telemetry(payload: &[u8]) -> Result<Reading, Bad> {
             }
             Ok(Reading::Points(points))
         }
-        _ => Err(shape(&node)),
+        _ => Err(shape(node)),
     }
 }
 
-/// Judges an attributes payload: one object. Nulls are dropped, numeric texts become numbers.
-pub(super) fn attributes(payload: &[u8]) -> Result<Map<String, Value>, Bad> {
-    let node = parse(payload)?;
+/// Judges attributes: one object. Nulls are dropped, numeric texts become numbers.
+pub(super) fn attributes(node: &Node) -> Result<Map<String, Value>, Bad> {
     let Node::Object(members) = node else {
-        return Err(shape(&node));
+        return Err(shape(node));
     };
     Ok(members
-        .into_iter()
+        .iter()
         .filter(|(_, node)| *node != Node::Null)
-        .map(|(key, node)| (key, value(&node)))
+        .map(|(key, node)| (key.clone(), value(node)))
         .collect())
 }
 
@@ -73,7 +76,8 @@ pub(super) fn rpc_method(payload: &[u8]) -> Result<String, Bad> {
     }
 }
 
-fn parse(payload: &[u8]) -> Result<Node, Bad> {
+/// Reads a payload, whatever JSON it is.
+pub(super) fn parse(payload: &[u8]) -> Result<Node, Bad> {
     gson::parse(&String::from_utf8_lossy(payload)).map_err(Bad::Undecodable)
 }
 
@@ -190,14 +194,12 @@ mod tests {
 
     #[test]
     fn attributes_become_typed_values() {
-        let map = attributes(
-            br#"{"n":"12","f":"1.5","s":"abc","b":true,"o":{"x":[1]},"z":null,"big":"99999999999999999999"}"#,
-        )
-        .unwrap();
+        let payload = br#"{"n":"12","f":"1.5","s":"abc","b":true,"o":{"x":[1]},"z":null,"big":"99999999999999999999"}"#;
+        let map = attributes(&parse(payload).unwrap()).unwrap();
         assert_eq!(
             Value::Object(map).to_string(),
             r#"{"n":12,"f":1.5,"s":"abc","b":true,"o":{"x":[1]},"big":"99999999999999999999"}"#
         );
-        assert!(attributes(b"[]").is_err());
+        assert!(attributes(&Node::List(Vec::new())).is_err());
     }
 }

@@ -81,6 +81,7 @@ async fn target(pki: &Pki) -> Target {
         name: name.into(),
         profile: 0,
         credentials: Some(credentials),
+        gateway: false,
     };
     let certificate = fleetcall::model::Credentials::X509 {
         certificate: pki.device.leaf_base64(),

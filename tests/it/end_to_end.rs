@@ -29,6 +29,7 @@ async fn target(strategy: Strategy, devices: &[&str], faults: Faults) -> Target 
                 name: (*n).to_owned(),
                 profile: 0,
                 credentials: None,
+                gateway: false,
             })
             .collect(),
         faults,

@@ -21,6 +21,7 @@ async fn start(strategy: Strategy) -> Target {
         name: "D1".into(),
         profile: 0,
         credentials: Some(fleetcall::model::Credentials::AccessToken(TOKEN.into())),
+        gateway: false,
     };
     let config = TargetConfig {
         mqtt: anywhere,

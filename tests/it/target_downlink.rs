@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod coap;
+mod gateway;
 mod http;
 mod mqtt;
 mod peers;

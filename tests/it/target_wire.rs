@@ -52,6 +52,7 @@ fn listed(name: &str, token: &str) -> Listed {
         name: name.into(),
         profile: 0,
         credentials: Some(fleetcall::model::Credentials::AccessToken(token.into())),
+        gateway: false,
     }
 }
 

@@ -104,7 +104,7 @@ impl Exchanges {
                         self.notify(notification, now);
                     }
                 }
-                What::Ended(_) => {
+                What::Ended => {
                     for last_word in self.observers.ended(number) {
                         self.notify(last_word, now);
                     }
@@ -388,6 +388,7 @@ mod tests {
                 name: "d".into(),
                 profile: 0,
                 credentials: Some(crate::model::Credentials::AccessToken("t".into())),
+                gateway: false,
             }],
             limits,
             ..TargetConfig::default()

@@ -160,8 +160,7 @@ impl Resources {
                 Ok(id) => object(payload).map(|_| backend.reply(&device, id, payload)),
                 Err(_) => Err(Bad::Undecodable("no number".to_owned())),
             }),
-            _ if payload.is_empty() => Ok(()),
-            _ => backend.judged(object(payload)).map(|_| ()),
+            _ => backend.claim(payload),
         };
         Outcome::Now(judged(&done))
     }

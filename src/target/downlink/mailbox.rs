@@ -48,7 +48,7 @@ pub(in crate::target) enum What {
     /// A message for the device.
     Push(Push),
     /// The device is reached elsewhere, or not at all.
-    Ended(Ending),
+    Ended,
 }
 
 impl Mailbox {
@@ -85,7 +85,7 @@ impl Mailbox {
         match to {
             Addressee::Own => inner.end = inner.end.or(Some(ending)),
             to => {
-                let what = What::Ended(ending);
+                let what = What::Ended;
                 inner.letters.push_back(Letter { to, what });
             }
         }

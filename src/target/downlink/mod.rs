@@ -8,10 +8,8 @@
 
 mod calls;
 mod delivery;
-#[expect(dead_code, reason = "gateways and observing clients come next")]
 mod mailbox;
 mod polls;
-#[expect(dead_code, reason = "gateways and observing clients come next")]
 mod presence;
 
 use std::sync::Arc;
@@ -76,7 +74,6 @@ impl Push {
         }
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "gateways come next"))]
     /// The body as a gateway hears it for one of its devices (section 6.5).
     pub(super) fn body_for_gateway(&self, device: &str) -> String {
         let mut body = String::from("{\"device\":");

@@ -20,7 +20,7 @@ use crate::target::counts::bump;
 use crate::target::device::Device;
 use crate::target::downlink::Interest;
 use crate::target::faults::{End, Fate, Load, Trouble, noise};
-use crate::target::telemetry::{Bad, Reading, object, rpc_method};
+use crate::target::telemetry::{Bad, Reading, rpc_method};
 
 /// A request of a device.
 pub(super) struct Asked<'a> {
@@ -96,8 +96,7 @@ impl Asked<'_> {
                 }
                 Err(_) => Err(Bad::WrongKind),
             }),
-            (["claim"], _) if self.body.is_empty() => Ok(()),
-            (["claim"], _) => backend.judged(object(self.body)).map(|_| ()),
+            (["claim"], _) => backend.claim(self.body),
             // No package is assigned to any device.
             _ => return Ok(empty(StatusCode::NOT_FOUND)),
         };

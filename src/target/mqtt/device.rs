@@ -94,8 +94,7 @@ impl Session {
                     Reading::Nothing => Verdict::Ignored,
                 }),
             Meaning::Attributes => acknowledged(backend.attributes(device, payload)),
-            Meaning::Claim if payload.is_empty() => Ok(Verdict::Acknowledged),
-            Meaning::Claim => acknowledged(backend.judged(object(payload))),
+            Meaning::Claim => acknowledged(backend.claim(payload)),
             Meaning::AttributeRequest(reply) => {
                 return self.attribute_request(device, &reply, publish);
             }
@@ -113,6 +112,9 @@ impl Session {
                     b"NOT_FOUND".to_vec(),
                 );
                 return self.leave(Reason::Implementation);
+            }
+            Meaning::Gateway if self.gateway.is_some() => {
+                return self.gateway_publish(publish, now);
             }
             Meaning::Gateway => Ok(Verdict::Ignored),
             Meaning::Protobuf => acknowledged(backend.judged::<()>(Err(no_schema()))),
@@ -152,7 +154,8 @@ impl Session {
         let knows_limits = self.backend.config.release >= Release::V3_8;
         if knows_limits && method == "getSessionLimits" && publish.topic.starts_with("v1/") {
             self.out.puback(packet_id(publish), Reason::Success);
-            let limits = session_limits(&self.backend.faults.limits_of_devices());
+            let limits = self.backend.faults.limits_of_devices();
+            let limits = session_limits(&limits, self.gateway.is_some());
             self.out.publish(&topic, qos, limits.into());
             return Flow::Stay;
         }
@@ -167,7 +170,7 @@ impl Session {
     }
 
     /// MQTT 3 has no way to say why.
-    fn bad_payload(&mut self, bad: &Bad, id: Option<u16>) -> Flow {
+    pub(super) fn bad_payload(&mut self, bad: &Bad, id: Option<u16>) -> Flow {
         match bad {
             Bad::Undecodable(_) => self.undecodable(id),
             Bad::WrongKind => self.leave(Reason::Exception),
@@ -202,17 +205,21 @@ fn asked(payload: &[u8]) -> Result<Asked, Bad> {
     })
 }
 
-/// The answer of `getSessionLimits`.
-fn session_limits(limits: &[String; 3]) -> String {
+/// The answer of `getSessionLimits`. What a gateway is told besides has no limits here.
+fn session_limits(limits: &[String; 3], gateway: bool) -> String {
     let shown = |limit: &String| match limit.as_str() {
         "" => Value::Null,
         limit => limit.into(),
     };
     let [messages, telemetry, points] = limits.each_ref().map(shown);
+    let more = if gateway { OF_GATEWAYS } else { "" };
     format!(
-        r#"{{"maxPayloadSize":65536,"maxInflightMessages":100,"rateLimits":{{"messages":{messages},"telemetryMessages":{telemetry},"telemetryDataPoints":{points}}}}}"#
+        r#"{{"maxPayloadSize":65536,"maxInflightMessages":100,"rateLimits":{{"messages":{messages},"telemetryMessages":{telemetry},"telemetryDataPoints":{points}}}{more}}}"#
     )
 }
+
+const OF_GATEWAYS: &str =
+    r#","gatewayRateLimits":{"messages":null,"telemetryMessages":null,"telemetryDataPoints":null}"#;
 
 const TIMEOUT: &str = r#"{"error":"timeout"}"#;
 

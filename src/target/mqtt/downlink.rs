@@ -12,8 +12,12 @@ impl Session {
     /// Says what has come for the device meanwhile.
     pub(super) fn read_mail(&mut self) {
         for Letter { to, what } in self.mailbox.take() {
-            if let (Addressee::Own, What::Push(push)) = (to, what) {
-                self.push(&push);
+            match (to, what) {
+                (Addressee::Own, What::Push(push)) => self.push(&push),
+                (Addressee::Sub(device), What::Push(push)) => self.push_behind(&device, &push),
+                (Addressee::Sub(device), What::Ended) => self.lose(&device),
+                // Its own end is the mailbox's, and it observes nothing.
+                (Addressee::Own | Addressee::Observer(_), _) => {}
             }
         }
     }

@@ -7,6 +7,7 @@
 mod connection;
 mod device;
 mod downlink;
+mod gateway;
 mod listener;
 mod outbox;
 mod reason;

@@ -8,6 +8,7 @@ use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{Packet, Publish, Subscribe};
 use tokio::time::Instant;
 
+use super::gateway::Gateway;
 use super::outbox::{Later, Outbox};
 use super::reason::{Reason, Refusal};
 use super::topic::Subscriptions;
@@ -58,6 +59,8 @@ pub(super) struct Session {
     role: Role,
     /// The response subscription of a provisioning session.
     response: Option<QoS>,
+    /// The devices that it speaks for, if it may.
+    pub(super) gateway: Option<Box<Gateway>>,
     /// A request came as protobuf: from then on answers are protobuf.
     protobuf: bool,
     answered: bool,
@@ -76,6 +79,7 @@ impl Session {
             pending,
             role: Role::Waiting(Vec::new()),
             response: None,
+            gateway: None,
             protobuf: false,
             answered: false,
         }
@@ -168,6 +172,7 @@ impl Session {
     pub(super) fn end(&mut self) {
         if let Role::Device(device) = &self.role {
             device.leave(&self.mailbox, Route::Own);
+            self.leave_all();
         }
     }
 
@@ -219,6 +224,7 @@ impl Session {
     fn enter(&mut self, device: Arc<Device>, now: Instant) -> Flow {
         bump(&self.backend.tally.sessions);
         self.end();
+        self.gateway = device.is_gateway().then(Box::default);
         self.displaced = device.enter(Presence::new(&self.mailbox, Route::Own));
         let before = std::mem::replace(&mut self.role, Role::Device(device));
         if let Role::Waiting(early) = before {
@@ -325,7 +331,7 @@ impl Session {
     }
 
     /// Acknowledges a publish that has no place here, and closes; older releases only close.
-    fn turn_down(&mut self, id: Option<u16>, reason: Reason) -> Flow {
+    pub(super) fn turn_down(&mut self, id: Option<u16>, reason: Reason) -> Flow {
         if self.tells() {
             self.out.puback(id, reason);
         }

@@ -8,7 +8,7 @@ use crate::support::{Peer, python, root};
 use crate::target_wire::TOKEN;
 
 /// paho-mqtt under a token, connected.
-fn paho(api: &Api, token: &str, version: &str) -> Peer {
+pub(super) fn paho(api: &Api, token: &str, version: &str) -> Peer {
     let port = api.target.mqtt().unwrap().port().to_string();
     let mut command = python();
     command.arg(root().join("tests/peers/paho_peer.py"));

@@ -33,6 +33,7 @@ fn listed(name: &str, credentials: Credentials) -> Listed {
         name: name.into(),
         profile: 0,
         credentials: Some(credentials),
+        gateway: false,
     }
 }
 

@@ -30,7 +30,8 @@ pub(super) fn create(call: &Call<'_>) -> Answer {
         Some(token) => settled(&token)?,
         None => drawn_token(call.backend.config.seed, name),
     };
-    let device = Device::new(name, credentials, false, profile, false);
+    let gateway = body["additionalInfo"]["gateway"].as_bool() == Some(true);
+    let device = Device::new(name, credentials, gateway, profile, false);
     let device = call
         .backend
         .registry
@@ -119,6 +120,7 @@ pub(super) fn there(call: &Call<'_>, id: &str) -> Result<Arc<Device>, Refusal> {
 
 fn shown(call: &Call<'_>, device: &Device) -> Value {
     let profile = profiles::name(call, device.profile());
+    let gateway = device.is_gateway();
     let live = device.live();
     let set = live.administered.as_deref();
     json!({
@@ -141,7 +143,7 @@ fn shown(call: &Call<'_>, device: &Device) -> Value {
         "externalId": null,
         "version": 1,
         "additionalInfo": {
-            "gateway": device.gateway || set.is_some_and(|set| set.gateway),
+            "gateway": gateway,
             "description": set.and_then(|set| set.description.as_deref()).unwrap_or_default(),
         },
     })

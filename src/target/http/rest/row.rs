@@ -260,8 +260,8 @@ pub(super) fn check_text(what: &str, text: &str) -> Result<(), Fault> {
 
 /// Fails if the tenant may have no more devices.
 pub(super) fn full(backend: &Backend) -> Result<(), Fault> {
-    let most = backend.accounts.rest().max_devices;
-    if most > 0 && backend.registry.len() >= most {
+    if backend.is_full() {
+        let most = backend.accounts.rest().max_devices;
         return Err(Fault::data(format!(
             "Can't create more then {most} devices!"
         )));
