@@ -21,7 +21,6 @@ use crate::ledger::{Closed, Fate, Ledger, Shared};
 use crate::metrics::timeline;
 use crate::metrics::{
     Aggregate, CohortSetting, Finding, Findings, Matrix, RunResult, Setting, Snapshot, Summary,
-    ValidityLimits,
 };
 use crate::model::{CohortIx, DeviceIx};
 use crate::report::{self, DeviceRow, TimelineFile};
@@ -296,7 +295,7 @@ impl Run {
             expected_span: schedule.expected_span(plan.telemetry.is_some()),
             target: self.house.describe(),
             thresholds: plan.thresholds.clone(),
-            validity: ValidityLimits::default(),
+            validity: plan.validity,
             started_at: format!("{:.3}", self.started),
             notes: self.house.notes(plan),
         }

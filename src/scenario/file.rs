@@ -8,6 +8,7 @@ use super::leaf::{Choice, Conditions, Placed, Span, Text, Word};
 use super::life_keys::{Duty, Event, ProvisionRetry, Reconnect};
 use super::section::section;
 use super::telemetry_keys::Telemetry;
+use super::validity_keys::Validity;
 use crate::inventory::NameKind;
 use crate::model::{Bug, Expectation, Misbehaviour, Release, Strategy, TransportKind};
 use crate::pki::KeyKind;
@@ -58,6 +59,9 @@ section! {
         /// Conditions on metrics, such as "time_to_provision.p99" = "< 500ms".
         #[schemars(default)]
         thresholds: Conditions,
+        /// Beyond what the generator itself is taken for the limit.
+        #[schemars(default)]
+        validity: Validity,
     }
 }
 

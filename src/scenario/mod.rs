@@ -26,6 +26,7 @@ mod telemetry_keys;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tree;
+mod validity_keys;
 
 pub use deal::{DealError, deal, dealt_to_each};
 pub use fault::Diagnostics;

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use crate::arrival::Arrival;
 use crate::inventory::{GenerateSpec, Template};
 use crate::life::{Backoff, Duty, Event};
-use crate::metrics::Threshold;
+use crate::metrics::{Threshold, ValidityLimits};
 use crate::model::{
     Bug, Expectation, Faults, Misbehaviour, MqttVersion, Qos, Release, Strategy, TransportKind,
 };
@@ -41,6 +41,8 @@ pub struct Plan {
     pub limits: Limits,
     /// What decides over the result.
     pub thresholds: Vec<Threshold>,
+    /// What decides over the generator's verdict.
+    pub validity: ValidityLimits,
     /// Whether response times count from the send and not from the intended start: wrong, and never
     /// so but to show that the self-test sees it.
     pub response_from_send: bool,

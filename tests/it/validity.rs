@@ -76,6 +76,23 @@ fn everything_that_linux_tells_is_in_the_evidence_of_a_run() {
 }
 
 #[test]
+fn wider_limits_are_said_to_be_the_scenarios_and_a_run_within_them_is_valid() {
+    // As wide as a machine that other tests have needs them.
+    let wide = "[validity]\nlag_p99 = \"1min\"\nmessage_lag_p99 = \"1min\"\nlate_share = 1\n\
+        cpu_share = 1\nrun_queue_share = 1\nmachine_share = 1\nsteal_share = 1\n\
+        throttled_share = 1\nmemory_share = 1\nudp_overflows = 1000000\nclock_step = \"1h\"\n\
+        pause = \"1min\"\n";
+    let ran = Run::of(&steady(1, wide)).strict().finish();
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(generator(&ran)["verdict"], "valid", "{}", reasons(&ran));
+    assert_eq!(generator(&ran)["limits"]["pause_us"], 60_000_000);
+    let said = "  limits  set by the scenario: lag_p99, lag_p99_invalid, message_lag_p99, ";
+    assert!(ran.stdout.contains(said), "{}", ran.stdout);
+    // In a line when it is valid.
+    assert!(!ran.stdout.contains("longest pause"), "{}", ran.stdout);
+}
+
+#[test]
 fn a_process_that_was_stopped_says_so() {
     let running = Run::of(&steady(5, "")).start();
     wait_for_log(&running, "run starts");

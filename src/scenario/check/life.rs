@@ -9,8 +9,8 @@ use super::super::life_keys::{self, Awake as TypedAwake, BootModel, ProvisionRet
 use super::super::plan::{LifePlan, TelemetryPlan};
 use super::super::section::Entry;
 use super::super::tree::Spot;
-use super::required;
 use super::schedule::span;
+use super::{required, within};
 use crate::life::{Awake, Backoff, Boot, Duty, Event, EventKind, Jitter};
 use crate::payload::Spread;
 
@@ -108,7 +108,7 @@ impl Setting<'_> {
         // A first wait that is longer than the longest by default makes that longer, too.
         let longest = MINUTE.max(initial.unwrap_or_default());
         let max = span(keys.max, "max", longest, MILLISECOND, faults);
-        let factor = self.within(keys.factor, "factor", 2.0, (1.0, 100.0));
+        let factor = within(keys.factor, "factor", 2.0, (1.0, 100.0), faults);
         if let (Some(initial), Some(max), Some((_, spot))) = (initial, max, keys.max.given())
             && max < initial
         {
@@ -145,7 +145,7 @@ impl Setting<'_> {
         let faults = self.faults;
         required(&table.wake, "wake", at, "wake = \"10min\"", faults)?;
         let wake = span(&table.wake, "wake", SECOND, SHORTEST_PERIOD, faults);
-        let jitter = self.within(&table.jitter, "jitter", 0.05, (0.0, 0.5));
+        let jitter = within(&table.jitter, "jitter", 0.05, (0.0, 0.5), faults);
         let TypedAwake(awake) = table.awake.or(TypedAwake(Awake::Messages(1)))?;
         let wake = wake?;
         let spot = table.awake.given().map_or(at, |(_, spot)| spot);
@@ -303,22 +303,6 @@ impl Setting<'_> {
             BootModel::Normal => Boot::Normal { mean, sd },
             BootModel::Exponential => Boot::Exponential { mean },
         })
-    }
-
-    fn within(
-        &self,
-        entry: &Entry<f64>,
-        key: &str,
-        default: f64,
-        (least, most): (f64, f64),
-    ) -> Option<f64> {
-        let found = entry.or(default)?;
-        if let (false, Some((_, spot))) = ((least..=most).contains(&found), entry.given()) {
-            let title = format!("`{key}` must be from {least} to {most}, found {found}");
-            self.faults.add(spot, title, "");
-            return None;
-        }
-        Some(found)
     }
 }
 

@@ -11,6 +11,7 @@ mod profile;
 mod schedule;
 mod target;
 mod telemetry;
+mod validity;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
@@ -47,6 +48,7 @@ pub(super) fn plan(file: &Scenario, seed: Option<u64>, faults: &Faults) -> Optio
     );
     let limits = schedule::limits(&file.limits, faults);
     let thresholds = schedule::thresholds(&file.thresholds, faults);
+    let validity = validity::validity(&file.validity, faults);
     let plan = Plan {
         name: name?,
         seed: seed?,
@@ -59,6 +61,7 @@ pub(super) fn plan(file: &Scenario, seed: Option<u64>, faults: &Faults) -> Optio
         life: life?,
         limits: limits?,
         thresholds: thresholds?,
+        validity: validity?,
         response_from_send: false,
     };
     faults.is_empty().then_some(plan)
@@ -93,6 +96,23 @@ fn required<'e, T>(
         );
     }
     entry.given()
+}
+
+/// A number within bounds.
+fn within(
+    entry: &Entry<f64>,
+    key: &str,
+    default: f64,
+    (least, most): (f64, f64),
+    faults: &Faults,
+) -> Option<f64> {
+    let found = entry.or(default)?;
+    if let (false, Some((_, spot))) = ((least..=most).contains(&found), entry.given()) {
+        let title = format!("`{key}` must be from {least} to {most}, found {found}");
+        faults.add(spot, title, "");
+        return None;
+    }
+    Some(found)
 }
 
 /// A text that must not be empty.
