@@ -10,7 +10,9 @@ mod generate;
 mod handover;
 mod house;
 mod init;
+mod report;
 mod run;
+mod run_files;
 mod schema;
 mod screen;
 mod selftest;
@@ -38,6 +40,8 @@ struct Cli {
 enum Command {
     /// Run a scenario: provision a list of devices, send telemetry, report
     Run(run::RunArgs),
+    /// Draw reports of finished runs again, of several as one
+    Report(report::ReportArgs),
     /// Serve as a ThingsBoard-compatible target until interrupted
     Target(target::TargetArgs),
     /// Find what is wrong with device lists before anything is sent
@@ -79,6 +83,7 @@ pub fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Run(args) => run::run(args),
+        Command::Report(args) => report::run(&args).map(|()| Exit::Passed),
         Command::Target(args) => target::run(args).map(|()| Exit::Passed),
         Command::Check(args) => check::run(&args),
         Command::Admin(args) => admin::run(*args),
@@ -109,6 +114,7 @@ const EXAMPLES: &str = "\
 Examples:
   fleetcall run scenarios/quickstart.toml                 1,000 devices against the embedded target
   fleetcall run line.toml --devices lot-17.csv --out out  your scenario with another list
+  fleetcall report results/lot-17 --format markdown       any report of a finished run again
   fleetcall target --mqtt 127.0.0.1:1883                  a server to try devices against
   fleetcall check lot-17.csv                              what is wrong with a device list
   fleetcall admin import lot-17.csv --profile meter       put it onto a ThingsBoard server

@@ -1,6 +1,5 @@
 //! `fleetcall run`: from the command line to the exit code.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +9,8 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::house::{self, House};
-use super::screen::{self, Screen, Ui};
+use super::run_files::{self, CERTIFICATES, TIMELINE};
+use super::screen::{Screen, Ui};
 use super::tracks::Tracks;
 use super::{Exit, Failure};
 use crate::engine::{
@@ -23,7 +23,7 @@ use crate::metrics::{
     Aggregate, CohortSetting, Finding, Findings, Matrix, RunResult, Setting, Snapshot, Summary,
 };
 use crate::model::{CohortIx, DeviceIx};
-use crate::report::{self, DeviceRow, TimelineFile};
+use crate::report::TimelineFile;
 use crate::scenario::{self, Plan};
 use crate::transport;
 
@@ -160,12 +160,12 @@ impl Run {
         let ledger = Ledger::open(&self.tracks.file("credentials.csv"), self.fleet.len())
             .map_err(Failure::usage)?;
         let header = timeline::Header::new(&self.setting());
-        let timeline = TimelineFile::create(&self.tracks.file("timeline.jsonl"), header)
-            .map_err(Failure::usage)?;
+        let timeline =
+            TimelineFile::create(&self.tracks.file(TIMELINE), header).map_err(Failure::usage)?;
         self.house.begin().await;
         let (summary, fates) = self.drive(ui, stop, ledger, timeline).await?;
         listening.abort();
-        self.report(&summary, &fates)?;
+        run_files::write(&self.fleet, &self.tracks, &summary, &fates)?;
         self.house.close().await;
         Ok(if unreachable.is_some() {
             Exit::Unreachable
@@ -300,56 +300,6 @@ impl Run {
             notes: self.house.notes(plan),
         }
     }
-
-    /// Writes every file and says the result on standard output.
-    fn report(&self, summary: &Summary, fates: &[Fate]) -> Result<(), Failure> {
-        let rows = fates
-            .iter()
-            .zip(0..)
-            .map(|(fate, ix)| self.row(DeviceIx(ix), fate));
-        let written =
-            report::write_devices(&self.tracks.file("devices.csv"), rows).map_err(Failure::bug)?;
-        let json = report::summary_json(summary);
-        report::write_text(&self.tracks.file("summary.json"), &json).map_err(Failure::bug)?;
-        let style = report::Style {
-            color: screen::colour(),
-            width: 80,
-        };
-        let text = report::text(summary, style);
-        let certified = self.tracks.file(CERTIFICATES.0).is_dir();
-        let files: Vec<_> = FILES
-            .into_iter()
-            .chain(certified.then_some(CERTIFICATES))
-            .collect();
-        let files = report::text_files(self.tracks.dir(), &files, style);
-        // A closed pipe is no failure of the run.
-        let _ = write!(std::io::stdout(), "{text}{files}");
-        if written.formula_like > 0 {
-            eprintln!(
-                "fleetcall: note: {} names begin like a formula: a spreadsheet would compute them",
-                written.formula_like
-            );
-        }
-        Ok(())
-    }
-
-    fn row<'a>(&'a self, ix: DeviceIx, fate: &Fate) -> DeviceRow<'a> {
-        let cohort = self.fleet.cohort(ix);
-        let ms = |span: Duration| span.as_secs_f64() * 1e3;
-        DeviceRow {
-            name: self.fleet.name(ix),
-            cohort: &cohort.name,
-            transport: cohort.transport,
-            credentials_type: fate.credentials_type,
-            outcome: fate.outcome,
-            cause: fate.cause,
-            attempts: fate.attempts,
-            time_to_provision_ms: fate.time_to_provision.map(ms),
-            time_to_first_telemetry_ms: fate.time_to_first_telemetry.map(ms),
-            telemetry_sent: u64::from(fate.telemetry_sent),
-            telemetry_acked: u64::from(fate.telemetry_acked),
-        }
-    }
 }
 
 /// SIGINT, SIGTERM and SIGHUP each turn the switch one step: wind down, then stop.
@@ -380,24 +330,6 @@ fn exit(summary: &Summary, allow_invalid: bool) -> Exit {
         RunResult::Interrupted => Exit::Interrupted,
     }
 }
-
-/// What a run's directory holds, as the text summary lists it.
-const FILES: [(&str, &str); 5] = [
-    ("summary.json", "every number of this run"),
-    ("timeline.jsonl", "the same numbers, interval by interval"),
-    ("devices.csv", "one row per listed device"),
-    (
-        "credentials.csv",
-        "what each provisioned device received; secret, mode 0600",
-    ),
-    ("run.log", "what happened, without secrets"),
-];
-
-/// What it holds besides when devices' keys were made for it.
-const CERTIFICATES: (&str, &str) = (
-    "certificates",
-    "keys and certificates of this run's devices; keys mode 0600",
-);
 
 const EXAMPLES: &str = "\
 Examples:

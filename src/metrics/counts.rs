@@ -33,9 +33,20 @@ impl DeviceCounts {
         }
     }
 
+    pub(super) fn add(&mut self, other: &Self) {
+        self.listed = self.listed.saturating_add(other.listed);
+        self.provisioned = self.provisioned.saturating_add(other.provisioned);
+        self.refused = self.refused.saturating_add(other.refused);
+        self.failed = self.failed.saturating_add(other.failed);
+        self.unknown = self.unknown.saturating_add(other.unknown);
+        self.unfinished = self.unfinished.saturating_add(other.unfinished);
+    }
+
     /// How many have an outcome.
     pub fn decided(&self) -> u64 {
-        Outcome::ALL.iter().map(|outcome| self.of(*outcome)).sum()
+        Outcome::ALL
+            .iter()
+            .fold(0, |sum, outcome| self.of(*outcome).saturating_add(sum))
     }
 
     pub(super) fn new(listed: u64, outcomes: &[u64; Outcome::ALL.len()]) -> Self {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Cause, Expectation, Misbehaviour, Observed, units};
+use crate::model::{Expectation, Misbehaviour, Observed, units};
 
 /// Devices of a cohort that went alike, and not as expected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,20 @@ pub struct Deviation {
     pub count: u64,
     /// The fault in words, with figures.
     pub message: String,
+    /// The devices' causes, where there were any; not all of very many.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub causes: BTreeMap<String, u64>,
+}
+
+impl Deviation {
+    /// Adds the counts of devices that went alike in another run; the sentence is left as it was.
+    pub(super) fn add(&mut self, other: Self) {
+        self.count = self.count.saturating_add(other.count);
+        for (cause, n) in other.causes {
+            let sum = self.causes.entry(cause).or_default();
+            *sum = sum.saturating_add(n);
+        }
+    }
 }
 
 /// The deviation of `count` out of `devices`, whose expectation and misbehaviour were `asked`.
@@ -27,7 +41,7 @@ pub(super) fn of_cell(
     asked: (Expectation, Option<Misbehaviour>),
     observed: Observed,
     (count, devices): (u64, u64),
-    causes: &BTreeMap<Cause, u64>,
+    causes: BTreeMap<String, u64>,
 ) -> Deviation {
     let (finding, sentence) = words(asked, observed);
     let share = format!(
@@ -39,7 +53,7 @@ pub(super) fn of_cell(
     let message = match observed {
         Observed::Failed | Observed::Unknown => {
             let verb = if count == 1 { "says" } else { "say" };
-            format!("{share} {verb} {sentence}{}", named(causes))
+            format!("{share} {verb} {sentence}{}", named(&causes))
         }
         _ => format!("{sentence}: {share}"),
     };
@@ -48,14 +62,15 @@ pub(super) fn of_cell(
         observed,
         count,
         message,
+        causes,
     }
 }
 
 /// The most frequent cause, and whether there are others.
-fn named(causes: &BTreeMap<Cause, u64>) -> String {
+fn named(causes: &BTreeMap<String, u64>) -> String {
     let most = causes
         .iter()
-        .min_by_key(|(cause, n)| (Reverse(**n), **cause));
+        .min_by_key(|(cause, n)| (Reverse(**n), *cause));
     match most {
         None => String::new(),
         Some((cause, _)) if causes.len() == 1 => format!(" ({cause})"),
@@ -136,7 +151,7 @@ fn accepted(what: Misbehaviour) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{FaultKind, Phase};
+    use crate::model::{Cause, FaultKind, Phase};
 
     const DOC: &str = include_str!("../../docs/metrics.md");
 
@@ -166,7 +181,7 @@ mod tests {
     fn a_deviation_names_the_servers_fault_with_its_figures() {
         let none = BTreeMap::new();
         let message = |expected, what, observed, counts| {
-            of_cell((expected, what), observed, counts, &none).message
+            of_cell((expected, what), observed, counts, none.clone()).message
         };
         let refused = Expectation::Refused;
         for (got, says) in [
@@ -212,9 +227,10 @@ mod tests {
         let reset = Cause::At(Phase::MqttConnect, FaultKind::ConnectionReset);
         let asked = (Expectation::Refused, None);
         let of = |causes: &[(Cause, u64)]| {
-            let causes: BTreeMap<Cause, u64> = causes.iter().copied().collect();
+            let words = causes.iter().map(|(cause, n)| (cause.to_string(), *n));
+            let causes: BTreeMap<String, u64> = words.collect();
             let count = causes.values().sum();
-            of_cell(asked, Observed::Failed, (count, 50), &causes).message
+            of_cell(asked, Observed::Failed, (count, 50), causes).message
         };
         assert_eq!(
             of(&[(timeout, 1)]),

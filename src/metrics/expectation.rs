@@ -81,7 +81,39 @@ pub struct ExpectationRow {
 impl ExpectationRow {
     /// The devices of the cohort.
     pub fn devices(&self) -> u64 {
-        self.observed.values().sum()
+        self.observed
+            .values()
+            .fold(0, |sum, n| sum.saturating_add(*n))
+    }
+
+    /// Adds what happened in another run to devices of the same cohort.
+    pub(super) fn add(&mut self, other: Self) {
+        for (observed, n) in other.observed {
+            let sum = self.observed.entry(observed).or_default();
+            *sum = sum.saturating_add(n);
+        }
+        self.off = self.off.saturating_add(other.off);
+        let mut deviations: BTreeMap<Observed, Deviation> = BTreeMap::new();
+        for deviation in self.deviations.drain(..).chain(other.deviations) {
+            match deviations.get_mut(&deviation.observed) {
+                Some(sum) => sum.add(deviation),
+                None => {
+                    deviations.insert(deviation.observed, deviation);
+                }
+            }
+        }
+        let (asked, devices) = ((self.expected, self.misbehaviour), self.devices());
+        let retold = deviations.into_values().map(|deviation| {
+            let counts = (deviation.count, devices);
+            of_cell(asked, deviation.observed, counts, deviation.causes)
+        });
+        self.deviations = retold.collect();
+        let mut examples: BTreeMap<Observed, Vec<Example>> = BTreeMap::new();
+        for example in self.examples.drain(..).chain(other.examples) {
+            examples.entry(example.observed).or_default().push(example);
+        }
+        let examples: Vec<_> = examples.into_values().collect();
+        self.examples = in_turn(&examples);
     }
 }
 
@@ -194,7 +226,9 @@ impl Cohort {
                 .iter()
                 .map(|(observed, cell)| {
                     let asked = (self.expected, self.misbehaviour);
-                    of_cell(asked, *observed, (cell.count, self.added), &cell.causes)
+                    let causes = cell.causes.iter();
+                    let causes = causes.map(|(cause, n)| (cause.to_string(), *n)).collect();
+                    of_cell(asked, *observed, (cell.count, self.added), causes)
                 })
                 .collect(),
             examples: examples(&off),
@@ -214,13 +248,16 @@ struct Cell {
 
 /// From each cell in turn, so that many time-outs cannot hide the one accepted secret.
 fn examples(off: &[(Observed, &Cell)]) -> Vec<Example> {
-    let turns = (0..EXAMPLES_MAX).flat_map(|turn| {
-        let of_turn = move |(_, cell): &(Observed, &Cell)| cell.examples.get(turn).cloned();
-        off.iter().filter_map(of_turn)
-    });
-    let mut chosen: Vec<(u64, Example)> = turns.take(EXAMPLES_MAX).collect();
+    let cells: Vec<_> = off.iter().map(|(_, cell)| cell.examples.clone()).collect();
+    let mut chosen: Vec<(u64, Example)> = in_turn(&cells);
     chosen.sort_by_key(|(place, _)| *place);
     chosen.into_iter().map(|(_, example)| example).collect()
+}
+
+/// At most [`EXAMPLES_MAX`] of all groups, the first of each before the second of any.
+fn in_turn<T: Clone>(groups: &[Vec<T>]) -> Vec<T> {
+    let turns = (0..EXAMPLES_MAX).flat_map(|turn| groups.iter().filter_map(move |g| g.get(turn)));
+    turns.take(EXAMPLES_MAX).cloned().collect()
 }
 
 /// Devices named per cohort.

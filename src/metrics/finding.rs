@@ -73,16 +73,9 @@ impl Findings {
     }
 
     pub(super) fn rows(self) -> Vec<FindingRow> {
-        let row = |(kind, (count, examples)): (FindingKind, (u64, Vec<Vec<String>>))| {
-            let times = if count == 1 { "time" } else { "times" };
-            FindingRow {
-                kind,
-                count,
-                examples,
-                message: format!("{}: {} {times}", kind.sentence(), units::count(count)),
-            }
-        };
-        self.kinds.into_iter().map(row).collect()
+        let rows = self.kinds.into_iter();
+        rows.map(|(kind, (count, examples))| FindingRow::new(kind, count, examples))
+            .collect()
     }
 }
 
@@ -104,6 +97,26 @@ pub struct FindingRow {
     pub examples: Vec<Vec<String>>,
     /// The fault in words, with its figure.
     pub message: String,
+}
+
+impl FindingRow {
+    fn new(kind: FindingKind, count: u64, examples: Vec<Vec<String>>) -> Self {
+        let times = if count == 1 { "time" } else { "times" };
+        Self {
+            kind,
+            count,
+            examples,
+            message: format!("{}: {} {times}", kind.sentence(), units::count(count)),
+        }
+    }
+
+    /// Adds the proofs of another run.
+    pub(super) fn add(&mut self, other: Self) {
+        let mut examples = std::mem::take(&mut self.examples);
+        examples.extend(other.examples);
+        examples.truncate(super::EXAMPLES_MAX);
+        *self = Self::new(self.kind, self.count.saturating_add(other.count), examples);
+    }
 }
 
 #[cfg(test)]

@@ -66,6 +66,7 @@ pub(super) fn summary(aggregate: &Aggregate, end: &Ending) -> Summary {
                 .map(CarriedHistogram::new),
             phases: histograms(overall),
         },
+        runs: Vec::new(),
     };
     assert_eq!(
         summary.cohorts.len(),
@@ -87,7 +88,7 @@ pub(super) fn summary(aggregate: &Aggregate, end: &Ending) -> Summary {
 }
 
 /// Interrupted outweighs invalid, invalid outweighs failed.
-fn result(summary: &Summary, interrupted: bool) -> RunResult {
+pub(super) fn result(summary: &Summary, interrupted: bool) -> RunResult {
     if interrupted {
         RunResult::Interrupted
     } else if summary.generator.verdict == GeneratorVerdict::Invalid {
@@ -177,15 +178,20 @@ fn histograms(tally: &Tally) -> BTreeMap<Phase, PhaseHistograms> {
 }
 
 fn telemetry(counts: TelemetryCounts, elapsed: Duration) -> TelemetrySummary {
-    let seconds = elapsed.as_secs_f64();
     TelemetrySummary {
         counts,
-        rate_per_s: if seconds > 0.0 {
-            to_micro(counts.sent as f64 / seconds)
-        } else {
-            0.0
-        },
+        rate_per_s: per_second(counts.sent, elapsed),
         lag_us: None,
+    }
+}
+
+/// A mean rate; 0 over no time.
+pub(super) fn per_second(count: u64, elapsed: Duration) -> f64 {
+    let seconds = elapsed.as_secs_f64();
+    if seconds > 0.0 {
+        to_micro(count as f64 / seconds)
+    } else {
+        0.0
     }
 }
 

@@ -116,6 +116,11 @@ impl CarriedHistogram {
         Self(STANDARD.encode(bytes))
     }
 
+    /// Its figures.
+    pub fn figures(&self) -> Result<LatencyFigures, CarriedError> {
+        Ok(LatencyFigures::of(&self.decode()?))
+    }
+
     /// Adds another one bucket for bucket.
     pub(super) fn add(&mut self, other: &Self) -> Result<(), CarriedError> {
         let mut sum = self.decode()?;
@@ -160,6 +165,22 @@ pub struct CarriedError(String);
 /// An empty histogram: 1 µs to 1 h, 3 significant digits, 188 kB.
 pub(super) fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, MICROS_MAX, DIGITS).expect("constant bounds are legal")
+}
+
+/// Adds a part to a sum, neither of which need be there.
+pub(super) fn put<T: Clone>(
+    sum: &mut Option<T>,
+    part: Option<&T>,
+    add: impl FnOnce(&mut T, &T) -> Result<(), CarriedError>,
+) -> Result<(), CarriedError> {
+    match (sum.as_mut(), part) {
+        (_, None) => Ok(()),
+        (Some(sum), Some(part)) => add(sum, part),
+        (None, Some(part)) => {
+            *sum = Some(part.clone());
+            Ok(())
+        }
+    }
 }
 
 /// Adds bucket for bucket.

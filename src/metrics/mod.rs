@@ -16,6 +16,7 @@ mod expectation;
 mod finding;
 mod finish;
 mod latency;
+mod merge;
 mod metric;
 mod rate;
 mod recorder;
@@ -44,13 +45,14 @@ pub use errors::DISTINCT_CAUSES_MAX;
 pub use expectation::{EXAMPLES_MAX, Example, ExpectationRow, Matrix};
 pub use finding::{Finding, FindingKind, FindingRow, Findings};
 pub use latency::{CarriedError, CarriedHistogram, LagFigures, LatencyFigures};
+pub use merge::{MergeError, differences, merge};
 pub use rate::RateFigures;
 pub use recorder::{LATE_AFTER, Recorder};
 pub use setting::{CohortSetting, Ending, Setting};
 pub use snapshot::{CohortRow, ErrorRow, PhaseRow, Snapshot};
 pub use summary::{
-    CohortSummary, PhaseHistograms, PhaseSummary, RunHistograms, RunResult, SCHEMA_VERSION,
-    Summary, TelemetrySummary,
+    CohortSummary, PhaseHistograms, PhaseSummary, RunHistograms, RunPart, RunResult,
+    SCHEMA_VERSION, Summary, TelemetrySummary,
 };
 pub use threshold::{Threshold, ThresholdResult};
 pub use validity::{

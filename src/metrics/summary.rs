@@ -10,7 +10,7 @@ use super::finding::FindingRow;
 use super::latency::{CarriedError, CarriedHistogram, LagFigures, LatencyFigures};
 use super::setting::alarms;
 use super::threshold::ThresholdResult;
-use super::validity::GeneratorSummary;
+use super::validity::{GeneratorSummary, GeneratorVerdict};
 use crate::model::{Expectation, Outcome, Phase, TransportKind};
 
 /// The version of the form below. It rises when a key changes its meaning or goes away.
@@ -72,10 +72,49 @@ pub struct Summary {
     pub cohorts: BTreeMap<String, CohortSummary>,
     /// Whole histograms, over all cohorts.
     pub histograms: RunHistograms,
+    /// The runs that this is the sum of; absent in the result of a single one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<RunPart>,
+}
+
+/// One of several runs whose results were merged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunPart {
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    /// Wall-clock time of the run.
+    pub elapsed_s: f64,
+    /// Where its randomness came from.
+    pub seed: u64,
+    /// Its schedule's fingerprint.
+    pub schedule_digest: String,
+    /// Its target as shown, without secrets.
+    pub target: String,
+    /// Its devices by outcome.
+    pub devices: DeviceCounts,
+    /// Whether its generator kept up.
+    pub verdict: GeneratorVerdict,
+    /// What came out of it alone.
+    pub result: RunResult,
+}
+
+impl RunPart {
+    pub(super) fn of(run: &Summary) -> Self {
+        Self {
+            started_at: run.started_at.clone(),
+            elapsed_s: run.elapsed_s,
+            seed: run.seed,
+            schedule_digest: run.schedule_digest.clone(),
+            target: run.target.clone(),
+            devices: run.devices,
+            verdict: run.generator.verdict,
+            result: run.result,
+        }
+    }
 }
 
 /// A step of all devices together.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PhaseSummary {
     /// Steps completed: the samples of the figures below.
     pub count: u64,
@@ -150,6 +189,35 @@ pub struct PhaseHistograms {
     pub service: CarriedHistogram,
 }
 
+fn check(
+    devices: &DeviceCounts,
+    phases: &BTreeMap<Phase, PhaseSummary>,
+    histograms: &BTreeMap<Phase, PhaseHistograms>,
+) -> Result<(), String> {
+    if devices.listed != devices.decided() {
+        let (listed, decided) = (devices.listed, devices.decided());
+        return Err(format!(
+            "{listed} devices are listed, and {decided} have an outcome"
+        ));
+    }
+    for (phase, row) in phases {
+        let held = match histograms.get(phase) {
+            None => [0, 0],
+            Some(carried) => [
+                carried.response.decode().map_err(|e| e.to_string())?.len(),
+                carried.service.decode().map_err(|e| e.to_string())?.len(),
+            ],
+        };
+        if held != [row.count; 2] {
+            let (phase, count) = (phase.as_str(), row.count);
+            return Err(format!(
+                "{phase}: a count of {count}, and {held:?} in the histograms"
+            ));
+        }
+    }
+    Ok(())
+}
+
 impl PhaseHistograms {
     /// Adds another phase's bucket for bucket.
     pub(super) fn add(&mut self, other: &Self) -> Result<(), CarriedError> {
@@ -158,8 +226,8 @@ impl PhaseHistograms {
     }
 }
 
-/// What came out; it decides over the exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What came out; it decides over the exit code. The graver is the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RunResult {
     /// Every threshold held, every expectation was met.
@@ -173,6 +241,26 @@ pub enum RunResult {
 }
 
 impl Summary {
+    /// Whether its sums agree: what does not is no result of a run, and no figure of it may be
+    /// shown.
+    pub fn check(&self) -> Result<(), String> {
+        check(&self.devices, &self.phases, &self.histograms.phases)?;
+        let mut listed = 0u64;
+        for (name, cohort) in &self.cohorts {
+            check(&cohort.devices, &cohort.phases, &cohort.histograms)
+                .map_err(|why| format!("cohort {name:?}: {why}"))?;
+            listed = listed.saturating_add(cohort.devices.listed);
+        }
+        if listed == self.devices.listed {
+            Ok(())
+        } else {
+            let all = self.devices.listed;
+            Err(format!(
+                "{all} devices are listed, and {listed} in the cohorts"
+            ))
+        }
+    }
+
     /// The load model in words: both, where cohorts differ.
     pub fn models(&self) -> String {
         let other = |cohort: &&CohortSummary| !["", &self.model].contains(&cohort.model.as_str());
@@ -188,17 +276,20 @@ impl Summary {
         retries.fold(0, u64::saturating_add)
     }
 
-    /// How many devices ended so that want attention: not those of whom just that was expected.
+    /// Whether a device of a cohort that ended so wants attention: not when just that was expected.
+    pub fn alarms(&self, cohort: &str, outcome: Outcome) -> bool {
+        let row = self.expectations.iter().find(|row| row.cohort == cohort);
+        let asked = row.map_or((Expectation::Provisioned, None), |row| {
+            (row.expected, row.misbehaviour)
+        });
+        alarms(asked, outcome)
+    }
+
+    /// How many devices ended so that want attention.
     pub fn alarming(&self, outcome: Outcome) -> u64 {
-        let asked = |name: &String| {
-            let row = self.expectations.iter().find(|row| row.cohort == *name);
-            row.map_or((Expectation::Provisioned, None), |row| {
-                (row.expected, row.misbehaviour)
-            })
-        };
         self.cohorts
             .iter()
-            .filter(|(name, _)| alarms(asked(name), outcome))
+            .filter(|(name, _)| self.alarms(name, outcome))
             .fold(0, |sum, (_, cohort)| {
                 sum.saturating_add(cohort.devices.of(outcome))
             })

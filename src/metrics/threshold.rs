@@ -33,6 +33,20 @@ pub struct ThresholdResult {
     pub passed: bool,
 }
 
+impl ThresholdResult {
+    /// The condition that was judged, to be judged again.
+    pub fn threshold(&self) -> Result<Threshold, String> {
+        let spaces = self.expression.rmatch_indices(' ').map(|(at, _)| at);
+        let mut parsed = spaces.map(|at| {
+            let (metric, condition) = self.expression.split_at(at);
+            Operator::split(condition.trim())?;
+            Threshold::parse(metric, condition)
+        });
+        let unknown = || format!("threshold {:?} is none", self.expression);
+        parsed.find_map(Result::ok).ok_or_else(unknown)
+    }
+}
+
 impl Threshold {
     /// Reads one entry of the scenario's `[thresholds]`: `"time_to_provision.p99"`, `"< 500ms"`.
     /// The error says what is wrong and what to write instead.

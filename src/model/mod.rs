@@ -28,5 +28,5 @@ pub use hash::{fnv, mix};
 pub use outcome::{Cause, FaultKind, Outcome, Phase, Side};
 pub use paint::Paint;
 pub use policy::{Bug, Release, Strategy};
-pub use printable::printable;
+pub use printable::{printable, printable_xml};
 pub use subscription::{Feed, Source, Subscription};

@@ -25,6 +25,11 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// As [`printable`], without what XML 1.0 has no place for.
+pub fn printable_xml(text: &str) -> String {
+    printable(text).replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
+}
+
 fn acts(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

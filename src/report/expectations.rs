@@ -130,7 +130,7 @@ impl Columns {
     }
 }
 
-fn wrong(misbehaviour: Option<Misbehaviour>) -> &'static str {
+pub(super) fn wrong(misbehaviour: Option<Misbehaviour>) -> &'static str {
     misbehaviour.map_or("–", Misbehaviour::as_str)
 }
 

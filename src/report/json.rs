@@ -20,7 +20,9 @@ pub fn read_summary(json: &str) -> Result<Summary, ReadError> {
     if version != SCHEMA_VERSION {
         return Err(ReadError::OtherVersion(version));
     }
-    serde_json::from_str(json).map_err(ReadError::Damaged)
+    let summary: Summary = serde_json::from_str(json).map_err(ReadError::Damaged)?;
+    summary.check().map_err(ReadError::Inconsistent)?;
+    Ok(summary)
 }
 
 /// Why a text is no summary.
@@ -38,6 +40,9 @@ pub enum ReadError {
     /// Of this form, but with a key missing or of the wrong kind.
     #[error("a damaged summary ({0}); help: take the file as the run wrote it")]
     Damaged(#[source] serde_json::Error),
+    /// Its own sums do not agree.
+    #[error("a damaged summary ({0}); help: take the file as the run wrote it")]
+    Inconsistent(String),
 }
 
 #[cfg(test)]

@@ -110,6 +110,31 @@ pub(super) fn cohorts(summary: &Summary, style: Style, out: &mut Vec<String>) {
     }
 }
 
+/// One line per run that the result is the sum of; nothing when it is a single one's.
+pub(super) fn runs(summary: &Summary, style: Style, out: &mut Vec<String>) {
+    if summary.runs.is_empty() {
+        return;
+    }
+    out.push(String::new());
+    out.push(format!(
+        "{} {}",
+        style.bold("Runs"),
+        style.dim("added up; what each was alone")
+    ));
+    for run in &summary.runs {
+        let line = format!(
+            "  {:<25}{:>8}{:>9} of {} provisioned, {}, generator {}",
+            fit(&printable(&run.started_at), 24),
+            super::text::seconds(run.elapsed_s),
+            units::short_count(run.devices.provisioned),
+            units::short_count(run.devices.listed),
+            run.result.as_str(),
+            run.verdict.as_str(),
+        );
+        out.push(fit(&line, style.columns()));
+    }
+}
+
 fn figures(us: &LatencyFigures, count: u64) -> String {
     [us.p50, us.p90, us.p99, us.p999, us.max]
         .map(|value| {

@@ -15,6 +15,7 @@ pub fn text(summary: &Summary, style: Style) -> String {
     devices(summary, style, &mut out);
     rows::latency(summary, style, &mut out);
     rows::cohorts(summary, style, &mut out);
+    rows::runs(summary, style, &mut out);
     errors(summary, style, &mut out);
     telemetry(summary, style, &mut out);
     reconnects::reconnects(summary, style, &mut out);
@@ -77,7 +78,7 @@ fn verdict(summary: &Summary, style: Style, out: &mut Vec<String>) {
 }
 
 /// The result in words, short enough for the line of the counts.
-fn why(summary: &Summary) -> &'static str {
+pub(super) fn why(summary: &Summary) -> &'static str {
     let crossed = summary.thresholds.iter().any(|judged| !judged.passed);
     match summary.result {
         RunResult::Passed if summary.expectations.is_empty() => "every threshold held",

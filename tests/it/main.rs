@@ -17,6 +17,7 @@ mod life;
 mod lists;
 mod mqtt5;
 mod peers_against_target;
+mod reports;
 mod schedule;
 mod secured;
 mod selftest;

@@ -12,14 +12,14 @@ use crate::lint::check::Checked;
 use crate::lint::finding::Severity;
 use crate::lint::options::Options;
 use crate::lint::rule::Rule;
-use crate::model::printable;
+use crate::model::printable_xml;
 use crate::model::units::count;
 
 /// Writes the findings as JUnit XML.
 pub fn junit(checked: &Checked, options: &Options, out: &mut dyn Write) -> io::Result<()> {
     let mut report = Report::new("fleetcall check");
     for (n, list) in checked.lists.iter().enumerate() {
-        let file = xml(&shown(list));
+        let file = printable_xml(&shown(list));
         let mut suite = TestSuite::new(file.as_str());
         suite.add_property(("rows", list.rows.to_string().as_str()));
         for (rule, severity) in counting(options) {
@@ -55,7 +55,7 @@ fn case(
             Some(line) => format!(" (the server's Line {line})"),
             None => String::new(),
         };
-        let message = xml(&finding.message);
+        let message = printable_xml(&finding.message);
         let _ = writeln!(
             text,
             "{file}:{}:{}{line} {message}",
@@ -76,9 +76,4 @@ fn case(
         .set_message(format!("{}: {}", count(found), rule.title()))
         .set_description(text);
     case
-}
-
-/// A text without what XML 1.0 has no place for, nor what acts on a terminal.
-fn xml(text: &str) -> String {
-    printable(text).replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
 }

@@ -233,6 +233,7 @@ fn a_row_has_the_keys_that_scripts_rely_on() {
                 "count": 1,
                 "message": "1 of 3 devices says nothing about the server's judgement \
                             (provision.timeout)",
+                "causes": { "provision.timeout": 1 },
             },
         ],
         "examples": [

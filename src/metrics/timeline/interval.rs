@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::super::counts::{LiveCounts, OutcomeCounts, ReconnectCounts, TelemetryCounts};
-use super::super::latency::{CarriedError, CarriedHistogram};
+use super::super::latency::{CarriedError, CarriedHistogram, put};
 use super::super::summary::PhaseHistograms;
 use crate::model::Phase;
 
@@ -134,7 +134,7 @@ impl Interval {
             (&mut self.start_lag, &other.start_lag),
             (&mut self.message_lag, &other.message_lag),
         ] {
-            add(sum, lag.as_ref(), CarriedHistogram::add)?;
+            put(sum, lag.as_ref(), CarriedHistogram::add)?;
         }
         for (phase, other) in &other.phases {
             self.phases.entry(*phase).or_default().add(other)?;
@@ -166,7 +166,7 @@ impl Interval {
 impl IntervalPhase {
     fn add(&mut self, other: &Self) -> Result<(), CarriedError> {
         self.steps.add(&other.steps);
-        add(
+        put(
             &mut self.histograms,
             other.histograms.as_ref(),
             PhaseHistograms::add,
@@ -206,22 +206,6 @@ impl Join {
         match self {
             Self::Next => *live = *other,
             Self::Beside => live.add(other),
-        }
-    }
-}
-
-/// Adds histograms, none being an empty one.
-fn add<T: Clone>(
-    sum: &mut Option<T>,
-    other: Option<&T>,
-    add: impl FnOnce(&mut T, &T) -> Result<(), CarriedError>,
-) -> Result<(), CarriedError> {
-    match (sum.as_mut(), other) {
-        (_, None) => Ok(()),
-        (Some(sum), Some(other)) => add(sum, other),
-        (None, Some(other)) => {
-            *sum = Some(other.clone());
-            Ok(())
         }
     }
 }

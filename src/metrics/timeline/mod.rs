@@ -6,6 +6,7 @@
 //! ([`width_at`]), and those before are merged ([`coarsen`]). The lines below are those of
 //! `timeline.jsonl`; `docs/reports.md` explains them.
 
+mod beside;
 mod cutter;
 mod interval;
 mod mark;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use beside::beside;
 pub use cutter::Cutter;
 pub use interval::{
     Interval, IntervalCohort, IntervalPhase, IntervalStarts, Join, StepCounts, coarsen,
@@ -85,6 +87,20 @@ impl Header {
             listed: setting.listed,
             planned: setting.planned,
             cohorts: setting.cohorts.iter().map(|c| c.name.clone()).collect(),
+        }
+    }
+
+    /// Makes it that of another run, too.
+    pub fn add(&mut self, other: &Self) {
+        self.listed = self.listed.saturating_add(other.listed);
+        self.planned = self.planned.saturating_add(other.planned);
+        if other.started_at < self.started_at {
+            self.started_at.clone_from(&other.started_at);
+        }
+        for cohort in &other.cohorts {
+            if !self.cohorts.contains(cohort) {
+                self.cohorts.push(cohort.clone());
+            }
         }
     }
 }

@@ -191,6 +191,50 @@ fn runs_beside_each_other_add_their_gauges_and_a_later_interval_has_the_last_wor
 }
 
 #[test]
+fn runs_are_cut_beside_each_other_where_all_are_cut_or_over() {
+    let run = |ends: &[f64]| {
+        let mut from_s = 0.0;
+        let intervals = ends.iter().map(|to_s| {
+            let interval = Interval {
+                from_s,
+                to_s: *to_s,
+                telemetry: TelemetryCounts {
+                    sent: 1,
+                    ..TelemetryCounts::default()
+                },
+                live: LiveCounts {
+                    live: 2,
+                    ..LiveCounts::default()
+                },
+                ..Interval::default()
+            };
+            from_s = *to_s;
+            interval
+        });
+        intervals.collect::<Vec<_>>()
+    };
+    // The second was held up for two seconds, and is over earlier.
+    let runs = [
+        run(&[1.0, 2.0, 3.0, 4.0, 5.0, 5.5]),
+        run(&[1.0, 3.0, 4.0, 4.25]),
+    ];
+    let told = beside(&runs).expect("no histogram");
+    let seen: Vec<_> = told
+        .iter()
+        .map(|i| (i.from_s, i.to_s, i.telemetry.sent, i.live.live))
+        .collect();
+    let expected = [
+        (0.0, 1.0, 2, 4),
+        (1.0, 3.0, 3, 4),
+        (3.0, 4.0, 2, 4),
+        (4.0, 5.0, 2, 4),
+        (5.0, 5.5, 1, 2),
+    ];
+    assert_eq!(seen, expected);
+    assert_eq!(beside(&runs[..1]).expect("no histogram"), runs[0]);
+}
+
+#[test]
 fn a_line_is_read_as_it_was_written() {
     let mark = Mark {
         at_s: 2.5,

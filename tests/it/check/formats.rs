@@ -3,33 +3,12 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
 use super::{BAD, Desk, GOOD, said};
-use crate::support::{python, root, succeed};
-
-/// A report as a validating reader of its format has it.
-fn read(kind: &str, path: &Path) -> Value {
-    let mut command = python();
-    command
-        .arg(root().join("tests/peers/valid.py"))
-        .arg(kind)
-        .arg(path);
-    serde_json::from_slice(&succeed(&mut command).stdout).unwrap()
-}
-
-/// What is in a tree of XML below an element of this tag: attributes and texts.
-fn all_of<'t>(tree: &'t Value, tag: &str, found: &mut Vec<&'t Value>) {
-    if tree[0] == tag {
-        found.push(tree);
-    }
-    for child in tree[3].as_array().unwrap() {
-        all_of(child, tag, found);
-    }
-}
+use crate::support::documents::{all_of, validated};
 
 const HOSTILE: [&str; 12] = [
     "<script>alert(\"1\")</script>",
@@ -56,7 +35,7 @@ fn reports_are_valid_with_and_without_findings() {
         for kind in ["sarif", "junit"] {
             let options = ["--force", "--format", kind, "-o", kind];
             desk.check(&[lists, &options].concat());
-            let read = read(kind, &desk.path(kind));
+            let read = validated(kind, &desk.path(kind));
             if kind == "sarif" {
                 let artifacts = read["runs"][0]["artifacts"].as_array().unwrap();
                 assert_eq!(artifacts.len(), lists.len());
@@ -94,7 +73,7 @@ fn cells_that_try_to_break_out_stay_text() {
         }
         for kind in ["sarif", "junit"] {
             desk.check(&["list.csv", "--force", "--format", kind, "-o", kind]);
-            let read = read(kind, &desk.path(kind));
+            let read = validated(kind, &desk.path(kind));
             let told = if kind == "sarif" {
                 let results = read["runs"][0]["results"].as_array().unwrap();
                 let found = results.iter().find(|r| r["ruleId"] == "delimiter-in-name");
@@ -150,7 +129,7 @@ fn files_with_hostile_names_are_named_and_found() {
         assert_eq!(told["findings"][0]["file"], name.to_string_lossy().as_ref());
         for kind in ["sarif", "junit"] {
             run(&["--force", "--format", kind, "-o", kind]);
-            let read = read(kind, &desk.path(kind));
+            let read = validated(kind, &desk.path(kind));
             if kind == "junit" {
                 let mut cases = Vec::new();
                 all_of(&read, "testcase", &mut cases);

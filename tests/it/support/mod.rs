@@ -2,6 +2,7 @@
 //! ports, ended by pid when dropped. A missing peer fails the test: nothing is skipped.
 
 pub(crate) mod api;
+pub(crate) mod documents;
 pub(crate) mod golden;
 mod peer;
 mod run;

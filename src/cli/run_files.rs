@@ -1,0 +1,114 @@
+//! What a run leaves in its directory when it is over, and what it says of it.
+
+use std::io::Write;
+use std::time::Duration;
+
+use super::Failure;
+use super::screen;
+use super::tracks::Tracks;
+use crate::engine::Fleet;
+use crate::ledger::Fate;
+use crate::metrics::Summary;
+use crate::model::DeviceIx;
+use crate::report::{self, DeviceRow, Failures, Results, Style};
+
+/// Writes every file and says the result on standard output.
+pub(super) fn write(
+    fleet: &Fleet,
+    tracks: &Tracks,
+    summary: &Summary,
+    fates: &[Fate],
+) -> Result<(), Failure> {
+    let devices = || (0..).map(DeviceIx).zip(fates);
+    let rows = devices().map(|(ix, fate)| row(fleet, ix, fate));
+    let written = report::write_devices(&tracks.file("devices.csv"), rows).map_err(Failure::bug)?;
+    let mut failures = Failures::default();
+    for (ix, fate) in devices() {
+        let (cohort, cause) = (&fleet.cohort(ix).name, fate.cause);
+        let cause = cause.map(|cause| cause.to_string()).unwrap_or_default();
+        failures.add(summary, cohort, fleet.name(ix), fate.outcome, &cause);
+    }
+    let results = Results {
+        summary: summary.clone(),
+        // One that could not be written is told of already.
+        timeline: report::read_timeline(&tracks.file(TIMELINE)).ok(),
+        failures: Some(failures),
+    };
+    let write = |name, text: &str| report::write_text(&tracks.file(name), text);
+    write("summary.json", &report::summary_json(summary)).map_err(Failure::bug)?;
+    for (name, text) in [
+        ("report.md", report::markdown(&results)),
+        ("junit.xml", report::junit(&results)),
+        (
+            "latency.hlog",
+            report::hlog(&results).map_err(Failure::bug)?,
+        ),
+    ] {
+        write(name, &text).map_err(Failure::bug)?;
+    }
+    let style = Style {
+        color: screen::colour(),
+        width: 80,
+    };
+    let text = report::text(summary, style);
+    let certified = tracks.file(CERTIFICATES.0).is_dir();
+    let files: Vec<_> = FILES
+        .into_iter()
+        .chain(certified.then_some(CERTIFICATES))
+        .collect();
+    let files = report::text_files(tracks.dir(), &files, style);
+    // A closed pipe is no failure of the run.
+    let _ = write!(std::io::stdout(), "{text}{files}");
+    if written.formula_like > 0 {
+        eprintln!(
+            "fleetcall: note: {} names begin like a formula: a spreadsheet would compute them",
+            written.formula_like
+        );
+    }
+    Ok(())
+}
+
+fn row<'a>(fleet: &'a Fleet, ix: DeviceIx, fate: &Fate) -> DeviceRow<'a> {
+    let cohort = fleet.cohort(ix);
+    let ms = |span: Duration| span.as_secs_f64() * 1e3;
+    DeviceRow {
+        name: fleet.name(ix),
+        cohort: &cohort.name,
+        transport: cohort.transport,
+        credentials_type: fate.credentials_type,
+        outcome: fate.outcome,
+        cause: fate.cause,
+        attempts: fate.attempts,
+        time_to_provision_ms: fate.time_to_provision.map(ms),
+        time_to_first_telemetry_ms: fate.time_to_first_telemetry.map(ms),
+        telemetry_sent: u64::from(fate.telemetry_sent),
+        telemetry_acked: u64::from(fate.telemetry_acked),
+    }
+}
+
+/// Written while the run goes on.
+pub(super) const TIMELINE: &str = "timeline.jsonl";
+
+/// What a run's directory holds, as the text summary lists it.
+const FILES: [(&str, &str); 8] = [
+    ("summary.json", "every number of this run"),
+    (TIMELINE, "the same numbers, interval by interval"),
+    ("report.md", "a page for the summary of a CI job"),
+    ("junit.xml", "thresholds and expectations as test cases"),
+    (
+        "latency.hlog",
+        "latencies by interval, for HdrHistogram's tools",
+    ),
+    ("devices.csv", "one row per listed device"),
+    (
+        "credentials.csv",
+        "what each provisioned device received; secret, mode 0600",
+    ),
+    ("run.log", "what happened, without secrets"),
+];
+
+/// What it holds besides when devices' keys were made for it.
+pub(super) const CERTIFICATES: (&str, &str) = (
+    "certificates",
+    "keys and certificates of this run's devices; keys mode 0600",
+);

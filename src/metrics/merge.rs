@@ -1,0 +1,439 @@
+//! Several finished runs as one result: counts and histograms add up, percentiles are read from
+//! the sums, and conditions are judged anew on them. What was invalid or interrupted stays so.
+//!
+//! Each key is taken apart by name, so that a new one cannot be forgotten here.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::counts::StartCounts;
+use super::expectation::ExpectationRow;
+use super::finding::FindingRow;
+use super::finish::{per_second, result, to_micro};
+use super::latency::{CarriedError, CarriedHistogram, LagFigures, put};
+use super::summary::{
+    CohortSummary, PhaseHistograms, PhaseSummary, RunHistograms, RunPart, Summary, TelemetrySummary,
+};
+use super::threshold::ThresholdResult;
+use super::validity::GeneratorSummary;
+use crate::model::Phase;
+
+/// Why runs cannot be merged, whatever the user insists on.
+#[derive(Debug, thiserror::Error)]
+pub enum MergeError {
+    /// One was given twice: its devices would be counted twice.
+    #[error("{0} is given twice; help: name each run once")]
+    Twice(String),
+    /// What a cohort did cannot be told from one figure.
+    #[error("cohort {name:?} is {one} in one run and {other} in another: it cannot be added up")]
+    Cohort {
+        /// Its name.
+        name: String,
+        /// Transport and credentials in one run.
+        one: String,
+        /// And in the other.
+        other: String,
+    },
+    /// A result is not what a run wrote.
+    #[error("a damaged result: {0}; help: take the files as the run wrote them")]
+    Damaged(String),
+}
+
+impl From<CarriedError> for MergeError {
+    fn from(error: CarriedError) -> Self {
+        Self::Damaged(error.to_string())
+    }
+}
+
+/// What keeps two runs from being two measurements of the same thing, in words; empty when
+/// nothing does.
+pub fn differences(one: &Summary, other: &Summary) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut differ = |what: &str, one: &str, other: &str| {
+        if one != other {
+            found.push(format!("{what}: {one} and {other}"));
+        }
+    };
+    differ("scenario", &one.scenario, &other.scenario);
+    differ("arrival model", &one.models(), &other.models());
+    let digest = |run: &Summary| match run.schedule_digest.as_str() {
+        "" => "unknown".to_owned(),
+        digest => digest.chars().take(12).collect(),
+    };
+    if one.schedule_digest != other.schedule_digest || one.schedule_digest.is_empty() {
+        found.push(format!("schedule: {} and {}", digest(one), digest(other)));
+    }
+    let mut differ = |what: &str, one: String, other: String| {
+        if one != other {
+            found.push(format!("{what}: {one} and {other}"));
+        }
+    };
+    differ("cohorts", cohorts(one), cohorts(other));
+    let conditions = |run: &Summary| {
+        let thresholds = run.thresholds.iter().map(|t| t.expression.clone());
+        thresholds.collect::<Vec<_>>().join(", ")
+    };
+    differ("thresholds", conditions(one), conditions(other));
+    let expected = |run: &Summary| {
+        let rows = run.expectations.iter();
+        let rows = rows.map(|row| format!("{} {}", row.cohort, row.expected.as_str()));
+        rows.collect::<Vec<_>>().join(", ")
+    };
+    differ("expectations", expected(one), expected(other));
+    found
+}
+
+fn cohorts(run: &Summary) -> String {
+    let cohorts = run.cohorts.iter();
+    let cohorts = cohorts.map(|(name, cohort)| {
+        format!(
+            "{name} ({}, {} devices)",
+            kind(cohort),
+            cohort.devices.listed
+        )
+    });
+    cohorts.collect::<Vec<_>>().join(", ")
+}
+
+fn kind(cohort: &CohortSummary) -> String {
+    format!("{} with {}", cohort.transport.as_str(), cohort.credentials)
+}
+
+/// The result of all runs together; a single one as it is.
+pub fn merge(runs: Vec<Summary>) -> Result<Summary, MergeError> {
+    for (position, run) in runs.iter().enumerate() {
+        let same = |other: &&Summary| {
+            (&other.started_at, &other.schedule_digest) == (&run.started_at, &run.schedule_digest)
+                && other.devices == run.devices
+        };
+        if runs[..position].iter().any(|other| same(&other)) {
+            return Err(MergeError::Twice(format!("the run of {}", run.started_at)));
+        }
+    }
+    let parts: Vec<RunPart> = runs.iter().flat_map(parts).collect();
+    let mut runs = runs.into_iter();
+    let Some(mut sum) = runs.next() else {
+        return Err(MergeError::Damaged("no run at all".to_owned()));
+    };
+    let (mut more, mut conditions) = (false, sum.thresholds.clone());
+    for run in runs {
+        more = true;
+        for threshold in &run.thresholds {
+            if !conditions
+                .iter()
+                .any(|t| t.expression == threshold.expression)
+            {
+                conditions.push(threshold.clone());
+            }
+        }
+        add(&mut sum, run)?;
+    }
+    if more {
+        settle(&mut sum, parts, &conditions)?;
+    }
+    Ok(sum)
+}
+
+/// The runs that a result is of.
+fn parts(run: &Summary) -> Vec<RunPart> {
+    if run.runs.is_empty() {
+        vec![RunPart::of(run)]
+    } else {
+        run.runs.clone()
+    }
+}
+
+/// Adds what adds up; what follows from the sums is left to [`settle`].
+fn add(sum: &mut Summary, run: Summary) -> Result<(), MergeError> {
+    add_words(sum, &run);
+    let Summary {
+        schema_version: _,
+        fleetcall_version: _,
+        scenario: _,
+        seed: _,
+        started_at: _,
+        elapsed_s: _,
+        model: _,
+        schedule_digest: _,
+        target: _,
+        notes: _,
+        devices,
+        starts,
+        lag_us: _,
+        phases,
+        errors,
+        telemetry,
+        reconnects,
+        thresholds: _,
+        expectations,
+        findings,
+        generator,
+        result,
+        cohorts,
+        histograms,
+        runs: _,
+    } = run;
+    sum.devices.add(&devices);
+    add_starts(&mut sum.starts, &starts);
+    add_phases(&mut sum.phases, phases);
+    for (cause, n) in errors {
+        let sum = sum.errors.entry(cause).or_default();
+        *sum = sum.saturating_add(n);
+    }
+    sum.telemetry.counts.add(&telemetry.counts);
+    sum.reconnects.add(&reconnects);
+    for row in expectations {
+        add_expectation(&mut sum.expectations, row);
+    }
+    for row in findings {
+        add_finding(&mut sum.findings, row);
+    }
+    add_generator(&mut sum.generator, generator);
+    sum.result = sum.result.max(result);
+    for (name, cohort) in cohorts {
+        add_cohort(&mut sum.cohorts, name, cohort)?;
+    }
+    let RunHistograms {
+        start_lag,
+        message_lag,
+        phases,
+    } = histograms;
+    for (sum, lag) in [
+        (&mut sum.histograms.start_lag, start_lag),
+        (&mut sum.histograms.message_lag, message_lag),
+    ] {
+        put(sum, lag.as_ref(), CarriedHistogram::add)?;
+    }
+    add_histograms(&mut sum.histograms.phases, phases)
+}
+
+/// What runs are called, where they differ.
+fn add_words(sum: &mut Summary, run: &Summary) {
+    join(&mut sum.fleetcall_version, &run.fleetcall_version);
+    join(&mut sum.scenario, &run.scenario);
+    join(&mut sum.target, &run.target);
+    if run.started_at < sum.started_at {
+        sum.started_at.clone_from(&run.started_at);
+    }
+    // Open as soon as one is, as between cohorts.
+    if run.model != sum.model {
+        "open".clone_into(&mut sum.model);
+    }
+    if run.schedule_digest != sum.schedule_digest {
+        sum.schedule_digest.clear();
+    }
+    for note in &run.notes {
+        if !sum.notes.contains(note) {
+            sum.notes.push(note.clone());
+        }
+    }
+}
+
+/// What follows from the sums: figures, rates, conditions, the result.
+fn settle(
+    sum: &mut Summary,
+    runs: Vec<RunPart>,
+    conditions: &[ThresholdResult],
+) -> Result<(), MergeError> {
+    let elapsed = covered(&runs)?;
+    sum.elapsed_s = to_micro(elapsed.as_secs_f64());
+    sum.generator.wall_s = sum.elapsed_s;
+    sum.runs = runs;
+    let lag = |carried: &Option<CarriedHistogram>| {
+        let carried = carried.as_ref().map(CarriedHistogram::decode).transpose()?;
+        Ok::<_, CarriedError>(carried.as_ref().map(LagFigures::of))
+    };
+    sum.lag_us = lag(&sum.histograms.start_lag)?.unwrap_or_default();
+    sum.telemetry.lag_us = lag(&sum.histograms.message_lag)?;
+    rate(&mut sum.telemetry, elapsed);
+    figures(&mut sum.phases, &sum.histograms.phases)?;
+    for cohort in sum.cohorts.values_mut() {
+        rate(&mut cohort.telemetry, elapsed);
+        figures(&mut cohort.phases, &cohort.histograms)?;
+    }
+    let judged = conditions.iter().map(|condition| {
+        let threshold = condition.threshold().map_err(MergeError::Damaged)?;
+        Ok(threshold.judge(sum))
+    });
+    sum.thresholds = judged.collect::<Result<_, MergeError>>()?;
+    let interrupted = sum.result == super::RunResult::Interrupted;
+    sum.result = result(sum, interrupted);
+    Ok(())
+}
+
+fn rate(telemetry: &mut TelemetrySummary, elapsed: Duration) {
+    telemetry.rate_per_s = per_second(telemetry.counts.sent, elapsed);
+}
+
+fn figures(
+    phases: &mut BTreeMap<Phase, PhaseSummary>,
+    histograms: &BTreeMap<Phase, PhaseHistograms>,
+) -> Result<(), MergeError> {
+    for (phase, row) in phases {
+        if let Some(carried) = histograms.get(phase) {
+            row.response_us = carried.response.figures()?;
+            row.service_us = carried.service.figures()?;
+        }
+    }
+    Ok(())
+}
+
+/// The time during which at least one of the runs went on: of runs one after the other the sum of
+/// their times, of parts that ran side by side the time of all together.
+fn covered(runs: &[RunPart]) -> Result<Duration, MergeError> {
+    let mut spans = Vec::new();
+    for run in runs {
+        let from = humantime::parse_rfc3339(&run.started_at)
+            .ok()
+            .and_then(|at| at.duration_since(std::time::SystemTime::UNIX_EPOCH).ok());
+        let length = Duration::try_from_secs_f64(run.elapsed_s).ok();
+        let end = from.zip(length).and_then(|(from, s)| from.checked_add(s));
+        let span = from.zip(end).ok_or_else(|| {
+            let why = format!("{:?} and {} s are no span", run.started_at, run.elapsed_s);
+            MergeError::Damaged(why)
+        })?;
+        spans.push(span);
+    }
+    spans.sort();
+    let (mut covered, mut reached) = (Duration::ZERO, Duration::ZERO);
+    for (from, end) in spans {
+        covered += end.saturating_sub(from.max(reached));
+        reached = reached.max(end);
+    }
+    Ok(covered)
+}
+
+/// Both, when they differ.
+fn join(sum: &mut String, other: &str) {
+    if !sum.split(JOINED).any(|part| part == other) {
+        sum.push_str(JOINED);
+        sum.push_str(other);
+    }
+}
+
+const JOINED: &str = " + ";
+
+fn add_starts(sum: &mut StartCounts, other: &StartCounts) {
+    let StartCounts {
+        planned,
+        started,
+        late,
+        dropped,
+    } = *other;
+    sum.planned = sum.planned.saturating_add(planned);
+    sum.started = sum.started.saturating_add(started);
+    sum.late = sum.late.saturating_add(late);
+    sum.dropped = sum.dropped.saturating_add(dropped);
+}
+
+fn add_phases(sum: &mut BTreeMap<Phase, PhaseSummary>, other: BTreeMap<Phase, PhaseSummary>) {
+    for (phase, other) in other {
+        let row = sum.entry(phase).or_default();
+        row.count = row.count.saturating_add(other.count);
+        row.errors = row.errors.saturating_add(other.errors);
+        row.retries = row.retries.saturating_add(other.retries);
+    }
+}
+
+fn add_histograms(
+    sum: &mut BTreeMap<Phase, PhaseHistograms>,
+    other: BTreeMap<Phase, PhaseHistograms>,
+) -> Result<(), MergeError> {
+    for (phase, other) in other {
+        match sum.get_mut(&phase) {
+            Some(sum) => sum.add(&other)?,
+            None => {
+                sum.insert(phase, other);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn add_cohort(
+    sum: &mut BTreeMap<String, CohortSummary>,
+    name: String,
+    other: CohortSummary,
+) -> Result<(), MergeError> {
+    let Some(sum) = sum.get_mut(&name) else {
+        sum.insert(name, other);
+        return Ok(());
+    };
+    if kind(sum) != kind(&other) {
+        return Err(MergeError::Cohort {
+            name,
+            one: kind(sum),
+            other: kind(&other),
+        });
+    }
+    let CohortSummary {
+        transport: _,
+        credentials: _,
+        model,
+        devices,
+        phases,
+        telemetry,
+        reconnects,
+        histograms,
+    } = other;
+    if model != sum.model {
+        "open".clone_into(&mut sum.model);
+    }
+    sum.devices.add(&devices);
+    add_phases(&mut sum.phases, phases);
+    sum.telemetry.counts.add(&telemetry.counts);
+    sum.reconnects.add(&reconnects);
+    add_histograms(&mut sum.histograms, histograms)
+}
+
+/// Cohorts that were to go alike; of others each keeps its row.
+fn add_expectation(sum: &mut Vec<ExpectationRow>, other: ExpectationRow) {
+    let alike = |row: &&mut ExpectationRow| {
+        (&row.cohort, row.expected, row.misbehaviour)
+            == (&other.cohort, other.expected, other.misbehaviour)
+    };
+    match sum.iter_mut().find(alike) {
+        Some(row) => row.add(other),
+        None => sum.push(other),
+    }
+}
+
+fn add_finding(sum: &mut Vec<FindingRow>, other: FindingRow) {
+    match sum.iter_mut().find(|row| row.kind == other.kind) {
+        Some(row) => row.add(other),
+        None => sum.push(other),
+    }
+}
+
+/// Times add up; of what was there at one moment, the most that was seen in one run. The evidence is
+/// about one machine at one time, hence each run's own.
+fn add_generator(sum: &mut GeneratorSummary, other: GeneratorSummary) {
+    let GeneratorSummary {
+        cpu_s,
+        wall_s: _,
+        peak_rss_bytes,
+        workers,
+        processes,
+        includes_target,
+        verdict,
+        reasons,
+        limits,
+        evidence: _,
+    } = other;
+    sum.cpu_s = to_micro(sum.cpu_s + cpu_s);
+    sum.peak_rss_bytes = sum.peak_rss_bytes.max(peak_rss_bytes);
+    sum.workers = sum.workers.max(workers);
+    sum.processes = sum.processes.max(processes);
+    sum.includes_target |= includes_target;
+    sum.verdict = sum.verdict.max(verdict);
+    sum.limits = sum.limits.filter(|own| Some(*own) == limits);
+    sum.evidence = None;
+    for reason in reasons {
+        if !sum.reasons.contains(&reason) {
+            sum.reasons.push(reason);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,230 @@
+//! Merged results: what adds up, what does not, and what stays.
+
+use std::time::Duration;
+
+use super::super::*;
+use super::*;
+use crate::model::{Cause, CohortIx, FaultKind, Outcome, Phase};
+
+const ONE: CohortIx = CohortIx(0);
+
+/// A run of one cohort, begun at a minute past two, in which provisioning took these milliseconds.
+fn run(minute: u32, ms: &[u64]) -> Summary {
+    let mut setting = fixture::setting();
+    setting.cohorts.truncate(1);
+    setting.cohorts[0].listed = ms.len() as u64;
+    (setting.listed, setting.planned) = (ms.len() as u64, ms.len() as u64);
+    setting.started_at = format!("2026-11-23T02:{minute:02}:00.000Z");
+    setting.thresholds = vec![Threshold::parse("provision.p99", "< 500ms").expect("legal")];
+    let mut recorder = Recorder::new(1);
+    for ms in ms {
+        let took = Duration::from_millis(*ms);
+        recorder.start(ONE, Duration::from_micros(*ms));
+        recorder.sample(ONE, Phase::Provision, took, took / 2);
+        recorder.outcome(ONE, Outcome::Provisioned, None);
+        recorder.telemetry(ONE, 3, 2, 1);
+        recorder.message_lag(Duration::from_micros(ms / 2));
+    }
+    let mut aggregate = Aggregate::new(setting);
+    aggregate.add(&recorder);
+    aggregate.finish(fixture::ending())
+}
+
+fn merged(runs: &[Summary]) -> Summary {
+    merge(runs.to_vec()).expect("of one kind")
+}
+
+#[test]
+fn a_merged_pair_has_the_figures_of_one_run_that_saw_all() {
+    let (one, two) = (
+        (1..=300).collect::<Vec<_>>(),
+        (200..=260).collect::<Vec<_>>(),
+    );
+    let pair = merged(&[run(1, &one), run(7, &two)]);
+    let whole = run(1, &[one, two].concat());
+    assert_eq!(pair.devices, whole.devices);
+    assert_eq!(pair.starts, whole.starts);
+    assert_eq!(pair.lag_us, whole.lag_us);
+    assert_eq!(pair.phases, whole.phases);
+    assert_eq!(pair.histograms, whole.histograms);
+    assert_eq!(pair.telemetry.counts, whole.telemetry.counts);
+    assert_eq!(pair.telemetry.lag_us, whole.telemetry.lag_us);
+    let (cohort, all) = (&pair.cohorts["meters"], &whole.cohorts["meters"]);
+    assert_eq!(cohort.phases, all.phases);
+    assert_eq!(cohort.histograms, all.histograms);
+    // One after the other: twice 60.25 s, and the rate over both.
+    assert!((pair.elapsed_s - 120.5).abs() < 1e-9, "{}", pair.elapsed_s);
+    let rate = pair.telemetry.counts.sent as f64 / 120.5;
+    assert!((pair.telemetry.rate_per_s - rate).abs() < 1e-5);
+    assert_eq!(pair.runs.len(), 2);
+    assert_eq!(pair.started_at, "2026-11-23T02:01:00.000Z");
+}
+
+#[test]
+fn a_percentile_is_read_from_the_sum_and_never_averaged() {
+    let quick = run(1, &[10; 1_000]);
+    let slow = run(7, &[900; 5]);
+    assert_eq!(slow.result, RunResult::Failed);
+    let both = merged(&[quick.clone(), slow]);
+    assert_eq!(
+        both.phases[&Phase::Provision].response_us.p99,
+        quick.phases[&Phase::Provision].response_us.p99
+    );
+    // The condition is judged on the sum, and each run's own result stands beside it.
+    assert_eq!(both.thresholds[0].expression, "provision.p99 < 500ms");
+    assert!(both.thresholds[0].passed, "{:?}", both.thresholds[0]);
+    assert_eq!(both.result, RunResult::Passed);
+    let own: Vec<RunResult> = both.runs.iter().map(|run| run.result).collect();
+    assert_eq!(own, [RunResult::Passed, RunResult::Failed]);
+}
+
+#[test]
+fn runs_side_by_side_take_the_time_of_all_together() {
+    let mut late = run(1, &[5; 3]);
+    late.started_at = "2026-11-23T02:01:30Z".to_owned();
+    let both = merged(&[run(1, &[5; 2]), late.clone()]);
+    assert!((both.elapsed_s - 90.25).abs() < 1e-9, "{}", both.elapsed_s);
+    late.started_at = "yesterday".to_owned();
+    let error = merge(vec![run(1, &[5; 2]), late])
+        .expect_err("no time")
+        .to_string();
+    assert!(
+        error.contains("\"yesterday\"") && error.contains("help: "),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_was_invalid_or_interrupted_stays_so_beside_a_valid_run() {
+    let good = run(1, &[10; 50]);
+    let mut bad = run(2, &[10; 3]);
+    bad.generator.verdict = GeneratorVerdict::Invalid;
+    bad.generator.reasons = vec!["1 % of the starts were 2 s late".to_owned()];
+    bad.result = RunResult::Invalid;
+    let both = merged(&[good.clone(), bad.clone()]);
+    assert_eq!(both.generator.verdict, GeneratorVerdict::Invalid);
+    assert_eq!(both.result, RunResult::Invalid);
+    assert_eq!(both.generator.reasons, bad.generator.reasons);
+    bad.result = RunResult::Interrupted;
+    assert_eq!(merged(&[bad, good]).result, RunResult::Interrupted);
+}
+
+#[test]
+fn a_run_given_twice_is_refused() {
+    let one = run(1, &[10; 50]);
+    let error = merge(vec![one.clone(), run(2, &[1]), one])
+        .expect_err("twice")
+        .to_string();
+    assert_eq!(
+        error,
+        "the run of 2026-11-23T02:01:00.000Z is given twice; help: name each run once"
+    );
+}
+
+#[test]
+fn a_single_run_is_left_as_it_is_and_merged_ones_can_be_merged_again() {
+    let runs = [run(1, &[10; 50]), run(2, &[30; 5]), run(3, &[7; 9])];
+    assert_eq!(merged(&runs[..1]), runs[0]);
+    let again = merged(&[merged(&runs[..2]), runs[2].clone()]);
+    assert_eq!(again, merged(&runs));
+    let turned = merged(&[runs[2].clone(), runs[0].clone(), runs[1].clone()]);
+    assert_eq!(turned.phases, again.phases);
+    assert_eq!(turned.histograms, again.histograms);
+}
+
+#[test]
+fn what_differs_between_two_runs_is_said() {
+    let one = run(1, &[10; 50]);
+    assert_eq!(
+        differences(&one, &run(2, &[90; 50])),
+        [""; 0],
+        "other times, same thing"
+    );
+    let mut other = run(2, &[10; 49]);
+    other.scenario = "day-shift".to_owned();
+    other.schedule_digest = "f00d".repeat(16);
+    other.thresholds.clear();
+    assert_eq!(
+        differences(&one, &other),
+        [
+            "scenario: line-3-night-shift and day-shift",
+            "schedule: c0ffeec0ffee and f00df00df00d",
+            "cohorts: meters (mqtts with server, 50 devices) and meters (mqtts with server, 49 \
+             devices)",
+            "thresholds: provision.p99 < 500ms, devices.provisioned == 100% and ",
+        ]
+    );
+    other = one.clone();
+    other.schedule_digest.clear();
+    assert_eq!(
+        differences(&other, &other),
+        ["schedule: unknown and unknown"]
+    );
+}
+
+#[test]
+fn a_cohort_over_another_transport_cannot_be_added_up() {
+    let mut other = run(2, &[10; 50]);
+    let cohort = other.cohorts.get_mut("meters").expect("one cohort");
+    cohort.transport = crate::model::TransportKind::Coap;
+    let error = merge(vec![run(1, &[10]), other])
+        .expect_err("two transports")
+        .to_string();
+    assert!(
+        error.contains("mqtts with server in one run and coap with server"),
+        "{error}"
+    );
+}
+
+#[test]
+fn expectations_and_findings_add_up_with_their_sentences() {
+    let one = fixture::negative_summary();
+    let mut two = one.clone();
+    two.started_at = "2026-11-23T03:00:00Z".to_owned();
+    let both = merged(&[one.clone(), two]);
+    assert_eq!(both.result, RunResult::Failed);
+    for (sum, part) in both.expectations.iter().zip(&one.expectations) {
+        assert_eq!((sum.devices(), sum.off), (2 * part.devices(), 2 * part.off));
+        assert_eq!(sum.deviations.len(), part.deviations.len());
+        assert!(sum.examples.len() <= EXAMPLES_MAX);
+    }
+    let messages = |run: &Summary| {
+        let rows = run.expectations.iter().flat_map(|row| &row.deviations);
+        rows.map(|d| d.message.clone()).collect::<Vec<_>>()
+    };
+    let (single, twice) = (messages(&one), messages(&both));
+    assert!(
+        single.iter().any(|m| m.contains("12 of 50 devices")),
+        "{single:?}"
+    );
+    assert!(
+        twice.iter().any(|m| m.contains("24 of 100 devices")),
+        "{twice:?}"
+    );
+    let inconclusive = |m: &&String| m.contains("(provision.timeout)");
+    assert_eq!(twice.iter().filter(inconclusive).count(), 1, "{twice:?}");
+    let found = &both.findings[0];
+    assert_eq!(
+        found.message,
+        "the server gave the same credentials to two devices: 2 times"
+    );
+    assert_eq!((found.count, found.examples.len()), (2, 2));
+}
+
+#[test]
+fn causes_and_phases_that_one_run_has_not_are_there() {
+    let mut other = run(2, &[10; 4]);
+    let cause = Cause::At(Phase::Reconnect, FaultKind::Timeout).to_string();
+    other.errors.insert(cause.clone(), 4);
+    let tls = other.phases[&Phase::Provision].clone();
+    other.phases.insert(Phase::TlsHandshake, tls);
+    let histograms = other.histograms.phases[&Phase::Provision].clone();
+    other
+        .histograms
+        .phases
+        .insert(Phase::TlsHandshake, histograms);
+    let both = merged(&[run(1, &[10; 50]), other]);
+    assert_eq!(both.errors[&cause], 4);
+    assert_eq!(both.phases[&Phase::TlsHandshake].count, 4);
+    assert_ne!(both.phases[&Phase::TlsHandshake].response_us.p50, 0);
+}
