@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Bug, Credentials, Faults, Release, Strategy, TransportKind};
+use crate::model::{Bug, Credentials, Faults, Release, RpcAnswers, Strategy, TransportKind};
 use crate::target::{Chain, Listed, Profile, TargetConfig};
 
 /// A target's configuration, as far as a scenario can state it.
@@ -18,6 +18,7 @@ pub(super) struct Handover {
     seed: u64,
     release: Release,
     bugs: Vec<Bug>,
+    rpc: RpcAnswers,
     devices: Vec<HandedDevice>,
 }
 
@@ -55,6 +56,7 @@ impl Handover {
             seed: config.seed,
             release: config.release,
             bugs: config.bugs.clone(),
+            rpc: config.rpc.clone(),
             devices: config
                 .devices
                 .iter()
@@ -96,6 +98,7 @@ impl Handover {
             seed: told.seed,
             release: told.release,
             bugs: told.bugs,
+            rpc: told.rpc,
             ..TargetConfig::default()
         };
         for (kind, addr) in told.listen {

@@ -238,6 +238,7 @@ fn config(fleet: &Fleet, authorities: &Authorities) -> Result<TargetConfig, Fail
         faults,
         release,
         bugs,
+        rpc,
         ..
     } = &plan.target
     else {
@@ -271,6 +272,7 @@ fn config(fleet: &Fleet, authorities: &Authorities) -> Result<TargetConfig, Fail
         seed: plan.seed,
         release: *release,
         bugs: bugs.clone(),
+        rpc: rpc.clone(),
         ..TargetConfig::default()
     };
     for cohort in &plan.cohorts {

@@ -22,7 +22,7 @@ use super::Failure;
 use super::target_list::listed;
 use crate::model::{Faults, Release, Strategy, TransportKind};
 use crate::pki::Identity;
-use crate::scenario::target_faults;
+use crate::scenario::{Diagnostics, target_faults, target_rpc};
 use crate::target::{Chain, Listed, Profile, Repeat, Rest, TargetConfig};
 
 /// The provision key and secret of a single profile that has none of its own.
@@ -67,9 +67,11 @@ pub(super) fn read_faults(path: &Path) -> Result<Faults, Failure> {
 }
 
 fn faults_of(path: &Path, text: &str) -> Result<Faults, Failure> {
-    target_faults(path, text).map_err(|faults| {
-        Failure::usage(format!("{faults}\nhelp: docs/target.md explains every key"))
-    })
+    target_faults(path, text).map_err(|faults| told(&faults))
+}
+
+fn told(faults: &Diagnostics) -> Failure {
+    Failure::usage(format!("{faults}\nhelp: docs/target.md explains every key"))
 }
 
 #[derive(Deserialize)]
@@ -85,6 +87,8 @@ struct File {
     tls: Option<Spanned<Tls>>,
     /// Read apart, by what reads a scenario's.
     faults: Option<IgnoredAny>,
+    /// Read apart as well.
+    rpc: Option<IgnoredAny>,
     #[serde(default)]
     limits: Bounds,
     rest: Option<Spanned<RestApi>>,
@@ -179,6 +183,9 @@ impl File {
         }
         if self.faults.is_some() {
             config.faults = faults_of(source.path, source.text)?;
+        }
+        if self.rpc.is_some() {
+            config.rpc = target_rpc(source.path, source.text).map_err(|faults| told(&faults))?;
         }
         if let Some(rest) = self.rest {
             let span = rest.span();

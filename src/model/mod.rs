@@ -12,6 +12,7 @@ mod outcome;
 mod paint;
 mod policy;
 mod printable;
+mod rpc;
 mod subscription;
 pub mod units;
 
@@ -29,4 +30,5 @@ pub use outcome::{Cause, FaultKind, Outcome, Phase, Side};
 pub use paint::Paint;
 pub use policy::{Bug, Release, Strategy};
 pub use printable::{printable, printable_xml};
+pub use rpc::{RpcAnswer, RpcAnswers};
 pub use subscription::{Feed, Source, Subscription};

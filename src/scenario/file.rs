@@ -2,8 +2,10 @@
 //! field's documentation say stands in the JSON Schema, too.
 
 pub(super) mod faults;
+pub(super) mod rpc;
 
 use self::faults::TargetFaults;
+use self::rpc::Methods;
 use super::leaf::{Choice, Conditions, Placed, Span, Text, Word};
 use super::life_keys::{Duty, Event, ProvisionRetry, Reconnect};
 use super::section::section;
@@ -87,6 +89,9 @@ section! {
         /// Embedded only: how it misbehaves.
         #[schemars(default)]
         faults: TargetFaults,
+        /// Embedded only: answers to client-side RPC by method; others time out.
+        #[schemars(default)]
+        rpc: Methods,
         /// Embedded only: faults of judgement on purpose, for proving that a run finds them.
         #[schemars(default)]
         bugs: Vec<Choice<Bug>>,

@@ -8,11 +8,11 @@ use super::check;
 use super::expand::{Environment, expand};
 use super::fault::{Diagnostics, Faults, Source};
 use super::file::Scenario;
-use super::file::faults::TargetFaults;
 use super::overlay::Setting;
 use super::plan::{DeviceSource, Plan};
 use super::section::{Entry, FromToml};
 use super::tree::{Key, Kind, Spot, Table, Value, parse};
+use crate::model::RpcAnswers;
 
 /// What the command line sets in place of the scenario.
 #[derive(Clone, Debug, Default)]
@@ -64,6 +64,20 @@ pub fn load_with(
 
 /// Reads `[faults]` of a target's file; the other keys are not looked at.
 pub fn target_faults(path: &Path, text: &str) -> Result<crate::model::Faults, Diagnostics> {
+    part(path, text, "faults", check::faults::misbehaviour)
+}
+
+/// Reads `[rpc]` of a target's file; the other keys are not looked at.
+pub fn target_rpc(path: &Path, text: &str) -> Result<RpcAnswers, Diagnostics> {
+    part(path, text, "rpc", check::rpc::answers)
+}
+
+fn part<T: FromToml, M>(
+    path: &Path,
+    text: &str,
+    key: &str,
+    meaning: impl Fn(&Entry<T>, &Faults) -> Option<M>,
+) -> Result<M, Diagnostics> {
     let name = path.display().to_string();
     let faults = Faults::default();
     let Ok(table) = parse(text, 0) else {
@@ -74,13 +88,13 @@ pub fn target_faults(path: &Path, text: &str) -> Result<crate::model::Faults, Di
         faults.add(&start, "no TOML", "");
         return Err(Diagnostics::new(vec![Source::broken(&name, text)], faults));
     };
-    let told = table.get("faults").map_or(Entry::Absent, |value| {
-        match TargetFaults::from_toml(value, "faults", &faults) {
+    let told = table.get(key).map_or(Entry::Absent, |value| {
+        match T::from_toml(value, key, &faults) {
             Some(read) => Entry::Given(read, value.spot.clone()),
             None => Entry::Faulty,
         }
     });
-    match check::faults::misbehaviour(&told, &faults) {
+    match meaning(&told, &faults) {
         Some(told) if faults.is_empty() => Ok(told),
         _ => {
             let source = Source::parsed(&name, text, 0, &table);

@@ -30,7 +30,7 @@ mod validity_keys;
 
 pub use deal::{DealError, deal, dealt_to_each};
 pub use fault::Diagnostics;
-pub use load::{Overrides, ScenarioError, load, load_with, target_faults};
+pub use load::{Overrides, ScenarioError, load, load_with, target_faults, target_rpc};
 pub use plan::{
     CertificatePlan, Cohort, CredentialsPlan, Deal, DeviceSource, LifePlan, Limits, Plan,
     ProfilePlan, TargetPlan, TelemetryPlan, TokenPlan, TrustPlan,

@@ -11,7 +11,8 @@ use crate::inventory::{GenerateSpec, Template};
 use crate::life::{Backoff, Duty, Event};
 use crate::metrics::{Threshold, ValidityLimits};
 use crate::model::{
-    Bug, Expectation, Faults, Misbehaviour, MqttVersion, Qos, Release, Strategy, TransportKind,
+    Bug, Expectation, Faults, Misbehaviour, MqttVersion, Qos, Release, RpcAnswers, Strategy,
+    TransportKind,
 };
 use crate::payload::{Payload, Rhythm};
 use crate::pki::KeyKind;
@@ -72,6 +73,8 @@ pub enum TargetPlan {
         release: Release,
         /// Its faults of judgement.
         bugs: Vec<Bug>,
+        /// What it answers when devices call it.
+        rpc: RpcAnswers,
         /// Whether TLS sessions are resumed.
         resumption: bool,
     },

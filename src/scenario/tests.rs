@@ -129,6 +129,7 @@ fn defaults_are_filled_in() {
         faults,
         release,
         bugs,
+        rpc,
         resumption,
     } = plan.target
     else {
@@ -136,6 +137,7 @@ fn defaults_are_filled_in() {
     };
     assert_eq!(*faults, crate::model::Faults::default());
     assert_eq!((release, bugs, resumption), (Release::V4_3, vec![], false));
+    assert!(rpc.0.is_empty());
     assert_eq!(plan.profiles.len(), 1);
     assert_eq!(plan.profiles[0].strategy, Provisioning::Allow);
     assert_eq!(plan.arrival.unwrap().model(), "open");
@@ -409,6 +411,10 @@ fn walk(
     }
     if at["items"].is_object() {
         walk(root, &at["items"], path, found);
+    }
+    if at["additionalProperties"].is_object() {
+        let path = format!("{path}.METHOD");
+        walk(root, &at["additionalProperties"], &path, found);
     }
 }
 

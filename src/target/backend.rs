@@ -29,7 +29,7 @@ use super::registry::{Registry, Taken};
 use super::request::Request;
 use super::rules::{Rules, drawn_token, unacceptable};
 use super::telemetry::{Bad, Reading, attributes, object, parse, readings, telemetry};
-use crate::model::FaultPhase;
+use crate::model::{FaultPhase, RpcAnswer};
 
 /// The shared side of a target.
 pub(super) struct Backend {
@@ -227,6 +227,21 @@ impl Backend {
         }
         bump(&self.tally.claims);
         Ok(())
+    }
+
+    /// What a device's call is answered with at once; `None` if nothing answers it.
+    pub(super) fn answer_to(&self, method: &str, params: &Node) -> Option<String> {
+        bump(&self.tally.client_rpcs);
+        let answer = match self.config.rpc.0.get(method)? {
+            RpcAnswer::Fixed(json) => json.clone(),
+            RpcAnswer::Echo => {
+                let mut json = String::new();
+                params.write(&mut json);
+                json
+            }
+        };
+        bump(&self.tally.client_rpcs_answered);
+        Some(answer)
     }
 
     /// The device of a name that a gateway speaks for, made of this type if there is none; `None`

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::model::{Bug, Credentials, Faults, Release, Strategy, TransportKind};
+use crate::model::{Bug, Credentials, Faults, Release, RpcAnswers, Strategy, TransportKind};
 use crate::pki::Identity;
 
 /// Everything that a target needs to know before it starts.
@@ -50,6 +50,8 @@ pub struct TargetConfig {
     pub skip_validity_check: bool,
     /// Faults on purpose in its judgement.
     pub bugs: Vec<Bug>,
+    /// What it answers when devices call it; a method without an answer times out.
+    pub rpc: RpcAnswers,
     /// After this time a request that the core does not answer gets the transport's error.
     pub core_timeout: Duration,
     /// Times and sizes that tests shorten and users leave alone.
@@ -77,6 +79,7 @@ impl Default for TargetConfig {
             suback: None,
             skip_validity_check: false,
             bugs: Vec::new(),
+            rpc: RpcAnswers::default(),
             core_timeout: Duration::from_secs(10),
             limits: Limits::default(),
             rest: Rest::default(),

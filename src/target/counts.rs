@@ -86,6 +86,10 @@ counters! {
     claims,
     /// Devices that gateways connected, each time that one did.
     gateway_devices,
+    /// Calls of devices (client-side RPC), `getSessionLimits` over MQTT aside.
+    client_rpcs,
+    /// Calls of devices that had an answer; the others timed out.
+    client_rpcs_answered,
     /// Updates of shared attributes handed over to sessions, observations and long polls.
     attribute_updates,
     /// Calls of server-side RPC accepted over REST.

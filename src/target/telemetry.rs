@@ -67,11 +67,11 @@ pub(super) fn object(payload: &[u8]) -> Result<Node, Bad> {
     }
 }
 
-/// The method of a client-side RPC; `params` must be there, whatever they are.
-pub(super) fn rpc_method(payload: &[u8]) -> Result<String, Bad> {
+/// The method of a client-side RPC and its parameters, which must be there, whatever they are.
+pub(super) fn client_rpc(payload: &[u8]) -> Result<(String, Node), Bad> {
     let node = object(payload)?;
     match (node.get("method").map(Node::as_text), node.get("params")) {
-        (Some(Ok(method)), Some(_)) => Ok(method),
+        (Some(Ok(method)), Some(params)) => Ok((method, params.clone())),
         _ => Err(Bad::Undecodable("method or params missing".to_owned())),
     }
 }

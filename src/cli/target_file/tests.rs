@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::model::{Delay, Outage, PhaseFaults};
+use crate::model::{Delay, Outage, PhaseFaults, RpcAnswer, RpcAnswers};
 use crate::pki::{Authority, KeyKind, Validity};
 
 fn fallback() -> Fallback {
@@ -40,6 +40,7 @@ fn every_key_arrives() {
         assert!(config.listener(kind).is_some(), "{kind:?}");
     }
     assert_eq!(config.faults, faults());
+    assert_eq!(config.rpc, answers());
     assert_eq!(config.core_timeout, Duration::from_secs(1));
     let limits = config.limits;
     let times = [
@@ -96,6 +97,13 @@ fn every_key_arrives() {
 }
 
 /// Those of `EVERYTHING`.
+fn answers() -> RpcAnswers {
+    let time = RpcAnswer::Fixed(r#"{"utc":1,"parts":[1.5,"x"]}"#.into());
+    let answers = [("getTime", time), ("ping", RpcAnswer::Echo)];
+    RpcAnswers(answers.map(|(method, a)| (method.to_owned(), a)).into())
+}
+
+/// Those of `EVERYTHING`.
 fn faults() -> Faults {
     Faults {
         delay: Duration::from_millis(5),
@@ -143,6 +151,10 @@ lose_answer = 0.25
 disconnect = 0.125
 telemetry = { delay = { model = "normal", mean = "20ms", sd = "5ms" }, reset = 0.5 }
 restart = [{ at = "10s", for = "3s" }]
+
+[rpc]
+getTime = { answer = { utc = 1, parts = [1.5, "x"] } }
+ping.echo = true
 
 [limits]
 core_timeout = "1s"
@@ -237,6 +249,11 @@ fn each_fault_has_its_place() {
             &["toml:2:1", "`refuse`", "toml:3:12", "above 0"],
         ),
         ("faults.delay = \"soon\"".into(), &["toml:1:16", "500ms"]),
+        ("rpc.ping = {}".into(), &["toml:1:12", "echo"]),
+        (
+            "rpc = { m = { ansver = 1 } }".into(),
+            &["`answer`", "toml:1:15"],
+        ),
         ("faults.delay = \"9years\"".into(), &["toml:1:16", "year"]),
         (
             "limits.inactivity = \"0s\"".into(),
@@ -340,7 +357,7 @@ fn known() -> BTreeSet<String> {
     let mut keys: BTreeSet<String> = of_scenarios
         .iter()
         .filter_map(|key| key.strip_prefix("target."))
-        .filter(|key| key.starts_with("faults."))
+        .filter(|key| key.starts_with("faults.") || key.starts_with("rpc."))
         .map(str::to_owned)
         .collect();
     for (table, text) in [

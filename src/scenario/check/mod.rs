@@ -8,6 +8,7 @@ pub(super) mod faults;
 mod fleet;
 mod life;
 mod profile;
+pub(super) mod rpc;
 mod schedule;
 mod target;
 mod telemetry;

@@ -9,6 +9,7 @@ use super::super::plan::{Cohort, TargetPlan, TrustPlan};
 use super::super::section::Entry;
 use super::super::tree::Spot;
 use super::faults::misbehaviour;
+use super::rpc::answers;
 use super::{filled, required};
 use crate::model::{Release, TransportKind};
 
@@ -25,6 +26,7 @@ pub(super) fn target(entry: &Entry<Target>, root: &Spot, faults: &Faults) -> Opt
         ("allow_create", target.allow_create.given().map(|(_, s)| s)),
         ("release", target.release.given().map(|(_, spot)| spot)),
         ("faults", target.faults.given().map(|(_, spot)| spot)),
+        ("rpc", target.rpc.given().map(|(_, spot)| spot)),
         ("bugs", target.bugs.given().map(|(_, spot)| spot)),
     ] {
         if let Some(spot) = spot {
@@ -83,6 +85,7 @@ fn embedded(target: &Target, faults: &Faults) -> Option<TargetPlan> {
         }
     }
     let misbehaviour = misbehaviour(&target.faults, faults);
+    let rpc = answers(&target.rpc, faults);
     let bugs = match &target.bugs {
         Entry::Absent => Some(Vec::new()),
         Entry::Faulty => None,
@@ -92,6 +95,7 @@ fn embedded(target: &Target, faults: &Faults) -> Option<TargetPlan> {
         faults: Box::new(misbehaviour?),
         release: target.release.or(Choice(Release::default()))?.0,
         bugs: bugs?,
+        rpc: rpc?,
         resumption: target.resumption.or(false)?,
     })
 }

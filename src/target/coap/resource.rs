@@ -18,7 +18,7 @@ use crate::target::downlink::Interest;
 use crate::target::faults::{Fate, Load, Trouble, noise};
 use crate::target::pending::{Pending, Ticket};
 use crate::target::request::{self, Malformed};
-use crate::target::telemetry::{Bad, Reading, object, rpc_method};
+use crate::target::telemetry::{Bad, Reading, client_rpc, object};
 
 /// When the answer comes.
 pub(super) enum Outcome {
@@ -152,8 +152,11 @@ impl Resources {
             };
         }
         let done = match (feature, id) {
-            ("rpc", None) => match backend.judged(rpc_method(payload)) {
-                Ok(_) => return self.unanswered_rpc(request),
+            ("rpc", None) => match backend.judged(client_rpc(payload)) {
+                Ok((method, params)) => match backend.answer_to(&method, &params) {
+                    Some(answer) => return Outcome::Now(content(request, answer)),
+                    None => return self.unanswered_rpc(request),
+                },
                 Err(bad) => Err(bad),
             },
             ("rpc", Some(id)) => backend.judged(match id.parse() {

@@ -20,7 +20,7 @@ use crate::target::counts::bump;
 use crate::target::device::Device;
 use crate::target::downlink::Interest;
 use crate::target::faults::{End, Fate, Load, Trouble, noise};
-use crate::target::telemetry::{Bad, Reading, rpc_method};
+use crate::target::telemetry::{Bad, Reading, client_rpc};
 
 /// A request of a device.
 pub(super) struct Asked<'a> {
@@ -85,8 +85,11 @@ impl Asked<'_> {
             (["rpc"], &Method::GET) => {
                 return Ok(self.poll(&device, Interest::Calls, backend).await);
             }
-            (["rpc"], _) => match backend.judged(rpc_method(self.body)) {
-                Ok(_) => return Ok(self.nothing(backend).await),
+            (["rpc"], _) => match backend.judged(client_rpc(self.body)) {
+                Ok((method, params)) => match backend.answer_to(&method, &params) {
+                    Some(answer) => return Ok(json(StatusCode::OK, answer)),
+                    None => return Ok(self.nothing(backend).await),
+                },
                 Err(bad) => Err(bad),
             },
             (["rpc", id], _) => backend.judged(match id.parse() {

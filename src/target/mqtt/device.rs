@@ -15,7 +15,7 @@ use crate::target::attributes::Asked;
 use crate::target::backend::Backend;
 use crate::target::device::Device;
 use crate::target::faults::Trouble;
-use crate::target::telemetry::{Bad, Reading, object, rpc_method};
+use crate::target::telemetry::{Bad, Reading, client_rpc, object};
 
 /// What becomes of a publish.
 enum Verdict {
@@ -144,9 +144,9 @@ impl Session {
     }
 
     fn rpc(&mut self, reply: &Reply<'_>, publish: &Publish, now: Instant) -> Flow {
-        let method = number(reply.id).and_then(|_| rpc_method(&publish.payload));
-        let method = match self.backend.judged(method) {
-            Ok(method) => method,
+        let call = number(reply.id).and_then(|_| client_rpc(&publish.payload));
+        let (method, params) = match self.backend.judged(call) {
+            Ok(call) => call,
             Err(bad) => return self.bad_payload(&bad, packet_id(publish)),
         };
         let topic = format!("{}{}", reply.prefix, reply.id);
@@ -157,6 +157,11 @@ impl Session {
             let limits = self.backend.faults.limits_of_devices();
             let limits = session_limits(&limits, self.gateway.is_some());
             self.out.publish(&topic, qos, limits.into());
+            return Flow::Stay;
+        }
+        if let Some(answer) = self.backend.answer_to(&method, &params) {
+            self.out.puback(packet_id(publish), Reason::Success);
+            self.out.publish(&topic, qos, answer.into());
             return Flow::Stay;
         }
         if self.out.put_off() >= RPCS {

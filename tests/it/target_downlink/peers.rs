@@ -10,9 +10,14 @@ use crate::target_wire::TOKEN;
 /// paho-mqtt under a token, connected.
 pub(super) fn paho(api: &Api, token: &str, version: &str) -> Peer {
     let port = api.target.mqtt().unwrap().port().to_string();
+    paho_at(&port, token, version)
+}
+
+/// The same, by a port on loopback.
+pub(super) fn paho_at(port: &str, token: &str, version: &str) -> Peer {
     let mut command = python();
     command.arg(root().join("tests/peers/paho_peer.py"));
-    let peer = Peer::start(command.args([&port, token, version]));
+    let peer = Peer::start(command.args([port, token, version]));
     assert_eq!(peer.next(), json!({"connected": 0}));
     peer
 }
