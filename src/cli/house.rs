@@ -10,10 +10,11 @@ use tokio::process::{Child, Command};
 
 use super::Failure;
 use super::handover::Handover;
+use super::lodger::Lodger;
 use crate::engine::{Authorities, Fleet};
 use crate::model::{Strategy, TransportKind};
 use crate::scenario::{Plan, TargetPlan, TrustPlan};
-use crate::target::{Chain, Listed, Profile, Target, TargetConfig};
+use crate::target::{Chain, Listed, Profile, TargetConfig};
 use crate::transport::{CoapTiming, Dial, Tls, Trust};
 
 /// Whoever answers, and where.
@@ -25,7 +26,7 @@ pub(super) struct House {
 }
 
 enum Tenant {
-    Here(Target),
+    Here(Box<Lodger>),
     Apart(Child),
     Elsewhere,
 }
@@ -67,13 +68,14 @@ impl House {
     }
 
     async fn here(config: TargetConfig) -> Result<Self, Failure> {
-        let target = Target::start(config).await.map_err(Failure::usage)?;
+        let lodger = Lodger::start(config).await?;
+        let target = &lodger.target;
         let bound = TransportKind::ALL.map(|kind| (kind, target.listener(kind)));
         let trust = trust_in(target.ca_pem())?;
         Ok(Self {
             addresses: with_names(bound),
             unresolved: None,
-            tenant: Tenant::Here(target),
+            tenant: Tenant::Here(lodger),
             trust,
         })
     }
@@ -208,7 +210,7 @@ impl House {
     /// Tells an embedded target that the run starts now: offsets of its faults count from here.
     pub(super) async fn begin(&mut self) {
         match &mut self.tenant {
-            Tenant::Here(target) => target.begin(),
+            Tenant::Here(lodger) => lodger.target.begin(),
             Tenant::Apart(child) => {
                 if let Some(stdin) = &mut child.stdin {
                     // A target that is gone is seen by its devices.
@@ -222,7 +224,7 @@ impl House {
     /// Ends an embedded target.
     pub(super) async fn close(self) {
         match self.tenant {
-            Tenant::Here(target) => target.stop().await,
+            Tenant::Here(lodger) => lodger.stop().await,
             Tenant::Apart(mut child) => {
                 drop(child.stdin.take());
                 let _ = child.wait().await;

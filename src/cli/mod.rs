@@ -10,6 +10,7 @@ mod generate;
 mod handover;
 mod house;
 mod init;
+mod lodger;
 mod report;
 mod run;
 mod run_files;

@@ -244,6 +244,9 @@ impl Run {
         let fates: Option<Vec<Fate>> = closed.fates.into_iter().collect();
         let fates = fates.ok_or_else(|| Failure::bug("a device ended without a record"))?;
         self.judge(&mut summary, &fates, &closed.shared);
+        for reason in &summary.generator.reasons {
+            tracing::warn!(verdict = summary.generator.verdict.as_str(), "{reason}");
+        }
         tracing::info!(result = ?summary.result, elapsed_s = summary.elapsed_s, "run ended");
         Ok((summary, fates))
     }

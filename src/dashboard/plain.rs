@@ -19,7 +19,7 @@ pub fn plain_line(snapshot: &Snapshot) -> String {
     format!(
         "elapsed={} left={left} done={:.1}% provisioned={}/{} refused={} failed={} unknown={} \
          bringing_up={} live={} provisioned_per_s={:.1} telemetry_per_s={:.1}{times} errors={} \
-         late={} dropped={}",
+         late={} dropped={} verdict={}",
         clock(snapshot.elapsed),
         // Cut, so that it is 100 only at the end.
         (snapshot.progress * 1000.0).floor() / 10.0,
@@ -35,6 +35,7 @@ pub fn plain_line(snapshot: &Snapshot) -> String {
         snapshot.error_count(),
         snapshot.starts.late,
         snapshot.starts.dropped,
+        snapshot.verdict.as_str(),
     )
 }
 

@@ -2,11 +2,12 @@
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::super::state::State;
 use super::theme::{Theme, cut};
-use crate::metrics::Snapshot;
+use crate::metrics::{GeneratorVerdict, Snapshot};
 use crate::model::units;
 
 pub(super) fn title(
@@ -23,7 +24,8 @@ pub(super) fn title(
         _ => ("stopping", theme.bad()),
     };
     let setting = &snapshot.setting;
-    let room = usize::from(area.width) - word.len() - 2;
+    let verdict = format!("{}  ", snapshot.verdict.as_str());
+    let room = usize::from(area.width) - verdict.len() - word.len() - 2;
     let name = cut(&setting.scenario, room / 3);
     let model = cut(&setting.model, 8);
     let used = "fleetcall  ".len() + Span::raw(name.as_str()).width() + model.len() + 4;
@@ -34,12 +36,32 @@ pub(super) fn title(
         Span::raw(format!("  {model}  {target}")),
     ]);
     frame.render_widget(line, area);
-    frame.render_widget(Line::styled(word, style).right_aligned(), area);
+    let right = Line::from(vec![
+        Span::styled(verdict, verdict_style(snapshot, theme)),
+        Span::styled(word, style),
+    ]);
+    frame.render_widget(right.right_aligned(), area);
 }
 
-/// What nobody may overlook; the first gets the room when there are several.
+fn verdict_style(snapshot: &Snapshot, theme: Theme) -> Style {
+    if snapshot.verdict == GeneratorVerdict::Valid {
+        Theme::faint()
+    } else {
+        theme.bad()
+    }
+}
+
+/// Whether there is anything for [`notes`].
+pub(super) fn has_notes(snapshot: &Snapshot) -> bool {
+    !(snapshot.setting.notes.is_empty() && snapshot.reasons.is_empty())
+}
+
+/// What nobody may overlook: about the run, and why its figures may not be quoted. The first gets
+/// the room when there are several.
 pub(super) fn notes(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, theme: Theme) {
-    let text = format!("! {}", snapshot.setting.notes.join("  ! "));
+    let all = snapshot.setting.notes.iter().chain(&snapshot.reasons);
+    let all: Vec<String> = all.map(|note| format!("! {note}")).collect();
+    let text = all.join("  ");
     let line = Line::styled(cut(&text, usize::from(area.width)), theme.bad());
     frame.render_widget(line, area);
 }

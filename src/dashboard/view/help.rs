@@ -33,7 +33,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, theme: Theme) {
     frame.render_widget(Text::from(lines), inner);
 }
 
-const LINES: [(&str, &str); 17] = [
+const LINES: [(&str, &str); 18] = [
     ("q, Ctrl-C", "wind the run down; once more: stop at once"),
     ("p, space", "pause the display; the run goes on"),
     ("n, Tab, ← →", "histogram of the next or previous phase"),
@@ -51,4 +51,5 @@ const LINES: [(&str, &str); 17] = [
     ("late", "started over 10 ms after its due time"),
     ("dropped", "due, and the generator could not start it"),
     ("lag", "actual minus intended start"),
+    ("suspect", "the generator itself may be in the figures"),
 ];

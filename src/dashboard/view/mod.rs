@@ -25,7 +25,7 @@ use crate::model::{Outcome, units};
 /// Draws the whole screen:
 ///
 /// ```text
-/// fleetcall  scenario  model  target                                   running
+/// fleetcall  scenario  model  target                            valid  running
 /// 0:30 ███████████████████████░░░░░░░░░░░░░░░░░░░░░░░░  49.0 %  30 s left
 /// ─ Devices: 1,000 listed ────────────────── ─ Rates, a column per second ───────
 ///  not started     500  provisioned     495   provisioned  16.6/s ▇▇█▇▇▇▇▇▇▇█▇▇▇▇
@@ -41,8 +41,8 @@ use crate::model::{Outcome, units};
 /// ```
 ///
 /// From 140 columns on the latency table shows service times as well and errors are explained;
-/// from 36 rows on there is a row per cohort. Below 60x20 there is one line of counts. Notes, when
-/// there are any, stand below the title.
+/// from 36 rows on there is a row per cohort. Below 60x20 there is one line of counts. Notes, and
+/// why the run is not valid, stand below the title when there are any.
 pub fn render(frame: &mut Frame<'_>, snapshot: &Snapshot, state: &State) {
     let area = frame.area();
     let theme = Theme::new(state.color);
@@ -56,7 +56,7 @@ pub fn render(frame: &mut Frame<'_>, snapshot: &Snapshot, state: &State) {
     } else {
         0
     };
-    let note_rows = u16::from(!snapshot.setting.notes.is_empty());
+    let note_rows = u16::from(header::has_notes(snapshot));
     let rows = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(note_rows),

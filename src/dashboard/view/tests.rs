@@ -74,6 +74,8 @@ fn hostile() -> Snapshot {
     snapshot.starts.late = u64::MAX;
     snapshot.starts.dropped = u64::MAX;
     snapshot.provisioned_rate.now = 1e18;
+    snapshot.verdict = crate::metrics::GeneratorVerdict::Invalid;
+    snapshot.reasons = vec![evil.clone(); 3];
     snapshot.elapsed = Duration::from_hours(9_999);
     snapshot.remaining = None;
     for row in &mut snapshot.phases {
