@@ -29,6 +29,9 @@ pub struct Faults {
     pub provision: PhaseFaults,
     /// Telemetry and attribute messages and their PUBACK, HTTP or CoAP answer.
     pub telemetry: PhaseFaults,
+    /// What the server says to devices beside answers of other phases: updates of shared
+    /// attributes, calls, and answers to devices' calls. Only `delay` and `lose_answer` count.
+    pub downlink: PhaseFaults,
     /// TCP connections that are read slowly.
     pub slow_reader: Option<Slow>,
     /// TCP connections that are written slowly.
@@ -57,6 +60,8 @@ pub enum FaultPhase {
     Provision,
     /// A telemetry or attribute message.
     Telemetry,
+    /// An update, a call, or the answer to a device's call.
+    Downlink,
 }
 
 /// What goes wrong in one phase. Shares are of what enters the phase and exclude one another.
@@ -136,6 +141,8 @@ pub struct RateLimits {
     pub device_telemetry_msg: RateLimit,
     /// `transportDeviceTelemetryDataPointsRateLimit`: as of the tenant, of each device.
     pub device_telemetry_data_points: RateLimit,
+    /// `tenantServerRestLimitsConfiguration`: requests to the REST API.
+    pub tenant_rest: RateLimit,
 }
 
 /// `capacity:seconds[,capacity:seconds…]`: buckets, each of which must have enough.
@@ -150,6 +157,7 @@ impl Faults {
             FaultPhase::Tls => self.tls,
             FaultPhase::MqttConnect => self.mqtt_connect,
             FaultPhase::Telemetry => self.telemetry,
+            FaultPhase::Downlink => self.downlink,
             FaultPhase::Provision => PhaseFaults {
                 refuse: self.refuse + self.provision.refuse,
                 lose_answer: self.lose_answer + self.provision.lose_answer,
@@ -177,12 +185,13 @@ impl Faults {
 
 impl FaultPhase {
     /// All phases, in the order of a device's way.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Connect,
         Self::Tls,
         Self::MqttConnect,
         Self::Provision,
         Self::Telemetry,
+        Self::Downlink,
     ];
 
     /// The word for it.
@@ -193,6 +202,7 @@ impl FaultPhase {
             Self::MqttConnect => "mqtt_connect",
             Self::Provision => "provision",
             Self::Telemetry => "telemetry",
+            Self::Downlink => "downlink",
         }
     }
 }

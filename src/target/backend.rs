@@ -297,6 +297,18 @@ impl Backend {
         Some(trouble)
     }
 
+    /// How long a message down to a device is held back; `None` if it never leaves.
+    pub(super) fn held_back(&self, device: &Device) -> Option<Duration> {
+        let key = Key::Name(&device.name);
+        let trouble = self.faults.trouble(FaultPhase::Downlink, key);
+        let Trouble { fate, delay } = trouble.unwrap_or_default();
+        if fate == Fate::Lost {
+            bump(&self.tally.faults_undelivered);
+            return None;
+        }
+        Some(delay)
+    }
+
     /// Counts a payload that was not accepted.
     pub(super) fn judged<T>(&self, judgement: Result<T, Bad>) -> Result<T, Bad> {
         if judgement.is_err() {

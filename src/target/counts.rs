@@ -70,8 +70,12 @@ counters! {
     faults_half_open,
     /// Answers that were noise on purpose, in whatever phase.
     faults_garbage,
+    /// Updates, calls and answers to devices' calls that never left, on purpose.
+    faults_undelivered,
     /// CONNECTs and messages that a rate limit turned down.
     rate_limited,
+    /// Requests to the REST API that its rate limit turned down.
+    rest_limited,
     /// Times that a listener went down and came back on purpose.
     restarts,
     /// Provision requests that the core never answered.

@@ -5,6 +5,7 @@
 
 mod client_rpc;
 mod coap;
+mod faults;
 mod gateway;
 mod http;
 mod mqtt;

@@ -191,6 +191,7 @@ async fn curl_tells_resets_noise_and_refusals_apart() {
             FaultPhase::MqttConnect => &mut all.mqtt_connect,
             FaultPhase::Provision => &mut all.provision,
             FaultPhase::Telemetry => &mut all.telemetry,
+            FaultPhase::Downlink => &mut all.downlink,
         }) = faults;
         target.set_faults(all).unwrap();
     };

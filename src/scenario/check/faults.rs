@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::fault::Faults;
 use super::super::file::faults::{
-    AnswerFaults, RateLimits, Restart, Slow, Stall, TargetFaults, WireFaults,
+    AnswerFaults, DownlinkFaults, RateLimits, Restart, Slow, Stall, TargetFaults, WireFaults,
 };
 use super::super::leaf::{Placed, Span, Text};
 use super::super::section::Entry;
@@ -44,6 +44,7 @@ pub(in crate::scenario) fn misbehaviour(
         // Its shares were looked at together with those above it.
         provision: wire_faults(&table.provision, &Faults::default()),
         telemetry: answer_faults(&table.telemetry, faults),
+        downlink: downlink_faults(&table.downlink, faults),
         slow_reader: slow(&table.slow_reader, "slow_reader", faults),
         slow_writer: slow(&table.slow_writer, "slow_writer", faults),
         stall: stalls(&table.stall, faults),
@@ -99,6 +100,18 @@ fn answer_faults(entry: &Entry<AnswerFaults>, faults: &Faults) -> PhaseFaults {
         reset: share(&table.reset),
         half_open: share(&table.half_open),
         garbage: share(&table.garbage),
+    }
+}
+
+fn downlink_faults(entry: &Entry<DownlinkFaults>, faults: &Faults) -> PhaseFaults {
+    let Some(table) = entry.value() else {
+        return PhaseFaults::default();
+    };
+    exclusive(&[("lose", &table.lose)], faults);
+    PhaseFaults {
+        delay: table.delay.value().copied(),
+        lose_answer: share(&table.lose),
+        ..PhaseFaults::default()
     }
 }
 
@@ -236,5 +249,6 @@ fn rate_limits(entry: &Entry<RateLimits>, faults: &Faults) -> model::RateLimits 
             "device_telemetry_data_points",
             &table.device_telemetry_data_points,
         ),
+        tenant_rest: limit("tenant_rest", &table.tenant_rest),
     }
 }

@@ -40,6 +40,9 @@ section! {
         /// Telemetry and attribute messages.
         #[schemars(default)]
         telemetry: AnswerFaults,
+        /// Updates of shared attributes, calls, and answers to devices' calls.
+        #[schemars(default)]
+        downlink: DownlinkFaults,
         /// TCP connections that are read slowly.
         #[schemars(default)]
         slow_reader: Slow,
@@ -107,6 +110,18 @@ section! {
 }
 
 section! {
+    /// What goes wrong with what devices hear.
+    struct DownlinkFaults as "downlink of the target's faults" {
+        /// How long messages are held back: a time, or a distribution.
+        #[schemars(default)]
+        delay: Delay,
+        /// Share (0 to 1) that never leaves.
+        #[schemars(default, extend("default" = 0))]
+        lose: f64,
+    }
+}
+
+section! {
     /// A share of TCP connections, and how slow they are.
     struct Slow as "a slow connection of the target's faults" {
         /// Share (0 to 1) of connections.
@@ -161,6 +176,9 @@ section! {
         /// As `tenant_telemetry_data_points`, of each device.
         #[schemars(default)]
         device_telemetry_data_points: Text,
+        /// Requests to the REST API.
+        #[schemars(default)]
+        tenant_rest: Text,
     }
 }
 
@@ -207,6 +225,7 @@ impl Word for FaultPhase {
         (Self::MqttConnect.as_str(), Self::MqttConnect),
         (Self::Provision.as_str(), Self::Provision),
         (Self::Telemetry.as_str(), Self::Telemetry),
+        (Self::Downlink.as_str(), Self::Downlink),
     ];
 }
 

@@ -18,7 +18,7 @@ use super::resource::{Outcome, Resources, first};
 use super::retransmission::{Due, Key, Retransmissions};
 use crate::target::counts::bump;
 use crate::target::device::Device;
-use crate::target::downlink::{Addressee, Interest, Letter, Mailbox, What};
+use crate::target::downlink::{Addressee, Interest, Letter, Mailbox, Push, What};
 use crate::target::pending::Ticket;
 
 /// A datagram to be sent.
@@ -43,6 +43,8 @@ enum Later {
     Acknowledge(Key, u64),
     Answer(Box<Waiting>),
     Repeat(Key),
+    /// Notify an observer.
+    Push(u32, Push, Ticket),
     /// Look whether a peer's message ids still have to be counted.
     Uncount(SocketAddr),
 }
@@ -99,11 +101,7 @@ impl Exchanges {
                 continue;
             };
             match what {
-                What::Push(push) => {
-                    if let Some(notification) = self.observers.notify(number, &push) {
-                        self.notify(notification, now);
-                    }
-                }
+                What::Push(push) => self.push(number, push, now),
                 What::Ended => {
                     for last_word in self.observers.ended(number) {
                         self.notify(last_word, now);
@@ -158,6 +156,7 @@ impl Exchanges {
                     self.deliver(peer, &request, answer, digest, now);
                 }
                 Later::Repeat(key) => self.repeat(key, now),
+                Later::Push(number, push, _place) => self.push_now(number, &push, now),
                 Later::Uncount(peer) => {
                     let next = if self.observers.has(peer) {
                         Some(now + EXCHANGE_LIFETIME)
@@ -221,6 +220,25 @@ impl Exchanges {
                 self.deliver(peer, &request, Answer::code(DELETED), digest, now);
             }
             Outcome::Never | Outcome::Silence => {}
+        }
+    }
+
+    fn push(&mut self, number: u32, push: Push, now: Instant) {
+        let backend = &self.resources.backend;
+        let held = self.observers.device(number);
+        match held.and_then(|device| backend.held_back(device)) {
+            None => {}
+            Some(delay) if delay.is_zero() => self.push_now(number, &push, now),
+            Some(delay) => match self.resources.pending.ticket() {
+                None => bump(&backend.tally.pushes_dropped),
+                Some(place) => self.put_off(now + delay, Later::Push(number, push, place)),
+            },
+        }
+    }
+
+    fn push_now(&mut self, number: u32, push: &Push, now: Instant) {
+        if let Some(notification) = self.observers.notify(number, push) {
+            self.notify(notification, now);
         }
     }
 

@@ -140,6 +140,11 @@ impl Observers {
         self.peers.contains_key(&peer)
     }
 
+    /// The device that observes under a number, if it does.
+    pub(super) fn device(&self, number: u32) -> Option<&Device> {
+        self.clients.get(&number).map(|client| &*client.device)
+    }
+
     /// The notification of a message, if it is still observed.
     pub(super) fn notify(&mut self, number: u32, push: &Push) -> Option<Notification> {
         let interest = push.interest();

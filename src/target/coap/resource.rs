@@ -154,7 +154,7 @@ impl Resources {
         let done = match (feature, id) {
             ("rpc", None) => match backend.judged(client_rpc(payload)) {
                 Ok((method, params)) => match backend.answer_to(&method, &params) {
-                    Some(answer) => return Outcome::Now(content(request, answer)),
+                    Some(answer) => return self.answered_rpc(request, &device, answer),
                     None => return self.unanswered_rpc(request),
                 },
                 Err(bad) => Err(bad),
@@ -194,6 +194,19 @@ impl Resources {
             Fate::Garbage => Outcome::Noise(noise(backend.config.seed, &device.name)),
             _ if delay.is_zero() => Outcome::Now(judged(&done)),
             _ => Outcome::Later(judged(&done), delay, ticket),
+        }
+    }
+
+    /// The answer to a device's call, as the faults of the downlink have it.
+    fn answered_rpc(&self, request: &Request, device: &Device, answer: String) -> Outcome {
+        let answer = content(request, answer);
+        match self.backend.held_back(device) {
+            None => Outcome::Never,
+            Some(delay) if delay.is_zero() => Outcome::Now(answer),
+            Some(delay) => match self.pending.ticket() {
+                None => coded(SERVER_ERROR),
+                place => Outcome::Later(answer, delay, place),
+            },
         }
     }
 

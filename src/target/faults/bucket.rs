@@ -23,6 +23,7 @@ pub(super) struct Buckets(Mutex<Filled>);
 struct Filled {
     limits: RateLimits,
     tenant: Kinds,
+    rest: Limit,
     /// By the device's serial number; no more than there are devices.
     devices: HashMap<u32, Kinds>,
 }
@@ -49,6 +50,7 @@ impl Buckets {
         ];
         Self(Mutex::new(Filled {
             tenant: Kinds::new(of_tenant, now),
+            rest: Limit::new(&limits.tenant_rest, now),
             devices: HashMap::new(),
             limits: limits.clone(),
         }))
@@ -61,6 +63,7 @@ impl Buckets {
             limits,
             tenant,
             devices,
+            ..
         } = &mut *filled;
         if !tenant.take(load, now) {
             return false;
@@ -77,6 +80,14 @@ impl Buckets {
             .entry(device)
             .or_insert_with(|| Kinds::new(of_device, now))
             .take(load, now)
+    }
+}
+
+impl Buckets {
+    /// Whether a request to the REST API passes; takes from its bucket.
+    pub(super) fn pass_rest(&self, now: Instant) -> bool {
+        let mut filled = self.0.lock().expect("nothing panics while it is held");
+        filled.rest.take(1.0, now)
     }
 }
 

@@ -136,6 +136,7 @@ fn delays_of(phase: FaultPhase) -> &'static str {
         FaultPhase::MqttConnect => "delay of mqtt_connect",
         FaultPhase::Provision => "delay of provision",
         FaultPhase::Telemetry => "delay of telemetry",
+        FaultPhase::Downlink => "delay of downlink",
     }
 }
 

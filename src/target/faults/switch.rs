@@ -137,6 +137,13 @@ impl Switch {
         buckets.is_none_or(|buckets| buckets.pass(device, load, Instant::now()))
     }
 
+    /// Whether the rate limit of the REST API lets a request pass.
+    pub(in crate::target) fn pass_rest(&self) -> bool {
+        let active = self.active();
+        let buckets = active.as_ref().and_then(|active| active.buckets.as_ref());
+        buckets.is_none_or(|buckets| buckets.pass_rest(Instant::now()))
+    }
+
     /// What a device's three rate limits are, as the platform tells devices.
     pub(in crate::target) fn limits_of_devices(&self) -> [String; 3] {
         let Some(active) = self.active() else {

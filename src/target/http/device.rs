@@ -6,7 +6,7 @@ use std::time::Duration;
 use hyper::header::HeaderMap;
 use hyper::{Method, StatusCode};
 use serde_json::Value;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::listener::Shared;
 use super::reply::{
@@ -87,7 +87,7 @@ impl Asked<'_> {
             }
             (["rpc"], _) => match backend.judged(client_rpc(self.body)) {
                 Ok((method, params)) => match backend.answer_to(&method, &params) {
-                    Some(answer) => return Ok(json(StatusCode::OK, answer)),
+                    Some(answer) => return Ok(answered(&device, answer, backend).await),
                     None => return Ok(self.nothing(backend).await),
                 },
                 Err(bad) => Err(bad),
@@ -160,7 +160,19 @@ impl Asked<'_> {
             }
         };
         let limit = backend.config.limits.http_async;
-        match backend.poll(device, interest, timeout.min(limit)).await {
+        let end = Instant::now() + timeout.min(limit);
+        let mut push = backend.poll(device, interest, timeout.min(limit)).await;
+        if push.is_some() {
+            match backend.held_back(device) {
+                Some(delay) if delay.is_zero() => {}
+                Some(delay) => sleep(delay).await,
+                None => {
+                    push = None;
+                    sleep_until(end).await;
+                }
+            }
+        }
+        match push {
             Some(push) => json(StatusCode::OK, push.body_with_id()),
             None if timeout < limit => empty(StatusCode::REQUEST_TIMEOUT),
             None => given_up(),
@@ -177,6 +189,18 @@ impl Asked<'_> {
         sleep(limits.http_async).await;
         given_up()
     }
+}
+
+/// The answer to a device's call, as the faults of the downlink have it.
+async fn answered(device: &Device, answer: String, backend: &Backend) -> Reply {
+    let Some(delay) = backend.held_back(device) else {
+        sleep(backend.config.limits.http_async).await;
+        return given_up();
+    };
+    if !delay.is_zero() {
+        sleep(delay).await;
+    }
+    json(StatusCode::OK, answer)
 }
 
 /// How long a poll waits if the client does not say.

@@ -97,12 +97,12 @@ where
                 take_all(&mut unread, session, last_packet)
             }
             () = mailbox.ready() => {
-                session.read_mail();
+                session.read_mail(Instant::now());
                 mailbox.ending().map_or(Flow::Stay, |why| session.ended(why))
             }
         };
         if flow == Flow::Stay {
-            session.read_mail();
+            session.read_mail(Instant::now());
         }
         if !session.out.bytes.is_empty() {
             let bytes = std::mem::take(&mut session.out.bytes);

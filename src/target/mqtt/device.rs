@@ -98,7 +98,7 @@ impl Session {
             Meaning::AttributeRequest(reply) => {
                 return self.attribute_request(device, &reply, publish);
             }
-            Meaning::Rpc(reply) => return self.rpc(&reply, publish, now),
+            Meaning::Rpc(reply) => return self.rpc(device, &reply, publish, now),
             Meaning::RpcReply(rpc) => acknowledged(
                 backend
                     .judged(number(rpc))
@@ -143,7 +143,7 @@ impl Session {
         Flow::Stay
     }
 
-    fn rpc(&mut self, reply: &Reply<'_>, publish: &Publish, now: Instant) -> Flow {
+    fn rpc(&mut self, device: &Device, reply: &Reply<'_>, publish: &Publish, now: Instant) -> Flow {
         let call = number(reply.id).and_then(|_| client_rpc(&publish.payload));
         let (method, params) = match self.backend.judged(call) {
             Ok(call) => call,
@@ -161,7 +161,7 @@ impl Session {
         }
         if let Some(answer) = self.backend.answer_to(&method, &params) {
             self.out.puback(packet_id(publish), Reason::Success);
-            self.out.publish(&topic, qos, answer.into());
+            self.tell(device, topic, reply.filter, answer, now);
             return Flow::Stay;
         }
         if self.out.put_off() >= RPCS {
@@ -170,7 +170,8 @@ impl Session {
         self.out.puback(packet_id(publish), Reason::Success);
         // No rule answers it.
         let due = now + self.backend.config.limits.client_rpc;
-        self.out.later(due, Later::Publish(topic, qos, TIMEOUT));
+        self.out
+            .later(due, Later::Publish(topic, qos, TIMEOUT.to_owned()));
         Flow::Stay
     }
 

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::session::Session;
 use super::topic::is_for_calls;
 use crate::target::device::Device;
@@ -10,11 +12,11 @@ use crate::target::downlink::{Addressee, Letter, Push, Route, What};
 
 impl Session {
     /// Says what has come for the device meanwhile.
-    pub(super) fn read_mail(&mut self) {
+    pub(super) fn read_mail(&mut self, now: Instant) {
         for Letter { to, what } in self.mailbox.take() {
             match (to, what) {
-                (Addressee::Own, What::Push(push)) => self.push(&push),
-                (Addressee::Sub(device), What::Push(push)) => self.push_behind(&device, &push),
+                (Addressee::Own, What::Push(push)) => self.push(&push, now),
+                (Addressee::Sub(device), What::Push(push)) => self.push_behind(&device, &push, now),
                 (Addressee::Sub(device), What::Ended) => self.lose(&device),
                 // Its own end is the mailbox's, and it observes nothing.
                 (Addressee::Own | Addressee::Observer(_), _) => {}
@@ -35,7 +37,10 @@ impl Session {
         self.backend.listen(device, here, wants, calls);
     }
 
-    fn push(&mut self, push: &Push) {
+    fn push(&mut self, push: &Push, now: Instant) {
+        let Some(device) = self.device() else {
+            return;
+        };
         let (topic, filter) = match push {
             Push::Update(_) => {
                 let topic = self.subscriptions.updates();
@@ -46,7 +51,6 @@ impl Session {
                 (format!("{}{id}", filter.trim_end_matches('+')), filter)
             }
         };
-        let qos = self.subscriptions.qos(filter);
-        self.out.publish(&topic, qos, push.body().into());
+        self.tell(&device, topic, filter, push.body(), now);
     }
 }

@@ -224,14 +224,13 @@ impl Session {
 
     /// Says what is for a device behind the gateway, whether or not the gateway subscribed: the
     /// platform subscribes its devices itself.
-    pub(super) fn push_behind(&mut self, device: &Device, push: &Push) {
+    pub(super) fn push_behind(&mut self, device: &Device, push: &Push, now: Instant) {
         let topic = match push {
             Push::Update(_) => "v1/gateway/attributes",
             Push::Call(..) => "v1/gateway/rpc",
         };
-        let qos = self.subscriptions.qos(topic);
         let body = push.body_for_gateway(&device.name);
-        self.out.publish(topic, qos, body.into());
+        self.tell(device, topic.to_owned(), topic, body, now);
     }
 
     /// A device is reached elsewhere, or is no more: the gateway is not told.

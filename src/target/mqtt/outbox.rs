@@ -31,7 +31,7 @@ pub(super) enum Later {
     /// Acknowledge a message.
     Acknowledge(Option<u16>),
     /// Publish on a topic.
-    Publish(String, QoS, &'static str),
+    Publish(String, QoS, String),
     /// Close.
     Close,
 }

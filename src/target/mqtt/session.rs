@@ -168,6 +168,14 @@ impl Session {
         Flow::Stay
     }
 
+    /// Whose session it is, if a device's.
+    pub(super) fn device(&self) -> Option<Arc<Device>> {
+        match &self.role {
+            Role::Device(device) => Some(Arc::clone(device)),
+            Role::Waiting(_) | Role::Provisioning => None,
+        }
+    }
+
     /// Leaves the device, if this session is still its session.
     pub(super) fn end(&mut self) {
         if let Role::Device(device) = &self.role {

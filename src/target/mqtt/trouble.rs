@@ -8,6 +8,7 @@ use super::reason::{Reason, Refusal};
 use super::session::{Flow, Session};
 use super::wire::Connect;
 use crate::model::FaultPhase;
+use crate::target::counts::bump;
 use crate::target::device::Device;
 use crate::target::faults::{Fate, Key, Load, Trouble, noise};
 use crate::target::telemetry::Bad;
@@ -78,6 +79,28 @@ impl Session {
             _ => {}
         }
         Flow::Stay
+    }
+
+    /// Publishes what a device did not ask for, or asked the server itself, as the faults of the
+    /// downlink have it.
+    pub(super) fn tell(
+        &mut self,
+        device: &Device,
+        topic: String,
+        filter: &str,
+        payload: String,
+        now: Instant,
+    ) {
+        let qos = self.subscriptions.qos(filter);
+        match self.backend.held_back(device) {
+            None => {}
+            Some(delay) if delay.is_zero() => self.out.publish(&topic, qos, payload.into()),
+            Some(_) if self.out.put_off() >= HELD => bump(&self.backend.tally.pushes_dropped),
+            Some(delay) => {
+                let later = Later::Publish(topic, qos, payload);
+                self.out.later(now + delay, later);
+            }
+        }
     }
 
     /// Takes a message's share of the rate limits.

@@ -9,6 +9,7 @@ use super::{attributes, credentials, devices, import, profiles, rpc};
 use crate::model::Release;
 use crate::target::accounts::Unauthorized;
 use crate::target::backend::Backend;
+use crate::target::counts::bump;
 use crate::target::http::reply::{self, Reply};
 use crate::target::http::route::parameter;
 
@@ -116,6 +117,15 @@ impl Call<'_> {
             return self.log_in(what).map(Some);
         }
         self.authorize()?;
+        if !self.backend.faults.pass_rest() {
+            bump(&self.backend.tally.rest_limited);
+            let message = "Too many requests for current tenant!";
+            return Err(Refusal::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                TOO_MANY,
+                message,
+            ));
+        }
         Ok(None)
     }
 
@@ -225,6 +235,9 @@ pub(super) fn paged<T>(
 
 /// The platform's code for a login that failed.
 const AUTHENTICATION: u8 = 10;
+
+/// The platform's code for a rate limit.
+const TOO_MANY: u8 = 33;
 
 /// The platform's code for a token whose time is over.
 const EXPIRED: u8 = 11;
