@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use fleetcall::metrics::timeline::Cutter;
-use fleetcall::metrics::{Aggregate, CohortSetting, Recorder, Setting, ValidityLimits};
+use fleetcall::metrics::{
+    Aggregate, CohortSetting, HostSummary, Recorder, Setting, ValidityLimits,
+};
 use fleetcall::model::{CohortIx, Outcome, Phase, TransportKind};
 
 const ONE: CohortIx = CohortIx(0);
@@ -51,6 +53,8 @@ fn aggregate() -> Aggregate {
         validity: ValidityLimits::default(),
         started_at: String::new(),
         notes: Vec::new(),
+        host: HostSummary::default(),
+        scenario_toml: String::new(),
     })
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleetcall::dashboard::{self, Options};
-use fleetcall::metrics::{Aggregate, CohortSetting, Setting};
+use fleetcall::metrics::{Aggregate, CohortSetting, HostSummary, Setting};
 use fleetcall::model::TransportKind;
 use serde_json::Value;
 use tokio::sync::watch;
@@ -50,6 +50,8 @@ fn draw_and_panic() -> ! {
         validity: fleetcall::metrics::ValidityLimits::default(),
         started_at: "2026-01-01T00:00:00Z".to_owned(),
         notes: Vec::new(),
+        host: HostSummary::default(),
+        scenario_toml: String::new(),
     });
     let snapshot = Arc::new(aggregate.tick(Duration::ZERO));
     let (_live, snapshots) = watch::channel(snapshot);

@@ -55,7 +55,7 @@ enum Command {
     Selftest(selftest::SelftestArgs),
     /// Write a commented scenario to start from
     Init(init::InitArgs),
-    /// Print the scenario's JSON Schema
+    /// Print the JSON Schema of scenarios, of summary.json or of timeline.jsonl
     Schema(schema::SchemaArgs),
     /// Print completions for a shell
     #[command(

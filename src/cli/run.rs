@@ -159,6 +159,7 @@ impl Run {
         let listening = listen_for_signals(stop.clone()).map_err(Failure::bug)?;
         let ledger = Ledger::open(&self.tracks.file("credentials.csv"), self.fleet.len())
             .map_err(Failure::usage)?;
+        run_files::write_scenario(&self.tracks, &self.fleet.plan)?;
         let header = timeline::Header::new(&self.setting());
         let timeline =
             TimelineFile::create(&self.tracks.file(TIMELINE), header).map_err(Failure::usage)?;
@@ -301,6 +302,8 @@ impl Run {
             validity: plan.validity,
             started_at: format!("{:.3}", self.started),
             notes: self.house.notes(plan),
+            host: engine::host(),
+            scenario_toml: plan.shown.clone(),
         }
     }
 }

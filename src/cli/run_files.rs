@@ -11,6 +11,13 @@ use crate::ledger::Fate;
 use crate::metrics::Summary;
 use crate::model::DeviceIx;
 use crate::report::{self, DeviceRow, Failures, Results, Style};
+use crate::scenario::Plan;
+
+/// Writes the scenario as it is run, before the first packet.
+pub(super) fn write_scenario(tracks: &Tracks, plan: &Plan) -> Result<(), Failure> {
+    let text = format!("{SCENARIO_HEAD}{}", plan.shown);
+    report::write_text(&tracks.file(SCENARIO), &text).map_err(Failure::usage)
+}
 
 /// Writes every file and says the result on standard output.
 pub(super) fn write(
@@ -89,8 +96,14 @@ fn row<'a>(fleet: &'a Fleet, ix: DeviceIx, fate: &Fate) -> DeviceRow<'a> {
 /// Written while the run goes on.
 pub(super) const TIMELINE: &str = "timeline.jsonl";
 
+const SCENARIO: &str = "scenario.toml";
+
+const SCENARIO_HEAD: &str = "\
+# The scenario of this run, with what --set, --devices and --seed put in. Secrets are \"***\".
+";
+
 /// What a run's directory holds, as the text summary lists it.
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 9] = [
     ("summary.json", "every number of this run"),
     (TIMELINE, "the same numbers, interval by interval"),
     ("report.md", "a page for the summary of a CI job"),
@@ -100,6 +113,7 @@ const FILES: [(&str, &str); 8] = [
         "latencies by interval, for HdrHistogram's tools",
     ),
     ("devices.csv", "one row per listed device"),
+    (SCENARIO, "the scenario as it was run, secrets masked"),
     (
         "credentials.csv",
         "what each provisioned device received; secret, mode 0600",

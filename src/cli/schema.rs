@@ -1,23 +1,42 @@
-//! `fleetcall schema`: the scenario's JSON Schema.
+//! `fleetcall schema`: the JSON Schemas of what is read and written.
 
 use std::io::{self, ErrorKind, Write};
 
 use clap::Args;
 
 use super::Failure;
+use crate::metrics::{summary_schema, timeline_schema};
 use crate::scenario::schema;
 
-/// The arguments of `fleetcall schema`: none.
+/// The arguments of `fleetcall schema`: of what; without, of a scenario.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  fleetcall schema > scenario.schema.json")]
-pub(super) struct SchemaArgs {}
+#[command(after_help = EXAMPLES)]
+#[group(multiple = false)]
+pub(super) struct SchemaArgs {
+    /// That of a run's summary.json
+    #[arg(long)]
+    summary: bool,
+    /// That of each line of a run's timeline.jsonl
+    #[arg(long)]
+    timeline: bool,
+}
 
 /// Prints the schema.
-pub(super) fn run(_: &SchemaArgs) -> Result<(), Failure> {
-    match writeln!(io::stdout().lock(), "{}", schema()) {
+pub(super) fn run(args: &SchemaArgs) -> Result<(), Failure> {
+    let schema = match (args.summary, args.timeline) {
+        (true, _) => summary_schema(),
+        (_, true) => timeline_schema(),
+        _ => schema(),
+    };
+    match writeln!(io::stdout().lock(), "{schema}") {
         Err(e) if e.kind() != ErrorKind::BrokenPipe => {
             Err(Failure::bug(format!("standard output: {e}")))
         }
         _ => Ok(()),
     }
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  fleetcall schema > scenario.schema.json
+  fleetcall schema --summary > summary.schema.json";

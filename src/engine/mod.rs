@@ -22,3 +22,4 @@ pub use fleet::{Fleet, FleetError};
 pub use limits::{LimitError, Machine, Provisions, plan_around};
 pub use run::{EngineError, Outlets, run};
 pub use shutdown::{Stop, StopSwitch};
+pub use usage::host;

@@ -1,11 +1,12 @@
 //! Plain counters of devices, starts and telemetry.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::Outcome;
 
 /// Devices by outcome. `listed` is the sum of the others once the run is over.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeviceCounts {
     /// In the device list.
     pub listed: u64,
@@ -63,7 +64,7 @@ impl DeviceCounts {
 }
 
 /// Devices by how their provisioning ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OutcomeCounts {
     /// The server said SUCCESS.
     pub provisioned: u64,
@@ -108,7 +109,7 @@ pub enum LiveState {
 }
 
 /// Devices by what they are doing now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LiveCounts {
     /// Their turn has not come.
     pub waiting: u64,
@@ -127,7 +128,7 @@ impl LiveCounts {
 }
 
 /// Starts of devices against the schedule.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StartCounts {
     /// The schedule gives a turn to so many.
     pub planned: u64,
@@ -140,7 +141,7 @@ pub struct StartCounts {
 }
 
 /// Telemetry messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TelemetryCounts {
     /// Written to the connection.
     pub sent: u64,
@@ -169,7 +170,7 @@ impl TelemetryCounts {
 
 /// Sessions of provisioned devices that were lost, and what became of them. Good-byes of duty
 /// cycles and of the end of the run are no losses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReconnectCounts {
     /// Sessions lost: broken, or ended by an event of the scenario.
     pub lost: u64,

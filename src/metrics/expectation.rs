@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::deviation::{Deviation, of_cell};
@@ -57,7 +58,7 @@ impl Matrix {
 }
 
 /// One judged cohort.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExpectationRow {
     /// Its name.
     pub cohort: String,
@@ -118,7 +119,7 @@ impl ExpectationRow {
 }
 
 /// A device that did not go as expected.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Example {
     /// Its name exactly as listed: not fit for a terminal.
     pub device: String,

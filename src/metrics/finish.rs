@@ -66,6 +66,8 @@ pub(super) fn summary(aggregate: &Aggregate, end: &Ending) -> Summary {
                 .map(CarriedHistogram::new),
             phases: histograms(overall),
         },
+        machine: Some(setting.host.clone()),
+        scenario_toml: setting.scenario_toml.clone(),
         runs: Vec::new(),
     };
     assert_eq!(

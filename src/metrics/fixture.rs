@@ -45,6 +45,15 @@ pub(crate) fn setting() -> Setting {
         validity: ValidityLimits::default(),
         started_at: "2026-11-23T02:22:00Z".to_owned(),
         notes: Vec::new(),
+        host: HostSummary {
+            cpu: Some("Some CPU @ 2.10GHz".to_owned()),
+            cores: Some(2),
+            memory_bytes: Some(8 << 30),
+            kernel: Some("6.1.0".to_owned()),
+            os: Some("Debian GNU/Linux 12 (bookworm)".to_owned()),
+            arch: "x86_64".to_owned(),
+        },
+        scenario_toml: "seed = 42\nname = \"line-3-night-shift\"\n".to_owned(),
     }
 }
 

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A phase's two times, each sample in both: response counts from the intended start, service
@@ -48,7 +49,7 @@ impl Latency {
 
 /// The figures of one histogram, in µs. A percentile is the highest value that its bucket stands
 /// for: at most 0.1 % above the recorded one, never below it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LatencyFigures {
     /// Half of the samples took no longer.
     pub p50: u64,
@@ -80,7 +81,7 @@ impl LatencyFigures {
 }
 
 /// How late devices started or messages were sent, in µs: actual minus intended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LagFigures {
     /// Half of them were no later.
     pub p50: u64,
@@ -102,7 +103,7 @@ impl LagFigures {
 
 /// A whole histogram as base64 of HdrHistogram's V2 encoding (not deflated), so that the parts of
 /// a run add bucket for bucket and other HdrHistogram tools can read it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct CarriedHistogram(String);
 

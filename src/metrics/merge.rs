@@ -80,7 +80,30 @@ pub fn differences(one: &Summary, other: &Summary) -> Vec<String> {
         rows.collect::<Vec<_>>().join(", ")
     };
     differ("expectations", expected(one), expected(other));
+    if let Some((one, other)) = differing_lines(&one.scenario_toml, &other.scenario_toml) {
+        differ("scenario.toml", format!("`{one}`"), format!("`{other}`"));
+    }
     found
+}
+
+/// Scenarios that differ in their seeds alone are the same.
+fn unseeded(scenario: &str) -> impl Iterator<Item = &str> {
+    scenario.lines().filter(|line| !line.starts_with("seed = "))
+}
+
+/// The first lines in which two scenarios differ; older results have none.
+fn differing_lines<'a>(one: &'a str, other: &'a str) -> Option<(&'a str, &'a str)> {
+    if one.is_empty() || other.is_empty() {
+        return None;
+    }
+    let (mut one, mut other) = (unseeded(one), unseeded(other));
+    loop {
+        match (one.next(), other.next()) {
+            (None, None) => return None,
+            (one, other) if one == other => {}
+            (one, other) => return Some((one.unwrap_or_default(), other.unwrap_or_default())),
+        }
+    }
 }
 
 fn cohorts(run: &Summary) -> String {
@@ -171,6 +194,8 @@ fn add(sum: &mut Summary, run: Summary) -> Result<(), MergeError> {
         result,
         cohorts,
         histograms,
+        machine: _,
+        scenario_toml: _,
         runs: _,
     } = run;
     sum.devices.add(&devices);
@@ -221,6 +246,12 @@ fn add_words(sum: &mut Summary, run: &Summary) {
     }
     if run.schedule_digest != sum.schedule_digest {
         sum.schedule_digest.clear();
+    }
+    if run.machine != sum.machine {
+        sum.machine = None;
+    }
+    if unseeded(&run.scenario_toml).ne(unseeded(&sum.scenario_toml)) {
+        sum.scenario_toml.clear();
     }
     for note in &run.notes {
         if !sum.notes.contains(note) {

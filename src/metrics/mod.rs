@@ -20,6 +20,7 @@ mod merge;
 mod metric;
 mod rate;
 mod recorder;
+mod schema;
 mod setting;
 mod snapshot;
 mod summary;
@@ -48,10 +49,11 @@ pub use latency::{CarriedError, CarriedHistogram, LagFigures, LatencyFigures};
 pub use merge::{MergeError, differences, merge};
 pub use rate::RateFigures;
 pub use recorder::{LATE_AFTER, Recorder};
+pub use schema::{summary_schema, timeline_schema};
 pub use setting::{CohortSetting, Ending, Setting};
 pub use snapshot::{CohortRow, ErrorRow, PhaseRow, Snapshot};
 pub use summary::{
-    CohortSummary, PhaseHistograms, PhaseSummary, RunHistograms, RunPart, RunResult,
+    CohortSummary, HostSummary, PhaseHistograms, PhaseSummary, RunHistograms, RunPart, RunResult,
     SCHEMA_VERSION, Summary, TelemetrySummary,
 };
 pub use threshold::{Threshold, ThresholdResult};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::summary::HostSummary;
 use super::threshold::Threshold;
 use super::validity::ValidityLimits;
 use crate::model::{Expectation, Misbehaviour, Outcome, TransportKind};
@@ -33,6 +34,10 @@ pub struct Setting {
     pub validity: ValidityLimits,
     /// RFC 3339, UTC.
     pub started_at: String,
+    /// The machine that the generator runs on.
+    pub host: HostSummary,
+    /// The scenario as TOML, as it is run, secrets masked.
+    pub scenario_toml: String,
     /// What nobody may overlook about this run, such as a certificate that is not verified; one
     /// line each, shown at the top of every report.
     pub notes: Vec<String>,

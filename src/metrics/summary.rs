@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::counts::{DeviceCounts, ReconnectCounts, StartCounts, TelemetryCounts};
@@ -11,13 +12,13 @@ use super::latency::{CarriedError, CarriedHistogram, LagFigures, LatencyFigures}
 use super::setting::alarms;
 use super::threshold::ThresholdResult;
 use super::validity::{GeneratorSummary, GeneratorVerdict};
-use crate::model::{Expectation, Outcome, Phase, TransportKind};
+use crate::model::{Expectation, Outcome, Phase, TransportKind, units};
 
 /// The version of the form below. It rises when a key changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// A finished run. Field names are the keys that scripts rely on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
     /// [`SCHEMA_VERSION`] of the writer.
     pub schema_version: u32,
@@ -72,13 +73,54 @@ pub struct Summary {
     pub cohorts: BTreeMap<String, CohortSummary>,
     /// Whole histograms, over all cohorts.
     pub histograms: RunHistograms,
+    /// The machine that the generator ran on; absent in results of older versions, and of runs on
+    /// several machines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<HostSummary>,
+    /// The scenario as TOML, as it was run: overrides and seed put in, secrets masked, without
+    /// comments. Empty in results of older versions, and of several runs that differ in it.
+    #[serde(default)]
+    pub scenario_toml: String,
     /// The runs that this is the sum of; absent in the result of a single one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub runs: Vec<RunPart>,
 }
 
+/// A machine, as far as its system tells of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HostSummary {
+    /// The CPU's model.
+    pub cpu: Option<String>,
+    /// Cores that the process may use.
+    pub cores: Option<u64>,
+    /// Memory of the machine.
+    pub memory_bytes: Option<u64>,
+    /// The kernel's release.
+    pub kernel: Option<String>,
+    /// The operating system.
+    pub os: Option<String>,
+    /// What the program was built for, such as `x86_64`.
+    pub arch: String,
+}
+
+impl HostSummary {
+    /// In words, as far as they are known.
+    pub fn words(&self) -> String {
+        let cores = self.cores.map(|n| format!("{} cores", units::count(n)));
+        let told = [
+            cores,
+            self.cpu.clone(),
+            self.memory_bytes.map(units::bytes),
+            self.os.clone(),
+            self.kernel.as_ref().map(|kernel| format!("Linux {kernel}")),
+            Some(self.arch.clone()),
+        ];
+        told.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+}
+
 /// One of several runs whose results were merged.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunPart {
     /// RFC 3339, UTC.
     pub started_at: String,
@@ -114,7 +156,7 @@ impl RunPart {
 }
 
 /// A step of all devices together.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PhaseSummary {
     /// Steps completed: the samples of the figures below.
     pub count: u64,
@@ -130,7 +172,7 @@ pub struct PhaseSummary {
 }
 
 /// Telemetry over the run.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TelemetrySummary {
     /// See [`TelemetryCounts`].
     #[serde(flatten)]
@@ -144,7 +186,7 @@ pub struct TelemetrySummary {
 }
 
 /// A cohort's part of the result.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CohortSummary {
     /// How its devices talked.
     pub transport: TransportKind,
@@ -167,7 +209,7 @@ pub struct CohortSummary {
 }
 
 /// Whole histograms: base64 of HdrHistogram V2, in µs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunHistograms {
     /// Start lag; absent when no device started.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -181,7 +223,7 @@ pub struct RunHistograms {
 }
 
 /// A phase's two histograms.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PhaseHistograms {
     /// From the intended start.
     pub response: CarriedHistogram,
@@ -227,7 +269,9 @@ impl PhaseHistograms {
 }
 
 /// What came out; it decides over the exit code. The graver is the greater.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum RunResult {
     /// Every threshold held, every expectation was met.

@@ -88,6 +88,7 @@ const KEYS: &[(&str, &str)] = &[
         "transport credentials model devices phases telemetry histograms",
     ),
     ("/histograms/provision", "response service"),
+    ("/machine", "cpu cores memory_bytes kernel os arch"),
 ];
 
 #[test]
@@ -96,7 +97,7 @@ fn the_summary_has_the_keys_that_scripts_rely_on() {
     let top: BTreeSet<&str> = keys(&json).into_iter().collect();
     let stay = "schema_version fleetcall_version scenario seed started_at elapsed_s model schedule_digest devices \
                 starts lag_us phases errors telemetry thresholds generator result";
-    let added = "target cohorts histograms";
+    let added = "target cohorts histograms machine scenario_toml";
     let expected = stay.split_whitespace().chain(added.split_whitespace());
     assert_eq!(top, expected.collect());
     for (path, expected) in KEYS {

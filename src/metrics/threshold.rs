@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::counts::ReconnectCounts;
@@ -22,7 +23,7 @@ pub struct Threshold {
 }
 
 /// A threshold after the run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ThresholdResult {
     /// Metric, operator and bound.
     pub expression: String,

@@ -1,9 +1,12 @@
 //! What a device is to do wrong, what must happen to it, and what did.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What must happen to each device of a cohort.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Expectation {
     /// It gets its credentials, and they let it in.
@@ -37,7 +40,9 @@ impl Expectation {
 }
 
 /// What did happen to a device, seen from what must happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Observed {
     /// The (offending) request was answered with credentials, and nothing kept the device out.
@@ -93,7 +98,9 @@ impl Observed {
 }
 
 /// What the devices of a cohort do wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Misbehaviour {
     /// Asks with a provision secret that is not the profile's.

@@ -24,6 +24,12 @@ pub(super) fn generator(summary: &Summary, style: Style, out: &mut Vec<String>) 
     let mut rows = vec![("starts", starts(summary))];
     rows.extend(lags(summary));
     rows.push(("used", used(summary)));
+    rows.extend(
+        summary
+            .machine
+            .iter()
+            .map(|machine| ("machine", printable(&machine.words()).into_owned())),
+    );
     if let Some(evidence) = &generator.evidence {
         rows.extend(peaks(evidence));
         if generator.verdict != GeneratorVerdict::Valid {

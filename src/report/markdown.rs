@@ -229,6 +229,10 @@ fn foot(summary: &Summary, page: &mut Vec<String>) {
         inert(&summary.started_at),
         inert(&summary.fleetcall_version),
     ));
+    if let Some(machine) = &summary.machine {
+        page.push(String::new());
+        page.push(format!("Machine: {}.", code(&machine.words())));
+    }
 }
 
 fn table(page: &mut Vec<String>, title: &str, heads: &str) {

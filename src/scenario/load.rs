@@ -11,6 +11,7 @@ use super::file::Scenario;
 use super::overlay::Setting;
 use super::plan::{DeviceSource, Plan};
 use super::section::{Entry, FromToml};
+use super::shown::shown;
 use super::tree::{Key, Kind, Spot, Table, Value, parse};
 use crate::model::RpcAnswers;
 
@@ -171,6 +172,7 @@ fn complete(
             setting.apply(&mut table, faults);
         }
     }
+    let shown = shown(&table, run.devices.as_deref());
     expand(&mut table, &texts, env, faults);
     if let Some(list) = &run.devices {
         let shown = list.to_string_lossy().into_owned();
@@ -179,6 +181,7 @@ fn complete(
     }
     let file = Scenario::from_table(&table, faults);
     let mut plan = check::plan(&file, run.seed, faults)?;
+    plan.shown = format!("seed = {}\n{shown}", plan.seed);
     if let (Some(list), DeviceSource::List { path, .. }) = (&run.devices, &mut plan.devices) {
         // Paths need not be UTF-8.
         path.clone_from(list);

@@ -132,7 +132,7 @@ fn all_of(value: &Value, text: usize, source: &str, hide: &mut impl FnMut(Range<
 }
 
 /// Whether a value names a secret's place and holds none itself.
-fn is_reference(raw: &str) -> bool {
+pub(super) fn is_reference(raw: &str) -> bool {
     let bare = raw.trim().trim_matches(['"', '\'']);
     if bare.is_empty() {
         return true;
@@ -147,15 +147,15 @@ fn is_reference(raw: &str) -> bool {
 
 /// Whether a key holds a secret, or was meant to.
 fn is_secret(key: &str) -> bool {
+    let names = ["provision_key", "provision_secret", "token", "password"];
+    names_secret(key) || nearest(&key.to_lowercase(), names).is_some()
+}
+
+/// Whether a key of a scenario without faults holds a secret: there, nothing is misspelt.
+pub(super) fn names_secret(key: &str) -> bool {
     let key = key.to_lowercase();
-    ["key", "secret", "token", "passw"]
-        .iter()
-        .any(|word| key.contains(word))
-        || nearest(
-            &key,
-            ["provision_key", "provision_secret", "token", "password"],
-        )
-        .is_some()
+    let words = ["key", "secret", "token", "passw"];
+    words.iter().any(|word| key.contains(word))
 }
 
 /// Where the value of the first secret key on a line begins.

@@ -22,6 +22,7 @@ mod overlay;
 mod plan;
 mod schema;
 mod section;
+mod shown;
 mod telemetry_keys;
 #[cfg(test)]
 pub(crate) mod tests;

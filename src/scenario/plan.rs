@@ -44,6 +44,8 @@ pub struct Plan {
     pub thresholds: Vec<Threshold>,
     /// What decides over the generator's verdict.
     pub validity: ValidityLimits,
+    /// The scenario as TOML, as it is run: overrides and seed put in, secrets masked.
+    pub shown: String,
     /// Whether response times count from the send and not from the intended start: wrong, and never
     /// so but to show that the self-test sees it.
     pub response_from_send: bool,

@@ -19,6 +19,7 @@ mod mqtt5;
 mod peers_against_target;
 mod reports;
 mod schedule;
+mod schemas;
 mod secured;
 mod selftest;
 mod shutdown;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fleetcall::engine::{Equipment, Fleet, Outlets, Stop, StopSwitch, run};
 use fleetcall::ledger::{Entry, Record};
-use fleetcall::metrics::{Aggregate, CohortSetting, Setting, ValidityLimits};
+use fleetcall::metrics::{Aggregate, CohortSetting, HostSummary, Setting, ValidityLimits};
 use fleetcall::model::TransportKind;
 use fleetcall::scenario::{Overrides, load};
 use fleetcall::target::{Profile, Target, TargetConfig};
@@ -38,6 +38,8 @@ fn aggregate() -> Aggregate {
         validity: ValidityLimits::default(),
         started_at: String::new(),
         notes: Vec::new(),
+        host: HostSummary::default(),
+        scenario_toml: String::new(),
     })
 }
 

@@ -5,6 +5,7 @@
 
 mod cgroup;
 mod clocks;
+mod host;
 mod machine;
 mod memory;
 mod network;
@@ -12,6 +13,7 @@ mod process;
 mod sampler;
 mod threads;
 
+pub use host::host;
 pub(super) use process::{cpu, peak_rss_bytes};
 pub(super) use sampler::Sampler;
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::counts::{LiveCounts, OutcomeCounts, ReconnectCounts, TelemetryCounts};
@@ -12,7 +13,7 @@ use crate::model::Phase;
 
 /// What happened from one moment to another. Counts are of this interval alone; `live` is how
 /// things stood at its end.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Interval {
     /// Since the start of the run.
     pub from_s: f64,
@@ -47,7 +48,7 @@ pub struct Interval {
 }
 
 /// Starts of devices against the schedule.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IntervalStarts {
     /// Devices of open arrivals that were due, until the run wound down; absent where all are
     /// closed, and a device is due when a place is free.
@@ -60,7 +61,7 @@ pub struct IntervalStarts {
 }
 
 /// A step of all devices together.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct IntervalPhase {
     /// How many.
     #[serde(flatten)]
@@ -71,7 +72,7 @@ pub struct IntervalPhase {
 }
 
 /// How often a step was taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StepCounts {
     /// Completed.
     pub count: u64,
@@ -82,7 +83,7 @@ pub struct StepCounts {
 }
 
 /// A cohort's part of an interval.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct IntervalCohort {
     /// Devices that started.
     pub started: u64,

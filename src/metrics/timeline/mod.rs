@@ -13,6 +13,7 @@ mod mark;
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use beside::beside;
@@ -35,7 +36,7 @@ pub const INTERVALS_MAX: u32 = 600;
 pub const MARKS_MAX: usize = 1_000;
 
 /// One line of `timeline.jsonl`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "line", rename_all = "snake_case")]
 pub enum Line {
     /// The first one: whose time line it is.
@@ -49,7 +50,7 @@ pub enum Line {
 }
 
 /// Whose time line it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Header {
     /// [`TIMELINE_VERSION`] of the writer.
     pub timeline_version: u32,
@@ -106,7 +107,7 @@ impl Header {
 }
 
 /// The end of the run.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct End {
     /// Wall-clock time of the run.
     pub elapsed_s: f64,

@@ -3,12 +3,13 @@
 //! What the system does not tell is `None`, in JSON `null`, and never 0. Parts of a run that were
 //! seen apart add up: counts by their sum, shares and peaks by the worst.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::load::Load;
 
 /// Everything but the lags, which stand beside what they are lags of.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Evidence {
     /// Looks at the system, the first at the start of the run; one a second.
     pub readings: u64,
@@ -27,7 +28,7 @@ pub struct Evidence {
 }
 
 /// Who had the cores.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CpuEvidence {
     /// Cores that this process may use.
     pub cores: Option<u64>,
@@ -48,7 +49,7 @@ pub struct CpuEvidence {
 }
 
 /// A worker thread.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WorkerEvidence {
     /// The share of a core that it took.
     pub busy: Option<Load>,
@@ -57,7 +58,7 @@ pub struct WorkerEvidence {
 }
 
 /// File descriptors of this process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FilesEvidence {
     /// Most that were open at a reading.
     pub peak: u64,
@@ -66,7 +67,7 @@ pub struct FilesEvidence {
 }
 
 /// Memory, in bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MemoryEvidence {
     /// Most that was resident at a reading.
     pub resident_peak_bytes: Option<u64>,
@@ -77,14 +78,14 @@ pub struct MemoryEvidence {
 }
 
 /// Datagrams that came and were not read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UdpEvidence {
     /// Dropped on this machine since a receive buffer was full, whoever's it was.
     pub receive_overflows: Option<u64>,
 }
 
 /// TCP on this machine, whoever's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TcpEvidence {
     /// Segments sent.
     pub sent: Option<u64>,
@@ -97,7 +98,7 @@ pub struct TcpEvidence {
 }
 
 /// Whether time went as it should.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClockEvidence {
     /// The largest change of the wall clock against the monotonic one between two readings.
     pub step_max_us: Option<u64>,

@@ -1,6 +1,7 @@
 //! Whether the generator kept its own schedule and had what it needs: figures of one that did not
 //! may not be quoted. Pure: lags, counts and evidence in, a verdict and its reasons out.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::counts::StartCounts;
@@ -11,7 +12,9 @@ use super::load::Load;
 use crate::model::units;
 
 /// Whether the figures may be quoted. The graver, the greater.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum GeneratorVerdict {
     /// The generator kept its schedule.
@@ -34,7 +37,7 @@ impl GeneratorVerdict {
 }
 
 /// What the generator itself took, and whether it kept up.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GeneratorSummary {
     /// CPU time, user and system.
     pub cpu_s: f64,

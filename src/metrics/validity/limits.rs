@@ -1,10 +1,11 @@
 //! Beyond what the generator's own part in the figures is too large: `[validity]`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The limits that a run is judged by: crossed only beyond them. The table in `docs/metrics.md` has
 /// their defaults and the reason of each.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ValidityLimits {
     /// The start lag's 99th percentile: suspect.
     pub lag_p99_us: u64,

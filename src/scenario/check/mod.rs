@@ -63,6 +63,7 @@ pub(super) fn plan(file: &Scenario, seed: Option<u64>, faults: &Faults) -> Optio
         limits: limits?,
         thresholds: thresholds?,
         validity: validity?,
+        shown: String::new(),
         response_from_send: false,
     };
     faults.is_empty().then_some(plan)
