@@ -1,7 +1,7 @@
 //! Deletes what an import or a run created, and nothing that was there before.
 
-use super::client::{AdminError, Client, Device};
 use super::each::each;
+use crate::rest::{Client, Device, RestError};
 
 /// Of these names, the devices that were created at or after a time, by the server's clock in ms
 /// since 1970: those to delete.
@@ -11,7 +11,7 @@ pub async fn created_since(
     since: i64,
     at_once: usize,
     mut progress: impl FnMut(),
-) -> Result<Vec<Device>, AdminError> {
+) -> Result<Vec<Device>, RestError> {
     let found = each(names, at_once, |name| client.device_named(name));
     let found = found.run(&mut progress).await?;
     let found = found.into_iter().flatten();
@@ -24,7 +24,7 @@ pub async fn delete(
     devices: &[Device],
     at_once: usize,
     mut progress: impl FnMut(),
-) -> Result<usize, AdminError> {
+) -> Result<usize, RestError> {
     let deleted = each(devices, at_once, |device| client.delete_device(&device.id));
     let deleted = deleted.run(&mut progress).await?;
     Ok(deleted.into_iter().filter(|was_there| *was_there).count())

@@ -5,7 +5,6 @@
 //! credentials is compared or handed over, not printed.
 
 pub mod clean;
-pub mod client;
 mod each;
 pub mod import;
 pub mod setup;

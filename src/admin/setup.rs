@@ -3,8 +3,8 @@
 use rand::RngExt as _;
 use serde_json::{Value, json};
 
-use super::client::{AdminError, Client, Profile};
 use crate::model::Strategy;
+use crate::rest::{Client, Profile, RestError};
 
 /// The profile that is wanted.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ pub struct WantedChain {
 pub enum SetupError {
     /// The server.
     #[error(transparent)]
-    Admin(#[from] AdminError),
+    Admin(#[from] RestError),
     /// It is there, and provisions another way.
     #[error(
         "the device profile {name:?} is there, with strategy {there} and not {wanted}\n\

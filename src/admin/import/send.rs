@@ -3,8 +3,8 @@
 use super::answer::row_of;
 use super::journal::{Journal, JournalError};
 use super::list::ImportList;
-use crate::admin::client::{AdminError, Client};
 use crate::admin::each::each;
+use crate::rest::{Client, RestError};
 
 /// What to do about devices that are on the server already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,7 +64,7 @@ pub struct RowFault {
 pub enum ImportError {
     /// The server.
     #[error("{0}")]
-    Admin(#[from] AdminError),
+    Admin(#[from] RestError),
     /// The journal.
     #[error(transparent)]
     Journal(#[from] JournalError),

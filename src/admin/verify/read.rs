@@ -6,8 +6,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::judge::{Expected, Found, Standing, judge};
 use super::run::Given;
-use crate::admin::client::{AdminError, Client};
 use crate::admin::each::each;
+use crate::rest::{Client, RestError};
 
 /// What to read back.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ pub async fn verify(
     client: &Client,
     verify: &Verify,
     mut progress: impl FnMut(),
-) -> Result<Verified, AdminError> {
+) -> Result<Verified, RestError> {
     let mut verified = Verified::default();
     let read = each(&verify.devices, verify.at_once, |device| {
         one(client, verify, device)
@@ -116,7 +116,7 @@ pub async fn verify(
     Ok(verified)
 }
 
-async fn one(client: &Client, verify: &Verify, known: &Known) -> Result<Read, AdminError> {
+async fn one(client: &Client, verify: &Verify, known: &Known) -> Result<Read, RestError> {
     let Some(device) = client.device_named(&known.name).await? else {
         return Ok(Read {
             standing: judge(known.expected, None, verify.since),

@@ -9,10 +9,10 @@ use super::super::exit::{Exit, Failure};
 use super::server::ServerArgs;
 use super::{bar, failed};
 use crate::admin::clean::{created_since, delete};
-use crate::admin::client::Client;
 use crate::admin::import::Journal;
 use crate::admin::verify::Run;
 use crate::model::Outcome;
+use crate::rest::Client;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -12,12 +12,12 @@ use super::super::check_file;
 use super::super::exit::{Exit, Failure};
 use super::server::ServerArgs;
 use super::{bar, failed, private, unwritten};
-use crate::admin::client::Client;
 use crate::admin::import::{
     Existing, Import, ImportError, ImportList, Imported, Journal, RowFault, import,
 };
 use crate::inventory::shown;
 use crate::lint::{self, Severity};
+use crate::rest::Client;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\

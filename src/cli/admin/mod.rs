@@ -15,7 +15,7 @@ use clap::{Args, Subcommand};
 
 use super::exit::{Exit, Failure};
 use super::screen::bar;
-use crate::admin::client::AdminError;
+use crate::rest::RestError;
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -53,10 +53,10 @@ pub(super) fn run(args: AdminArgs) -> Result<Exit, Failure> {
 }
 
 /// What a server's error means for the exit code.
-fn failed(error: &AdminError) -> Failure {
+fn failed(error: &RestError) -> Failure {
     let exit = match error {
-        AdminError::Unreachable { .. } | AdminError::Garbled { .. } => Exit::Unreachable,
-        AdminError::Refused { status, .. } if status.is_server_error() => Exit::Bug,
+        RestError::Unreachable { .. } | RestError::Garbled { .. } => Exit::Unreachable,
+        RestError::Refused { status, .. } if status.is_server_error() => Exit::Bug,
         _ => Exit::Usage,
     };
     Failure {

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 
 use super::super::exit::Failure;
 use super::failed;
-use crate::admin::client::{Client, Login, Server};
+use crate::rest::{Client, Login, Server};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Server")]

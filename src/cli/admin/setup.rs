@@ -9,9 +9,9 @@ use secrecy::ExposeSecret as _;
 use super::super::exit::{Exit, Failure};
 use super::server::ServerArgs;
 use super::{failed, private, unwritten};
-use crate::admin::client::Profile;
 use crate::admin::setup::{SetupError, Wanted, WantedChain, setup};
 use crate::model::Strategy;
+use crate::rest::Profile;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\

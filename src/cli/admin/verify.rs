@@ -10,10 +10,10 @@ use serde_json::json;
 use super::super::exit::{Exit, Failure};
 use super::server::ServerArgs;
 use super::{bar, failed, private, unwritten};
-use crate::admin::client::Client;
 use crate::admin::import::ImportList;
 use crate::admin::verify::{Expected, Known, Lost, Run, Standing, Verified, Verify, verify};
 use crate::inventory::shown;
+use crate::rest::Client;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\

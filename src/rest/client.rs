@@ -1,13 +1,12 @@
-//! Requests and answers: time limits, size limits, another try.
+//! Requests and answers: time limits, size limits, another try where it can do no harm.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
-use hyper::{Method, Request, StatusCode, Uri};
+use hyper::header::{HeaderMap, RETRY_AFTER};
+use hyper::{Method, StatusCode, Uri};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -22,8 +21,12 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::error::AdminError;
+use super::body::{Begun, Outgoing};
+use super::error::RestError;
+use super::exchange::{Got, Lost};
 use super::login::{Login, Pair, Token};
+use super::push::Once;
+use crate::model::FaultKind;
 
 /// A server and how to ask it.
 #[derive(Clone, Debug)]
@@ -41,17 +44,17 @@ pub struct Server {
 /// A client of one server; its clones share connections and token.
 #[derive(Clone)]
 pub struct Client {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
-struct Inner {
-    http: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
-    server: Server,
+pub(super) struct Inner {
+    pub(super) http: legacy::Client<HttpsConnector<HttpConnector>, Outgoing>,
+    pub(super) server: Server,
     token: Mutex<Option<Token>>,
     /// How far the server's clock is ahead of this one, ms.
-    ahead: AtomicI64,
+    pub(super) ahead: AtomicI64,
     /// Whether it ever answered.
-    answered: AtomicBool,
+    pub(super) answered: AtomicBool,
 }
 
 /// Whether a request may be sent again when nobody knows what became of it.
@@ -71,16 +74,9 @@ enum Who {
     },
 }
 
-/// An answer.
-struct Got {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Bytes,
-}
-
 impl Client {
     /// A client; nothing is sent yet.
-    pub fn new(mut server: Server) -> Result<Self, AdminError> {
+    pub fn new(mut server: Server) -> Result<Self, RestError> {
         server.url.truncate(server.url.trim_end_matches('/').len());
         let uri: Option<Uri> = server.url.parse().ok();
         let fits = |uri: &Uri| {
@@ -90,13 +86,17 @@ impl Client {
                 && !server.url.contains('@')
         };
         if !uri.is_some_and(|uri| fits(&uri)) {
-            return Err(AdminError::Url(server.url));
+            return Err(RestError::Url(server.url));
         }
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        // A request must not wait for the acknowledgement of the one before it.
+        tcp.set_nodelay(true);
         let connector = hyper_rustls::HttpsConnectorBuilder::new()
             .with_tls_config(trust(server.ca.as_deref())?)
             .https_or_http()
             .enable_http1()
-            .build();
+            .wrap_connector(tcp);
         let http = legacy::Client::builder(TokioExecutor::new()).build(connector);
         Ok(Self {
             inner: Arc::new(Inner {
@@ -121,7 +121,7 @@ impl Client {
     }
 
     /// Reads JSON.
-    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, AdminError> {
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, RestError> {
         let got = self.ask(&Method::GET, path, None, Again::Yes).await?;
         read(&Method::GET, path, &got.body)
     }
@@ -132,13 +132,13 @@ impl Client {
         path: &str,
         body: &Value,
         again: Again,
-    ) -> Result<T, AdminError> {
+    ) -> Result<T, RestError> {
         let got = self.ask(&Method::POST, path, Some(body), again).await?;
         read(&Method::POST, path, &got.body)
     }
 
     /// Deletes something.
-    pub(super) async fn delete(&self, path: &str) -> Result<(), AdminError> {
+    pub(super) async fn delete(&self, path: &str) -> Result<(), RestError> {
         self.ask(&Method::DELETE, path, None, Again::Yes)
             .await
             .map(drop)
@@ -151,14 +151,14 @@ impl Client {
         path: &str,
         body: Option<&Value>,
         again: Again,
-    ) -> Result<Got, AdminError> {
+    ) -> Result<Got, RestError> {
         let body = body.map(|body| Bytes::from(body.to_string()));
         let mut who = Who::Known { refused: None };
         loop {
             let (got, header) = self.insist(method, path, body.clone(), &who, again).await?;
             match self.refused(method, path, &got) {
                 None => return Ok(got),
-                Some(AdminError::Unauthorized { .. })
+                Some(RestError::Unauthorized { .. })
                     if matches!(who, Who::Known { refused: None })
                         && matches!(self.inner.server.login, Login::Password { .. }) =>
                 {
@@ -170,7 +170,7 @@ impl Client {
     }
 
     /// The header that lets a request in; another than the one that did not.
-    async fn header(&self, refused: Option<&SecretString>) -> Result<SecretString, AdminError> {
+    async fn header(&self, refused: Option<&SecretString>) -> Result<SecretString, RestError> {
         let (user, password) = match &self.inner.server.login {
             Login::ApiKey(key) => return Ok(format!("ApiKey {}", key.expose_secret()).into()),
             Login::Password { user, password } => (user, password),
@@ -200,7 +200,7 @@ impl Client {
         Ok(header)
     }
 
-    async fn pair(&self, path: &str, body: &Value) -> Result<Pair, AdminError> {
+    async fn pair(&self, path: &str, body: &Value) -> Result<Pair, RestError> {
         let body = Some(Bytes::from(body.to_string()));
         let (got, _) = self
             .insist(&Method::POST, path, body, &Who::Anybody, Again::Yes)
@@ -220,7 +220,7 @@ impl Client {
         body: Option<Bytes>,
         who: &Who,
         again: Again,
-    ) -> Result<(Got, Option<SecretString>), AdminError> {
+    ) -> Result<(Got, Option<SecretString>), RestError> {
         let mut longest = FIRST_PAUSE;
         for left in (0..TRIES).rev() {
             // Each time, since a token may end during the pauses.
@@ -228,7 +228,11 @@ impl Client {
                 Who::Anybody => None,
                 Who::Known { refused } => Some(Box::pin(self.header(refused.as_ref())).await?),
             };
-            let sent = self.send(method, path, body.clone(), header.as_ref()).await;
+            let sent = self.send(method, path, body.clone(), header.as_ref(), None);
+            let sent = sent.await.map_err(|lost| {
+                let reached = lost.reached;
+                (self.lost(lost, method, path), reached)
+            });
             let pause = match &sent {
                 Ok(got) if PASSING.contains(&got.status) && again.may(got.status) => {
                     told(&got.headers)
@@ -251,72 +255,62 @@ impl Client {
         unreachable!("the last try returns")
     }
 
-    /// Sends a request once; with an error comes whether the server may have got it.
-    async fn send(
+    /// Sends a request, and never again; who it is asked by was settled before.
+    pub(super) async fn once(
         &self,
         method: &Method,
         path: &str,
-        body: Option<Bytes>,
-        header: Option<&SecretString>,
-    ) -> Result<Got, (AdminError, bool)> {
-        let unreachable = |why: String| AdminError::Unreachable {
-            server: self.url().to_owned(),
-            why,
+        body: Bytes,
+        patience: Duration,
+        begun: &Begun,
+    ) -> Once {
+        let end = |answer| Once {
+            sent: begun.when(),
+            done: Instant::now(),
+            answer,
         };
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.url()))
-            .header(CONTENT_TYPE, "application/json");
-        if let Some(header) = header {
-            request = request.header("X-Authorization", header.expose_secret());
+        let header = match self.header(None).await {
+            Ok(header) => header,
+            Err(error) => return end(Err(error.kind())),
+        };
+        let sent = self.send(method, path, Some(body), Some(&header), Some(begun));
+        match timeout(patience, sent).await {
+            Ok(Ok(got)) => {
+                if got.status == StatusCode::UNAUTHORIZED {
+                    self.forget(&header).await;
+                }
+                end(Ok((got.status, got.body)))
+            }
+            Ok(Err(lost)) => end(Err(lost.kind)),
+            Err(_) => end(Err(FaultKind::Timeout)),
         }
-        let request = request
-            .body(Full::new(body.unwrap_or_default()))
-            .map_err(|_| (AdminError::Url(self.url().to_owned()), false))?;
-        let exchange = async {
-            let response = self.inner.http.request(request).await.map_err(|error| {
-                let reached = !error.is_connect();
-                let what = if reached {
-                    "gave no answer"
-                } else {
-                    "cannot be reached"
-                };
-                (unreachable(format!("{what}: {}", cause(&error))), reached)
-            })?;
-            let (head, body) = response.into_parts();
-            let body = Limited::new(body, LONGEST_BODY)
-                .collect()
-                .await
-                .map_err(|error| {
-                    let why = format!("its answer broke off or was too long: {error}");
-                    (garbled(method, path, why), true)
-                })?;
-            self.inner.answered.store(true, Relaxed);
-            self.set_clock(&head.headers);
-            Ok(Got {
-                status: head.status,
-                headers: head.headers,
-                body: body.to_bytes(),
-            })
-        };
-        let limit = self.inner.server.timeout;
-        timeout(limit, exchange).await.unwrap_or_else(|_| {
-            let limit = humantime::format_duration(limit);
-            Err((unreachable(format!("no answer within {limit}")), true))
-        })
     }
 
-    fn set_clock(&self, headers: &HeaderMap) {
-        let date = headers.get(DATE).and_then(|date| date.to_str().ok());
-        let its = date.and_then(|date| httpdate::parse_http_date(date).ok());
-        if let (Some(its), Some(ours)) = (its.and_then(ms), ms(SystemTime::now())) {
-            // It tells whole seconds: on average half a second more.
-            self.inner.ahead.store(its + 500 - ours, Relaxed);
+    /// Logs in, so that it is known before it matters whether that goes.
+    pub async fn log_in(&self) -> Result<(), RestError> {
+        self.header(None).await.map(drop)
+    }
+
+    /// A token that the server does not take is not used again.
+    async fn forget(&self, header: &SecretString) {
+        let mut held = self.inner.token.lock().await;
+        held.take_if(|token| token.header.expose_secret() == header.expose_secret());
+    }
+
+    /// A request without an answer, in words.
+    fn lost(&self, lost: Lost, method: &Method, path: &str) -> RestError {
+        if lost.kind == FaultKind::MalformedPacket {
+            return garbled(method, path, lost.why);
+        }
+        RestError::Unreachable {
+            server: self.url().to_owned(),
+            why: lost.why,
+            kind: lost.kind,
         }
     }
 
     /// What the server says against a request, if it does.
-    fn refused(&self, method: &Method, path: &str, got: &Got) -> Option<AdminError> {
+    fn refused(&self, method: &Method, path: &str, got: &Got) -> Option<RestError> {
         if got.status.is_success() {
             return None;
         }
@@ -325,13 +319,13 @@ impl Client {
             .as_str()
             .map_or_else(|| excerpt(&got.body), shown);
         Some(if got.status == StatusCode::UNAUTHORIZED {
-            AdminError::Unauthorized {
+            RestError::Unauthorized {
                 server: self.url().to_owned(),
                 message,
                 help: self.inner.server.login.help(),
             }
         } else {
-            AdminError::Refused {
+            RestError::Refused {
                 request: named(method, path),
                 status: got.status,
                 message,
@@ -347,23 +341,17 @@ impl Again {
     }
 }
 
-/// Milliseconds since 1970.
-fn ms(time: SystemTime) -> Option<i64> {
-    let since = time.duration_since(UNIX_EPOCH).ok()?;
-    i64::try_from(since.as_millis()).ok()
-}
-
-fn trust(ca: Option<&[u8]>) -> Result<ClientConfig, AdminError> {
+fn trust(ca: Option<&[u8]>) -> Result<ClientConfig, RestError> {
     let mut roots = RootCertStore::empty();
     if let Some(pem) = ca {
         for certificate in CertificateDer::pem_slice_iter(pem) {
             let added = certificate.ok().map(|certificate| roots.add(certificate));
             if !matches!(added, Some(Ok(()))) {
-                return Err(AdminError::Trust("--ca".to_owned()));
+                return Err(RestError::Trust("--ca".to_owned()));
             }
         }
         if roots.is_empty() {
-            return Err(AdminError::Trust("--ca".to_owned()));
+            return Err(RestError::Trust("--ca".to_owned()));
         }
     } else {
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -376,7 +364,7 @@ fn trust(ca: Option<&[u8]>) -> Result<ClientConfig, AdminError> {
         .with_no_client_auth())
 }
 
-fn read<T: DeserializeOwned>(method: &Method, path: &str, body: &[u8]) -> Result<T, AdminError> {
+fn read<T: DeserializeOwned>(method: &Method, path: &str, body: &[u8]) -> Result<T, RestError> {
     // The parser's words would show what it found, which may be a token.
     serde_json::from_slice(body).map_err(|_| {
         garbled(
@@ -387,8 +375,8 @@ fn read<T: DeserializeOwned>(method: &Method, path: &str, body: &[u8]) -> Result
     })
 }
 
-fn garbled(method: &Method, path: &str, why: String) -> AdminError {
-    AdminError::Garbled {
+fn garbled(method: &Method, path: &str, why: String) -> RestError {
+    RestError::Garbled {
         request: named(method, path),
         why,
     }
@@ -408,22 +396,13 @@ fn excerpt(body: &[u8]) -> String {
 }
 
 /// At most 200 characters, none of which moves a cursor.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     let plain = |c: char| if c.is_control() { ' ' } else { c };
     let mut shown: String = text.chars().take(200).map(plain).collect();
     if text.chars().nth(200).is_some() {
         shown.push('…');
     }
     shown.trim().to_owned()
-}
-
-/// An error's innermost cause: the outer ones only say that something failed.
-fn cause(error: &dyn std::error::Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    shown(&innermost.to_string())
 }
 
 /// The pause that the server asks for, within reason.
@@ -448,6 +427,3 @@ const PASSING: [StatusCode; 3] = [
 const TRIES: u32 = 7;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
-
-/// No answer that is asked for is longer: an import's errors are 100 bytes a row.
-const LONGEST_BODY: usize = 32 << 20;

@@ -2,9 +2,11 @@
 
 use hyper::StatusCode;
 
+use crate::model::FaultKind;
+
 /// Why a request had no use. No text of it has a secret.
 #[derive(Debug, thiserror::Error)]
-pub enum AdminError {
+pub enum RestError {
     /// The address is none.
     #[error("{0:?} is no address of a server\nhelp: write it as http://HOST:PORT or https://HOST")]
     Url(String),
@@ -20,6 +22,8 @@ pub enum AdminError {
         server: String,
         /// In a few words.
         why: String,
+        /// The same in the words that reports count by.
+        kind: FaultKind,
     },
     /// It does not let this user in.
     #[error("{server}: {message}\nhelp: {help}")]
@@ -53,10 +57,21 @@ pub enum AdminError {
     },
 }
 
-impl AdminError {
+impl RestError {
     /// Whether the server said that a request is too large.
     pub fn is_too_large(&self) -> bool {
         matches!(self, Self::Refused { status, .. } if *status == StatusCode::PAYLOAD_TOO_LARGE)
+    }
+
+    /// The word that reports count it by.
+    pub fn kind(&self) -> FaultKind {
+        match self {
+            Self::Url(_) | Self::Trust(_) => FaultKind::Io,
+            Self::Unreachable { kind, .. } => *kind,
+            Self::Unauthorized { .. } => FaultKind::HttpStatus(StatusCode::UNAUTHORIZED.as_u16()),
+            Self::Refused { status, .. } => FaultKind::HttpStatus(status.as_u16()),
+            Self::Garbled { .. } => FaultKind::MalformedAnswer,
+        }
     }
 
     /// Whether the server said that something is not there.

@@ -5,8 +5,8 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::error::AdminError;
-use super::http::{Again, Client};
+use super::client::{Again, Client};
+use super::error::RestError;
 
 /// A device profile, as the server has it.
 #[derive(Clone, Debug)]
@@ -73,7 +73,7 @@ pub struct ImportAnswer {
 
 impl Client {
     /// The profile of exactly this name.
-    pub async fn profile_named(&self, name: &str) -> Result<Option<Profile>, AdminError> {
+    pub async fn profile_named(&self, name: &str) -> Result<Option<Profile>, RestError> {
         let search = escaped(name);
         for page in 0.. {
             let path = format!("/api/deviceProfiles?pageSize=100&page={page}&textSearch={search}");
@@ -90,14 +90,14 @@ impl Client {
     }
 
     /// Makes a profile.
-    pub async fn make_profile(&self, body: &Value) -> Result<Profile, AdminError> {
+    pub async fn make_profile(&self, body: &Value) -> Result<Profile, RestError> {
         // Sent twice, the second is refused for its name.
         let made: Value = self.post("/api/deviceProfile", body, Again::No).await?;
         Ok(profile(&made))
     }
 
     /// The device of a name, byte for byte.
-    pub async fn device_named(&self, name: &str) -> Result<Option<Device>, AdminError> {
+    pub async fn device_named(&self, name: &str) -> Result<Option<Device>, RestError> {
         let path = format!("/api/tenant/devices?deviceName={}", escaped(name));
         match self.get::<Value>(&path).await {
             Ok(found) => Ok(device(&found)),
@@ -107,7 +107,7 @@ impl Client {
     }
 
     /// A page of a profile's devices, the oldest first.
-    pub async fn devices_of(&self, profile: &str, page: u32) -> Result<Page, AdminError> {
+    pub async fn devices_of(&self, profile: &str, page: u32) -> Result<Page, RestError> {
         let path = format!(
             "/api/tenant/deviceInfos?pageSize={PAGE}&page={page}&deviceProfileId={}\
             &sortProperty=createdTime&sortOrder=ASC",
@@ -125,13 +125,13 @@ impl Client {
     }
 
     /// A device's credentials.
-    pub async fn credentials(&self, id: &str) -> Result<ServerCredentials, AdminError> {
+    pub async fn credentials(&self, id: &str) -> Result<ServerCredentials, RestError> {
         self.get(&format!("/api/device/{}/credentials", escaped(id)))
             .await
     }
 
     /// When a device's `provisionState` became `provisioned`, ms since 1970 by the server's clock.
-    pub async fn provisioned(&self, id: &str) -> Result<Option<i64>, AdminError> {
+    pub async fn provisioned(&self, id: &str) -> Result<Option<i64>, RestError> {
         let path = format!(
             "/api/plugins/telemetry/DEVICE/{}/values/attributes/SERVER_SCOPE?keys=provisionState",
             escaped(id)
@@ -146,7 +146,7 @@ impl Client {
     }
 
     /// When the newest value of a device's telemetry is from, ms since 1970; `None`: it has none.
-    pub async fn last_telemetry(&self, id: &str) -> Result<Option<i64>, AdminError> {
+    pub async fn last_telemetry(&self, id: &str) -> Result<Option<i64>, RestError> {
         let path = format!(
             "/api/plugins/telemetry/DEVICE/{}/values/timeseries",
             escaped(id)
@@ -160,7 +160,7 @@ impl Client {
     }
 
     /// Deletes a device; whether it was there.
-    pub async fn delete_device(&self, id: &str) -> Result<bool, AdminError> {
+    pub async fn delete_device(&self, id: &str) -> Result<bool, RestError> {
         match self.delete(&format!("/api/device/{}", escaped(id))).await {
             Ok(()) => Ok(true),
             Err(error) if error.is_absent() => Ok(false),
@@ -169,7 +169,7 @@ impl Client {
     }
 
     /// Imports rows. After an error some of them may be on the server.
-    pub async fn bulk_import(&self, body: &Value) -> Result<ImportAnswer, AdminError> {
+    pub async fn bulk_import(&self, body: &Value) -> Result<ImportAnswer, RestError> {
         self.post("/api/device/bulk_import", body, Again::No).await
     }
 }
