@@ -11,8 +11,10 @@ use tokio::process::{Child, Command};
 use super::Failure;
 use super::handover::Handover;
 use super::lodger::Lodger;
+use super::rest;
 use crate::engine::{Authorities, Fleet};
 use crate::model::{Strategy, TransportKind};
+use crate::rest::Server;
 use crate::scenario::{Plan, TargetPlan, TrustPlan};
 use crate::target::{Chain, Listed, Profile, TargetConfig};
 use crate::transport::{CoapTiming, Dial, Tls, Trust};
@@ -170,6 +172,13 @@ impl House {
             .collect()
     }
 
+    /// Where its pushes go, if the plan has some.
+    pub(super) fn rest(&self, plan: &Plan) -> Result<Option<Server>, Failure> {
+        let http = self.addresses.iter();
+        let http = http.filter(|(kind, ..)| *kind == TransportKind::Http);
+        rest::server(plan, http.map(|(_, addr, _)| *addr).next())
+    }
+
     /// What has to be said aloud about the run.
     pub(super) fn notes(&self, plan: &Plan) -> Vec<String> {
         let secured = plan
@@ -279,6 +288,9 @@ fn config(fleet: &Fleet, authorities: &Authorities) -> Result<TargetConfig, Fail
     };
     for cohort in &plan.cohorts {
         config.listen(cohort.transport, (Ipv4Addr::LOCALHOST, 0).into());
+    }
+    if plan.rest.is_some() {
+        config.listen(TransportKind::Http, (Ipv4Addr::LOCALHOST, 0).into());
     }
     Ok(config)
 }

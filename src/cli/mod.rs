@@ -12,6 +12,7 @@ mod house;
 mod init;
 mod lodger;
 mod report;
+mod rest;
 mod run;
 mod run_files;
 mod schema;

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::house::{self, House};
+use super::rest;
 use super::run_files::{self, CERTIFICATES, TIMELINE};
 use super::screen::{Screen, Ui};
 use super::tracks::Tracks;
@@ -94,6 +95,7 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
     runtime.block_on(async {
         let house = House::open(&fleet, &authorities, trust, provisions.target_apart).await?;
         fleet.dials = house.dials(&fleet.plan)?;
+        fleet.rest = house.rest(&fleet.plan)?;
         let mut provisions = provisions;
         provisions
             .spread(machine, &mut fleet)
@@ -196,6 +198,11 @@ impl Run {
                 ));
             }
         }
+        if let Some(server) = &self.fleet.rest
+            && let Err(error) = rest::probe(server).await
+        {
+            return Some(format!("the REST API that pushes go through: {error}"));
+        }
         None
     }
 
@@ -296,7 +303,7 @@ impl Run {
             cohorts,
             listed: u64::from(self.fleet.len()),
             planned: u64::from(schedule.planned()),
-            expected_span: schedule.expected_span(plan.telemetry.is_some()),
+            expected_span: schedule.expected_span(plan.stays()),
             target: self.house.describe(),
             thresholds: plan.thresholds.clone(),
             validity: plan.validity,

@@ -250,25 +250,35 @@ impl Feature {
         qos: Qos,
     ) -> Option<Route> {
         let Self { topic, name } = self;
-        Some(match (transport.protocol(), credentials) {
-            (Protocol::Mqtt, _) => Route::Topic {
+        Some(match transport.protocol() {
+            Protocol::Mqtt => Route::Topic {
                 publish: (*topic).into(),
                 reply: None,
                 qos,
             },
-            (Protocol::Http | Protocol::Coap, Credentials::AccessToken(token)) => {
-                let token = utf8_percent_encode(token.expose_secret(), PATH_SEGMENT);
-                Route::Resource {
-                    path: format!("/api/v1/{token}/{name}").into(),
-                }
-            }
-            (Protocol::Coap, Credentials::X509 { .. }) if transport.is_secure() => {
-                Route::Resource {
-                    path: format!("/api/v1/{name}").into(),
-                }
-            }
-            _ => return None,
+            _ => Route::Resource {
+                path: device_path(transport, credentials, name)?,
+            },
         })
+    }
+}
+
+/// The path of a resource of the device API over HTTP and CoAP; `None` when the transport cannot
+/// carry the credentials.
+pub(super) fn device_path(
+    transport: TransportKind,
+    credentials: &Credentials,
+    rest: &str,
+) -> Option<SecretString> {
+    match (transport.protocol(), credentials) {
+        (Protocol::Http | Protocol::Coap, Credentials::AccessToken(token)) => {
+            let token = utf8_percent_encode(token.expose_secret(), PATH_SEGMENT);
+            Some(format!("/api/v1/{token}/{rest}").into())
+        }
+        (Protocol::Coap, Credentials::X509 { .. }) if transport.is_secure() => {
+            Some(format!("/api/v1/{rest}").into())
+        }
+        _ => None,
     }
 }
 

@@ -3,6 +3,7 @@
 //! Due → connect → provision → disconnect → connect with the received credentials → telemetry
 //! until told to stop. A failure on the way is an outcome with a cause, never an error of ours.
 
+mod downlink;
 mod life;
 mod misbehaviour;
 mod provision_retry;
@@ -14,13 +15,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use self::downlink::Downlink;
 use self::provisioning::is_rejection;
 use self::reconnect::Away;
 use super::places::Place;
 use super::shutdown::{Stop, reached};
 use super::worker::Alive;
 use crate::ledger::{Entry, Fate};
-use crate::metrics::LiveState;
+use crate::metrics::{LiveState, ReplyCounts};
 use crate::model::{
     Cause, CohortIx, Credentials, DeviceIx, Expectation, FaultKind, Login, Observed, Outcome,
     Phase, TransportKind,
@@ -51,6 +53,8 @@ enum InFlight {
     Message,
     /// Client attributes.
     Attributes,
+    /// An answer to a call.
+    Reply,
 }
 
 /// What the server can have heard of a try to be provisioned.
@@ -102,6 +106,8 @@ struct Device<'a> {
     /// them.
     besides: Option<(String, Credentials)>,
     attributes: Attributes,
+    /// If it takes part in anything.
+    downlink: Option<Box<Downlink>>,
     /// It has no connection and should have one.
     away: Option<Box<Away>>,
     /// How often it had to come back.
@@ -149,6 +155,7 @@ impl<'a> Device<'a> {
             offence: None,
             besides: None,
             attributes: Attributes::ToSend,
+            downlink: worker.fleet.plan.downlink.as_ref().map(|_| Box::default()),
             away: None,
             rounds: 0,
             losses: 0,
@@ -161,20 +168,21 @@ impl<'a> Device<'a> {
     async fn run(&mut self, place: Place) {
         // Boxed, so that a long-living device does not keep the room of its first second.
         let provisioned = Box::pin(self.provision()).await;
-        match (provisioned, &self.worker.fleet.plan.telemetry) {
+        match (provisioned, self.worker.fleet.plan.stays()) {
             // The server let in whom it had to refuse: that is seen, and no load to go on with.
             (Ok(()), _) if self.is_impostor() => {}
-            (Ok(()), Some(telemetry)) => {
-                let (ready, next) = Box::pin(self.first_telemetry(telemetry)).await;
+            (Ok(()), true) => {
+                let (ready, next) = Box::pin(self.settle()).await;
                 drop(place);
                 self.becomes(LiveState::Live);
-                self.report(telemetry, ready, next).await;
+                self.join();
+                self.live_on(ready, next).await;
             }
-            (Ok(()), None) if self.cohort().expected() == Expectation::Rejected => {
+            (Ok(()), false) if self.cohort().expected() == Expectation::Rejected => {
                 self.disconnect().await;
                 self.ensure_connected().await;
             }
-            (Ok(()), None) => {}
+            (Ok(()), false) => {}
             (Err((outcome, phase, kind)), _) => {
                 self.outcome = Some(outcome);
                 self.cause = Some(Cause::At(phase, kind));
@@ -262,7 +270,13 @@ impl<'a> Device<'a> {
 
     /// What the end of the run makes of a step that was still under way.
     fn cut_off(&mut self) {
-        let sending = matches!(self.in_flight, InFlight::Message | InFlight::Attributes);
+        let sending = matches!(
+            self.in_flight,
+            InFlight::Message | InFlight::Attributes | InFlight::Reply
+        );
+        if self.in_flight == InFlight::Reply {
+            self.count_replies(SENT_IN_VAIN);
+        }
         if self.in_flight == InFlight::Message {
             self.count_telemetry(1, 0, 1);
         }
@@ -334,14 +348,7 @@ impl<'a> Device<'a> {
     }
 
     fn sample_span(&self, phase: Phase, due: Instant, sent: Instant, done: Instant) {
-        let from_send = self.worker.fleet.plan.response_from_send;
-        // A step can be sent a little before it was due only by the timer's grain.
-        let response = done.saturating_duration_since(if from_send { sent } else { due });
-        let service = done.saturating_duration_since(sent);
-        self.worker
-            .recorder
-            .borrow_mut()
-            .sample(self.cohort, phase, response, service);
+        self.worker.sample(self.cohort, phase, due, sent, done);
     }
 
     fn cohort(&self) -> &'_ Cohort {
@@ -353,6 +360,7 @@ impl<'a> Device<'a> {
     }
 
     async fn disconnect(&mut self) {
+        self.hear_the_rest();
         if let Some(connection) = self.connection.take() {
             connection.close().await;
         }
@@ -360,6 +368,8 @@ impl<'a> Device<'a> {
 
     /// The device's one record.
     async fn end(mut self) {
+        self.hear_the_rest();
+        self.end_pushes();
         self.keep_credentials().await;
         self.keep_besides().await;
         let outcome = self
@@ -394,6 +404,14 @@ impl<'a> Device<'a> {
     }
 }
 
+/// An answer that was sent, and whose acknowledgement does not come.
+const SENT_IN_VAIN: ReplyCounts = ReplyCounts {
+    due: 0,
+    sent: 1,
+    acked: 0,
+    lost: 1,
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -409,6 +427,6 @@ mod tests {
             "device future {size} B, device {} B",
             size_of::<Device<'_>>()
         );
-        assert!(size <= 4_096, "{size}");
+        assert!(size <= 3_072, "{size}");
     }
 }

@@ -13,6 +13,7 @@ use crate::ledger::{Entry, Issued};
 use crate::model::{CohortIx, Credentials, DeviceIx};
 use crate::payload::{PayloadError, Section};
 use crate::pki::Identity;
+use crate::rest::Server;
 use crate::scenario::{Cohort, CredentialsPlan, Plan, TokenPlan, dealt_to_each};
 use crate::transport::Dial;
 
@@ -29,6 +30,8 @@ pub struct Fleet {
     pub schedule: Schedule,
     /// For each cohort, how to reach its server; empty until that is known.
     pub dials: Vec<Dial>,
+    /// Where pushes go; `None` until that is known, and without pushes.
+    pub rest: Option<Server>,
     /// For each profile.
     dialects: Vec<ThingsBoard>,
     /// For each cohort, from what its devices derive their tokens.
@@ -94,6 +97,7 @@ impl Fleet {
             inventory,
             cohort_of,
             dials: Vec::new(),
+            rest: None,
             dialects,
             derivations,
             equipment,
@@ -105,6 +109,13 @@ impl Fleet {
             if let Some(attributes) = &telemetry.attributes {
                 attributes.prove(&fleet.inventory, Section::Attributes)?;
             }
+        }
+        let requests = fleet.plan.downlink.iter();
+        for request in requests.filter_map(|plan| plan.request.as_ref()) {
+            request.params.prove(&fleet.inventory, Section::Request)?;
+        }
+        for push in &fleet.plan.pushes {
+            push.payload.prove(&fleet.inventory, Section::Push)?;
         }
         for ix in fleet.devices() {
             if fleet.own(ix)?.as_ref().is_some_and(is_empty) {

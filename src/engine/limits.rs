@@ -40,7 +40,8 @@ pub enum LimitError {
     #[error(
         "the run keeps {needed} connections open at a time, this process may open {limit} files\n\
          help: raise the limit (`ulimit -Hn {needed}` as root, or LimitNOFILE= of its service), \
-         take fewer devices, or leave [telemetry] out so that devices disconnect once provisioned"
+         take fewer devices, or leave [telemetry] and [downlink] out so that devices disconnect \
+         once provisioned"
     )]
     Files {
         /// Files needed.
@@ -81,8 +82,11 @@ impl Machine {
 
 /// Plans a list of `devices`, of which cohort `i` gets `dealt[i]`, around the machine.
 pub fn plan_around(machine: Machine, plan: &Plan, dealt: &[u32]) -> Result<Provisions, LimitError> {
-    let connected = u64::from(at_a_time(plan, dealt.iter().sum()));
-    let needed = connected + RESERVE;
+    let http = on(plan, dealt, |kind| kind.protocol() == Protocol::Http);
+    let polling = u64::from(http) * u64::from(polls(plan, TransportKind::Http));
+    let connected = u64::from(at_a_time(plan, dealt.iter().sum())) + polling;
+    let requests = u64::from(plan.rest.as_ref().map_or(0, |rest| rest.connections));
+    let needed = connected + requests + RESERVE;
     let mut provisions = Provisions::default();
     if needed > machine.files {
         return Err(LimitError::Files {
@@ -93,7 +97,7 @@ pub fn plan_around(machine: Machine, plan: &Plan, dealt: &[u32]) -> Result<Provi
     let tcp = on(plan, dealt, |kind| kind.protocol() != Protocol::Coap);
     if matches!(plan.target, TargetPlan::Embedded { .. })
         // Old connections may linger on the server's side while their devices come back.
-        && needed + 2 * u64::from(at_a_time(plan, tcp)) > machine.files
+        && needed + 2 * (u64::from(at_a_time(plan, tcp)) + polling + requests) > machine.files
     {
         provisions.target_apart = true;
         provisions.notes.push(format!(
@@ -112,11 +116,13 @@ impl Provisions {
         let dealt = fleet.dealt();
         for kind in TransportKind::ALL {
             let devices = on(&fleet.plan, &dealt, |this| this == kind);
-            let needed = at_a_time(&fleet.plan, devices);
+            let each = 1 + polls(&fleet.plan, kind);
+            let needed = at_a_time(&fleet.plan, devices).saturating_mul(each);
             // A device that goes on to telemetry connects twice, and then by what happens to it; a
             // closed connection holds its port for a minute.
-            let twice = u32::from(fleet.plan.telemetry.is_some());
-            let connects = devices.saturating_mul(1 + twice + returns(&fleet.plan));
+            let twice = u32::from(fleet.plan.stays());
+            let later = (twice + returns(&fleet.plan)) * each;
+            let connects = devices.saturating_mul(1 + later);
             let Some(dial) = fleet.dials.iter().find(|dial| dial.kind == kind) else {
                 continue;
             };
@@ -149,6 +155,15 @@ impl Provisions {
     }
 }
 
+/// Connections that a device keeps beside its first: over HTTP, one for each feed.
+fn polls(plan: &Plan, kind: TransportKind) -> u32 {
+    let feeds = plan.downlink.as_ref().map_or(0, |plan| plan.feeds.len());
+    match kind.protocol() {
+        Protocol::Http => u32::try_from(feeds).unwrap_or(u32::MAX),
+        Protocol::Mqtt | Protocol::Coap => 0,
+    }
+}
+
 /// How often a device connects again within a minute, whatever breaks besides; at most 100 times.
 fn returns(plan: &Plan) -> u32 {
     let events = u32::try_from(plan.life.events.len()).unwrap_or(u32::MAX);
@@ -160,9 +175,10 @@ fn returns(plan: &Plan) -> u32 {
 
 /// How many of `n` devices are connected at a time: all in the end, or those being brought up.
 fn at_a_time(plan: &Plan, n: u32) -> u32 {
-    match plan.telemetry {
-        Some(_) => n,
-        None => n.min(plan.limits.in_flight),
+    if plan.stays() {
+        n
+    } else {
+        n.min(plan.limits.in_flight)
     }
 }
 
@@ -256,6 +272,24 @@ mod tests {
             }
         );
         assert!(refused.to_string().contains("ulimit -Hn 20100"));
+    }
+
+    #[test]
+    fn long_polls_and_pushes_need_files_of_their_own() {
+        let push = "[[push]]\nkind = \"attributes\"\nevery = \"1s\"\n";
+        for (over, more, devices) in [
+            ("mqtt", "", 10_000),
+            ("http", "", 3_333),
+            ("http", "attributes = false\n", 5_000),
+            ("mqtt", push, 9_936),
+        ] {
+            let plan = plan(&format!(
+                "[target]\nembedded = true\n[[cohort]]\nname = \"c\"\n\
+                 transport = \"{over}\"\n[downlink]\n{more}"
+            ));
+            let fits = |devices| plan_around(machine(10_100), &plan, &[devices]).is_ok();
+            assert!(fits(devices) && !fits(devices + 1), "{over} {more}");
+        }
     }
 
     #[test]

@@ -131,8 +131,8 @@ pub async fn run(
 struct Course {
     clock: Clock,
     stop: StopSwitch,
-    /// Devices go on sending until the stages are over; without telemetry there is nothing to
-    /// wait for.
+    /// Devices that stay go on until the stages are over; without them there is nothing to wait
+    /// for.
     end: Option<Duration>,
     grace: Duration,
     workers: usize,
@@ -148,7 +148,7 @@ struct Course {
 impl Course {
     fn new(fleet: &Fleet, clock: Clock, stop: StopSwitch, workers: usize) -> Self {
         let plan = &fleet.plan;
-        let end = plan.telemetry.as_ref().map(|_| fleet.schedule.span());
+        let end = plan.stays().then(|| fleet.schedule.span());
         Self {
             clock,
             stop,

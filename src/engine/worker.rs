@@ -14,12 +14,13 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::clock::{Alarm, Clock};
 use super::device;
 use super::fleet::Fleet;
+use super::operator::Operator;
 use super::places::{Gate, Place, Places};
 use super::shutdown::{Stop, StopSwitch, reached};
 use crate::arrival::{Due, Turns};
 use crate::ledger::{Entry, Fate, Record};
 use crate::metrics::Recorder;
-use crate::model::{Cause, DeviceIx, Observed, Outcome};
+use crate::model::{Cause, CohortIx, DeviceIx, Observed, Outcome, Phase};
 
 /// What a worker is given.
 pub(super) struct Shard {
@@ -54,6 +55,8 @@ pub(super) struct Worker {
     ledger: mpsc::Sender<Record>,
     living: Cell<u32>,
     emptied: Notify,
+    /// Who pushes to its devices, if anybody does.
+    pub(super) operator: Option<Rc<Operator>>,
     /// Whose turn it is to leave; none before the run winds down, then a few at a time. Thousands
     /// at once would keep the thread from reading the answers of messages that are still in
     /// flight, and make them look slow.
@@ -92,8 +95,12 @@ async fn work(shard: Shard) {
         ledger,
         living: Cell::new(0),
         emptied: Notify::new(),
+        operator: Operator::of(&fleet, of),
         leaving: Semaphore::new(0),
     });
+    if let Some(operator) = &worker.operator {
+        tokio::task::spawn_local(Rc::clone(operator).work(Rc::clone(&worker)));
+    }
     worker
         .carry_out((number, of), &places, &frames, &mut spares)
         .await;
@@ -248,6 +255,23 @@ impl Worker {
         }
     }
 
+    /// Records a completed step: response from when it was due, service from when it was sent.
+    pub(super) fn sample(
+        &self,
+        cohort: CohortIx,
+        phase: Phase,
+        due: Instant,
+        sent: Instant,
+        done: Instant,
+    ) {
+        let from_send = self.fleet.plan.response_from_send;
+        // A step can be sent a little before it was due only by the timer's grain.
+        let response = done.saturating_duration_since(if from_send { sent } else { due });
+        let service = done.saturating_duration_since(sent);
+        let mut recorder = self.recorder.borrow_mut();
+        recorder.sample(cohort, phase, response, service);
+    }
+
     /// Sends what was recorded, or keeps it for the next tick when the coordinator is behind.
     fn try_report(
         &self,
@@ -275,6 +299,11 @@ impl Alive {
     fn new(worker: Rc<Worker>) -> Self {
         worker.living.set(worker.living.get() + 1);
         Self(worker)
+    }
+
+    /// The worker itself, for what outlives the device.
+    pub(super) fn shared(&self) -> &Rc<Worker> {
+        &self.0
     }
 }
 

@@ -107,6 +107,10 @@ fn kind_hint(kind: FaultKind) -> &'static str {
         FaultKind::UnknownStatus => "the answer has a status that the API does not know",
         FaultKind::NotFound => "wrong provision key or secret, or provisioning disabled",
         FaultKind::Failure => "name taken, not listed, or provisioned before",
+        FaultKind::NotObserved => "the server answers and will not notify (no Observe)",
+        FaultKind::Undelivered => "the server took it, and the device never read it",
+        FaultKind::RpcTimeout => "the server says that nobody answered the call",
+        FaultKind::ForeignAnswer => "the answer is not the one that the device gave",
     }
 }
 
@@ -182,7 +186,7 @@ fn coap_hint(code: u8) -> &'static str {
 }
 
 /// The kinds without a code.
-const PLAIN: [FaultKind; 22] = [
+const PLAIN: [FaultKind; 26] = [
     FaultKind::LocalPortsExhausted,
     FaultKind::LocalFilesExhausted,
     FaultKind::CutOff,
@@ -205,6 +209,10 @@ const PLAIN: [FaultKind; 22] = [
     FaultKind::UnknownStatus,
     FaultKind::NotFound,
     FaultKind::Failure,
+    FaultKind::NotObserved,
+    FaultKind::Undelivered,
+    FaultKind::RpcTimeout,
+    FaultKind::ForeignAnswer,
 ];
 
 #[cfg(test)]
@@ -246,7 +254,11 @@ mod tests {
             | FaultKind::AnswerWithoutCredentials
             | FaultKind::UnknownStatus
             | FaultKind::NotFound
-            | FaultKind::Failure => {
+            | FaultKind::Failure
+            | FaultKind::NotObserved
+            | FaultKind::Undelivered
+            | FaultKind::RpcTimeout
+            | FaultKind::ForeignAnswer => {
                 assert!(PLAIN.contains(&kind), "{kind:?} is missing in PLAIN");
                 kind.to_string()
             }

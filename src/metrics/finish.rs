@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::aggregate::Aggregate;
 use super::counts::{DeviceCounts, StartCounts, TelemetryCounts};
+use super::downlink::DownlinkCounts;
 use super::latency::{CarriedHistogram, LatencyFigures};
 use super::setting::{CohortSetting, Ending};
 use super::summary::{
@@ -46,6 +47,7 @@ pub(super) fn summary(aggregate: &Aggregate, end: &Ending) -> Summary {
             ..telemetry(overall.telemetry, end.elapsed)
         },
         reconnects: overall.reconnects,
+        downlink: overall.downlink,
         thresholds: Vec::new(),
         expectations: Vec::new(),
         findings: Vec::new(),
@@ -111,6 +113,12 @@ fn assert_all_decided(whose: &str, devices: &DeviceCounts) {
     );
 }
 
+/// The same for what devices were sent.
+fn assert_closed(whose: &str, downlink: &DownlinkCounts) {
+    let disagreement = downlink.disagreement();
+    assert_eq!(disagreement, None, "pushes to cohort {whose:?} add up");
+}
+
 fn generator(aggregate: &Aggregate, starts: &StartCounts, end: &Ending) -> GeneratorSummary {
     let (verdict, reasons) = aggregate.judge(starts, end.interrupted);
     GeneratorSummary {
@@ -130,6 +138,7 @@ fn generator(aggregate: &Aggregate, starts: &StartCounts, end: &Ending) -> Gener
 fn cohort_summary(cohort: &CohortSetting, tally: &Tally, end: &Ending) -> CohortSummary {
     let devices = DeviceCounts::new(cohort.listed, &tally.outcomes);
     assert_all_decided(&format!("cohort {:?}", cohort.name), &devices);
+    assert_closed(&cohort.name, &tally.downlink);
     CohortSummary {
         transport: cohort.transport,
         credentials: cohort.credentials.clone(),
@@ -138,6 +147,7 @@ fn cohort_summary(cohort: &CohortSetting, tally: &Tally, end: &Ending) -> Cohort
         phases: phases(tally),
         telemetry: telemetry(tally.telemetry, end.elapsed),
         reconnects: tally.reconnects,
+        downlink: tally.downlink,
         histograms: histograms(tally),
     }
 }

@@ -187,6 +187,7 @@ fn add(sum: &mut Summary, run: Summary) -> Result<(), MergeError> {
         errors,
         telemetry,
         reconnects,
+        downlink,
         thresholds: _,
         expectations,
         findings,
@@ -207,6 +208,7 @@ fn add(sum: &mut Summary, run: Summary) -> Result<(), MergeError> {
     }
     sum.telemetry.counts.add(&telemetry.counts);
     sum.reconnects.add(&reconnects);
+    sum.downlink.add(&downlink);
     for row in expectations {
         add_expectation(&mut sum.expectations, row);
     }
@@ -405,6 +407,7 @@ fn add_cohort(
         phases,
         telemetry,
         reconnects,
+        downlink,
         histograms,
     } = other;
     if model != sum.model {
@@ -414,6 +417,7 @@ fn add_cohort(
     add_phases(&mut sum.phases, phases);
     sum.telemetry.counts.add(&telemetry.counts);
     sum.reconnects.add(&reconnects);
+    sum.downlink.add(&downlink);
     add_histograms(&mut sum.histograms, histograms)
 }
 

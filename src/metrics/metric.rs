@@ -2,6 +2,7 @@
 
 use super::cause::OTHER_CAUSES;
 use super::cause::{cause_from_word, plain_words};
+use super::downlink::DOWNLINK_COUNTS;
 use crate::model::{Outcome, Phase};
 
 /// One figure of a summary.
@@ -16,6 +17,8 @@ pub(super) enum Metric {
     /// Devices that are back, of those that lost a session.
     DevicesBack,
     Reconnects(Sessions),
+    /// A count of what devices were sent, by its name.
+    Downlink(&'static str),
     Devices(Outcome),
     Telemetry(Messages),
     StartsLate,
@@ -134,7 +137,10 @@ impl Metric {
             ),
         ]
         .map(|(name, metric)| (name.to_owned(), metric));
-        phases.chain(devices).chain(others)
+        let downlink = DOWNLINK_COUNTS
+            .into_iter()
+            .map(|name| (format!("downlink.{name}"), Self::Downlink(name)));
+        phases.chain(devices).chain(others).chain(downlink)
     }
 }
 
@@ -150,7 +156,9 @@ fn unknown(what: &str, found: &str, known: impl Iterator<Item = String>) -> Stri
             "metrics are <phase>.p50|p90|p99|p999|max|mean, <phase>.service.p99 (and so on), \
              <phase>.count|errors|retries, retries, devices.<outcome>, devices.back, \
              reconnects.lost|back|not_back|given_up|takeovers|taken_over, \
-             telemetry.sent|acked|lost|rate_per_s, starts.late|dropped and errors.<cause>"
+             downlink.attributes|rpc.due|skipped|refused|sent|received|lost|in_doubt, \
+             downlink.replies.due|sent|acked|lost, \
+             downlink.unasked|duplicates|overtaken|missed|garbled, telemetry.sent|acked|lost|rate_per_s, starts.late|dropped and errors.<cause>"
         }
     };
     format!("unknown {what} `{found}`, the nearest is `{nearest}`; help: {help}")
@@ -162,7 +170,7 @@ mod tests {
 
     #[test]
     fn every_metric_is_found_by_its_name() {
-        assert_eq!(Metric::named().count(), 10 * 15 + 5 + 14);
+        assert_eq!(Metric::named().count(), 17 * 15 + 5 + 14 + 23);
         for (name, metric) in Metric::named() {
             assert_eq!(Metric::parse(&name), Ok(metric), "{name}");
         }

@@ -11,6 +11,7 @@ mod bars;
 mod cause;
 mod counts;
 mod deviation;
+mod downlink;
 mod errors;
 mod expectation;
 mod finding;
@@ -42,6 +43,7 @@ pub use counts::{
     TelemetryCounts,
 };
 pub use deviation::Deviation;
+pub use downlink::{DownlinkCounts, PushCounts, ReplyCounts};
 pub use errors::DISTINCT_CAUSES_MAX;
 pub use expectation::{EXAMPLES_MAX, Example, ExpectationRow, Matrix};
 pub use finding::{Finding, FindingKind, FindingRow, Findings};

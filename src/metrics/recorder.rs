@@ -5,6 +5,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::counts::{LiveState, ReconnectCounts, TelemetryCounts};
+use super::downlink::DownlinkCounts;
 use super::errors::Errors;
 use super::latency::{Latency, add, histogram, micros};
 use super::tally::Tally;
@@ -62,6 +63,11 @@ impl Recorder {
     /// Sessions lost and found again since the last call.
     pub fn reconnects(&mut self, cohort: CohortIx, counts: &ReconnectCounts) {
         self.tally(cohort).reconnects.add(counts);
+    }
+
+    /// What devices were sent, and what became of it, since the last call.
+    pub fn downlink(&mut self, cohort: CohortIx, counts: &DownlinkCounts) {
+        self.tally(cohort).downlink.add(counts);
     }
 
     /// One device's start, `lag` after it was due (zero in the closed model).
@@ -209,6 +215,7 @@ mod tests {
         Telemetry(u16, u64),
         Retry(u16, usize),
         Reconnects(u16, u64),
+        Downlink(u16, u64),
         Gauge(u16, bool, i64),
     }
 
@@ -229,6 +236,7 @@ mod tests {
             (0..2u16, 0..9u64).prop_map(|(c, n)| Call::Telemetry(c, n)),
             (0..2u16, 0..Phase::COUNT).prop_map(|(c, p)| Call::Retry(c, p)),
             (0..2u16, 0..9u64).prop_map(|(c, n)| Call::Reconnects(c, n)),
+            (0..2u16, 0..9u64).prop_map(|(c, n)| Call::Downlink(c, n)),
             (0..2u16, any::<bool>(), -3..3i64).prop_map(|(c, s, n)| Call::Gauge(c, s, n)),
         ];
         prop::collection::vec(call, 0..40)
@@ -249,6 +257,13 @@ mod tests {
                         ..ReconnectCounts::default()
                     };
                     recorder.reconnects(CohortIx(c), &counts);
+                }
+                Call::Downlink(c, n) => {
+                    let counts = DownlinkCounts {
+                        unasked: n,
+                        ..DownlinkCounts::default()
+                    };
+                    recorder.downlink(CohortIx(c), &counts);
                 }
                 Call::PhaseError(c, p) => recorder.phase_error(CohortIx(c), Phase::ALL[p]),
                 Call::Start(c, lag) => recorder.start(CohortIx(c), us(lag)),

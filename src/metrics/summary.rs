@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::counts::{DeviceCounts, ReconnectCounts, StartCounts, TelemetryCounts};
+use super::downlink::DownlinkCounts;
 use super::expectation::ExpectationRow;
 use super::finding::FindingRow;
 use super::latency::{CarriedError, CarriedHistogram, LagFigures, LatencyFigures};
@@ -57,6 +58,9 @@ pub struct Summary {
     /// Sessions lost and found again; absent when none was lost or taken over.
     #[serde(default, skip_serializing_if = "ReconnectCounts::is_empty")]
     pub reconnects: ReconnectCounts,
+    /// What devices were sent unasked; absent when that was nothing.
+    #[serde(default, skip_serializing_if = "DownlinkCounts::is_empty")]
+    pub downlink: DownlinkCounts,
     /// Judged in the scenario's order.
     pub thresholds: Vec<ThresholdResult>,
     /// The judged cohorts in the scenario's order; absent when no expectation is stated.
@@ -204,6 +208,9 @@ pub struct CohortSummary {
     /// Sessions lost and found again; absent when none was lost or taken over.
     #[serde(default, skip_serializing_if = "ReconnectCounts::is_empty")]
     pub reconnects: ReconnectCounts,
+    /// What its devices were sent unasked; absent when that was nothing.
+    #[serde(default, skip_serializing_if = "DownlinkCounts::is_empty")]
+    pub downlink: DownlinkCounts,
     /// Whole histograms of its phases.
     pub histograms: BTreeMap<Phase, PhaseHistograms>,
 }

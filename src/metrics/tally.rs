@@ -1,6 +1,7 @@
 //! What is counted for a cohort, or for all of them.
 
 use super::counts::{ReconnectCounts, TelemetryCounts};
+use super::downlink::DownlinkCounts;
 use super::latency::Latency;
 use super::timeline::StepCounts;
 use crate::model::{Outcome, Phase};
@@ -17,6 +18,7 @@ pub(super) struct Tally {
     pub(super) live: i64,
     pub(super) telemetry: TelemetryCounts,
     pub(super) reconnects: ReconnectCounts,
+    pub(super) downlink: DownlinkCounts,
     pub(super) phases: [PhaseTally; Phase::COUNT],
 }
 
@@ -32,6 +34,7 @@ impl Tally {
         self.live = self.live.saturating_add(other.live);
         self.telemetry.add(&other.telemetry);
         self.reconnects.add(&other.reconnects);
+        self.downlink.add(&other.downlink);
         for (sum, phase) in self.phases.iter_mut().zip(&other.phases) {
             sum.add(phase);
         }
@@ -42,6 +45,7 @@ impl Tally {
             && (self.started, self.bringing_up, self.live) == (0, 0, 0)
             && self.telemetry == TelemetryCounts::default()
             && self.reconnects.is_empty()
+            && self.downlink.is_empty()
             && self.phases.iter().all(PhaseTally::is_empty)
     }
 

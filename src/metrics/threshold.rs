@@ -129,6 +129,7 @@ impl Threshold {
                 let counts = &summary.reconnects;
                 self.devices(counts.devices_back(), counts.devices)
             }
+            Metric::Downlink(name) => self.count(summary.downlink.of(name).unwrap_or(0)),
             Metric::Reconnects(which) => self.count(sessions(&summary.reconnects, *which)),
             Metric::Devices(outcome) => {
                 self.devices(summary.devices.of(*outcome), summary.devices.listed)

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::delay::Delay;
+
 /// Misbehaviour of the embedded target, drawn by seed. The default is none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Faults {
@@ -81,21 +83,6 @@ pub struct PhaseFaults {
     pub half_open: f64,
     /// Share carried out and answered with noise.
     pub garbage: f64,
-}
-
-/// A length of time, fixed or drawn. Draws are cut at 0 and at an hour.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Delay {
-    /// Always the same.
-    Fixed(Duration),
-    /// Any from the first to the second.
-    Uniform(Duration, Duration),
-    /// Around a mean, with a standard deviation.
-    Normal(Duration, Duration),
-    /// By its mean.
-    Exponential(Duration),
-    /// Of this mean and standard deviation, those of the delays and not of their logarithms.
-    Lognormal(Duration, Duration),
 }
 
 /// A share of TCP connections, and the bytes per second that each gets.

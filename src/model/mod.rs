@@ -3,6 +3,7 @@
 //! Nothing here knows a socket, a clock or a file. Times are offsets from the start of the run.
 
 mod credentials;
+mod delay;
 mod device;
 mod exchange;
 mod expectation;
@@ -17,14 +18,13 @@ mod subscription;
 pub mod units;
 
 pub use credentials::{Credentials, Login};
+pub use delay::Delay;
 pub use device::{CohortIx, DeviceIx};
 pub use exchange::{
     MqttVersion, Protocol, Qos, Reply, ReplyTopic, Request, Route, Status, TransportKind,
 };
 pub use expectation::{Expectation, Misbehaviour, Observed};
-pub use faults::{
-    Delay, FaultPhase, Faults, Outage, PhaseFaults, RateLimit, RateLimits, Slow, Stall,
-};
+pub use faults::{FaultPhase, Faults, Outage, PhaseFaults, RateLimit, RateLimits, Slow, Stall};
 pub use hash::{fnv, mix};
 pub use outcome::{Cause, FaultKind, Outcome, Phase, Side};
 pub use paint::Paint;

@@ -21,10 +21,24 @@ pub enum Phase {
     Provision,
     /// New connection with the received credentials, ready for telemetry.
     Reconnect,
+    /// Asking the server to send what it has, to its last grant.
+    Subscribe,
+    /// A device's claim to its acknowledgement.
+    Claim,
     /// A device's client attributes to their acknowledgement.
     Attributes,
     /// One telemetry message to its acknowledgement.
     Telemetry,
+    /// A change of shared attributes over REST to the device's having read it.
+    AttributeUpdate,
+    /// A call of a device's method over REST to the device's having read it.
+    ServerRpc,
+    /// A device's answer to a call to its acknowledgement.
+    RpcReply,
+    /// A two-way call over REST to its answer.
+    RpcRoundTrip,
+    /// A device's call of the server to its answer.
+    ClientRpc,
     /// The device's start to its credentials.
     TimeToProvision,
     /// The device's start to its first acknowledged telemetry.
@@ -35,14 +49,21 @@ pub enum Phase {
 
 impl Phase {
     /// All phases, in the order in which a device passes them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 17] = [
         Self::TcpConnect,
         Self::TlsHandshake,
         Self::MqttConnect,
         Self::Provision,
         Self::Reconnect,
+        Self::Subscribe,
+        Self::Claim,
         Self::Attributes,
         Self::Telemetry,
+        Self::AttributeUpdate,
+        Self::ServerRpc,
+        Self::RpcReply,
+        Self::RpcRoundTrip,
+        Self::ClientRpc,
         Self::TimeToProvision,
         Self::TimeToFirstTelemetry,
         Self::TimeToReconnect,
@@ -59,8 +80,15 @@ impl Phase {
             Self::MqttConnect => "mqtt_connect",
             Self::Provision => "provision",
             Self::Reconnect => "reconnect",
+            Self::Subscribe => "subscribe",
+            Self::Claim => "claim",
             Self::Attributes => "attributes",
             Self::Telemetry => "telemetry",
+            Self::AttributeUpdate => "attribute_update",
+            Self::ServerRpc => "server_rpc",
+            Self::RpcReply => "rpc_reply",
+            Self::RpcRoundTrip => "rpc_round_trip",
+            Self::ClientRpc => "client_rpc",
             Self::TimeToProvision => "time_to_provision",
             Self::TimeToFirstTelemetry => "time_to_first_telemetry",
             Self::TimeToReconnect => "time_to_reconnect",
@@ -181,6 +209,14 @@ pub enum FaultKind {
     NotFound,
     /// The server answered `FAILURE`: name taken, unlisted or already provisioned.
     Failure,
+    /// The server answers and will not notify: a CoAP resource that is not observed.
+    NotObserved,
+    /// The server took a push, and the device never read it.
+    Undelivered,
+    /// The server says that nobody answered the call.
+    RpcTimeout,
+    /// The answer to a call is not the one that the device gave.
+    ForeignAnswer,
 }
 
 impl FaultKind {
@@ -236,6 +272,10 @@ impl fmt::Display for FaultKind {
             Self::UnknownStatus => "unknown_status",
             Self::NotFound => "not_found",
             Self::Failure => "failure",
+            Self::NotObserved => "not_observed",
+            Self::Undelivered => "undelivered",
+            Self::RpcTimeout => "rpc_timeout",
+            Self::ForeignAnswer => "foreign_answer",
         };
         f.write_str(word)
     }

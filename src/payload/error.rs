@@ -67,6 +67,10 @@ pub enum Section {
     Telemetry,
     /// Client attributes: one object.
     Attributes,
+    /// What a `[[push]]` sends: one object.
+    Push,
+    /// What a device calls the server with: one object.
+    Request,
 }
 
 impl fmt::Display for Section {
@@ -74,6 +78,8 @@ impl fmt::Display for Section {
         f.write_str(match self {
             Self::Telemetry => "telemetry",
             Self::Attributes => "telemetry.attributes",
+            Self::Push => "push",
+            Self::Request => "downlink.request",
         })
     }
 }

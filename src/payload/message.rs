@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::error::{PayloadError, Section, Unfit};
 use super::form::Form;
 use super::model::{ColumnKind, Model};
-use super::value::Moment;
+use super::value::{Asked, Moment};
 use crate::inventory::Inventory;
 use crate::model::{DeviceIx, fnv};
 
@@ -107,15 +107,7 @@ impl Payload {
         let stamped = stamp != Stamp::None;
         let first = u64::from(message) * u64::from(batch);
         let each = self.layout.interval.as_secs_f64() / f64::from(batch);
-        let mut now = Moment {
-            inventory,
-            ix,
-            device: fnv(inventory.name(ix)),
-            seed: self.seed,
-            tick: 0,
-            seconds: 0.0,
-            ts: sent,
-        };
+        let mut now = self.moment(inventory, ix, sent);
         let mut out = String::with_capacity(256);
         let mut end = 0;
         if batch > 1 {
@@ -150,6 +142,38 @@ impl Payload {
             out.push(']');
         }
         self.sized(out, end)
+    }
+
+    /// The bytes of a device's answer to a call.
+    pub fn answer(
+        &self,
+        inventory: &Inventory,
+        ix: DeviceIx,
+        asked: &Asked<'_>,
+    ) -> Result<Bytes, Unfit> {
+        if let Some(fixed) = &self.fixed {
+            return Ok(fixed.clone());
+        }
+        let now = Moment {
+            asked: Some(asked),
+            ..self.moment(inventory, ix, 0)
+        };
+        let mut out = String::new();
+        self.form.write(&now, &mut out)?;
+        Ok(Bytes::from(out))
+    }
+
+    fn moment<'a>(&self, inventory: &'a Inventory, ix: DeviceIx, sent: i64) -> Moment<'a> {
+        Moment {
+            inventory,
+            ix,
+            device: fnv(inventory.name(ix)),
+            seed: self.seed,
+            tick: 0,
+            seconds: 0.0,
+            ts: sent,
+            asked: None,
+        }
     }
 
     /// Judges the first device's first message, and whatever a list may have that breaks another
@@ -233,8 +257,9 @@ fn acceptable(bytes: &[u8], section: Section) -> Result<(), Unfit> {
     match serde_json::from_slice(bytes) {
         // The parser's words quote nothing of the text.
         Err(e) => no(&format!("the payload is no JSON: {e}")),
-        Ok(Value::Object(_)) if section == Section::Attributes => Ok(()),
+        Ok(Value::Object(_)) if section != Section::Telemetry => Ok(()),
         Ok(_) if section == Section::Attributes => no("attributes are one object"),
+        Ok(_) if section != Section::Telemetry => no("this must be one object"),
         Ok(Value::Array(all)) if all.is_empty() => {
             no("the payload is an empty list, which ThingsBoard never answers")
         }
@@ -252,6 +277,9 @@ pub const TEMPLATE_NAMES: [&str; 3] = ["tick", "ts", "values"];
 
 /// The names that texts within a payload know besides a device's own.
 pub const TEXT_NAMES: [&str; 1] = ["tick"];
+
+/// The names that an answer to a call knows besides a device's own.
+pub const ANSWER_NAMES: [&str; 3] = ["id", "method", "params"];
 
 /// The key of the text that a payload is padded with.
 pub const PAD: &str = "pad";

@@ -21,9 +21,10 @@ mod walk;
 
 pub use error::{ModelFault, PayloadError, Section, Unfit};
 pub use form::{Form, Part, Reading};
-pub use message::{Layout, PAD, Payload, Stamp, TEMPLATE_NAMES, TEXT_NAMES};
+pub use message::{ANSWER_NAMES, Layout, PAD, Payload, Stamp, TEMPLATE_NAMES, TEXT_NAMES};
 pub use model::{Choice, ColumnKind, Model};
 pub use number::{Grain, Number};
 pub use preset::Preset;
 pub use rhythm::{Rhythm, Spread};
 pub use track::Track;
+pub use value::Asked;

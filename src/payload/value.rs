@@ -33,6 +33,19 @@ pub(super) struct Moment<'a> {
     pub(super) seconds: f64,
     /// Milliseconds since 1970.
     pub(super) ts: i64,
+    /// What it answers, if it answers a call.
+    pub(super) asked: Option<&'a Asked<'a>>,
+}
+
+/// A call that a payload answers.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// What the answer goes by.
+    pub id: u64,
+    /// The method that is called.
+    pub method: &'a str,
+    /// What it is given.
+    pub params: &'a serde_json::Value,
 }
 
 /// A value as it is sent.
@@ -87,7 +100,14 @@ impl<'a> Moment<'a> {
 
     /// What texts within a payload know besides the device.
     pub(super) fn names(&self) -> Vec<(&'static str, Given)> {
-        vec![("tick", Given::from(self.tick))]
+        match self.asked {
+            None => vec![("tick", Given::from(self.tick))],
+            Some(asked) => vec![
+                ("id", asked.id.into()),
+                ("method", asked.method.into()),
+                ("params", given(asked.params)),
+            ],
+        }
     }
 
     fn cell(&self, column: &str) -> Result<&'a str, Unfit> {

@@ -6,6 +6,7 @@
 //! scenario.
 
 mod csv_tables;
+mod downlink;
 mod expectations;
 mod failures;
 mod files;

@@ -14,6 +14,11 @@ use tokio::time::Instant;
 pub struct Begun(Arc<OnceLock<Instant>>);
 
 impl Begun {
+    /// It begins to leave, unless it did before.
+    pub fn begin(&self) {
+        self.0.get_or_init(Instant::now);
+    }
+
     /// That moment, once it is there.
     pub fn when(&self) -> Option<Instant> {
         self.0.get().copied()
@@ -42,8 +47,8 @@ impl Body for Outgoing {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if let Some(Begun(moment)) = &self.begun {
-            moment.get_or_init(Instant::now);
+        if let Some(begun) = &self.begun {
+            begun.begin();
         }
         let rest = std::mem::take(&mut self.rest);
         Poll::Ready((!rest.is_empty()).then(|| Ok(Frame::data(rest))))

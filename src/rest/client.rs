@@ -347,11 +347,11 @@ fn trust(ca: Option<&[u8]>) -> Result<ClientConfig, RestError> {
         for certificate in CertificateDer::pem_slice_iter(pem) {
             let added = certificate.ok().map(|certificate| roots.add(certificate));
             if !matches!(added, Some(Ok(()))) {
-                return Err(RestError::Trust("--ca".to_owned()));
+                return Err(RestError::Trust("the file of authorities".to_owned()));
             }
         }
         if roots.is_empty() {
-            return Err(RestError::Trust("--ca".to_owned()));
+            return Err(RestError::Trust("the file of authorities".to_owned()));
         }
     } else {
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

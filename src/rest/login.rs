@@ -26,12 +26,12 @@ impl Login {
     pub(super) fn help(&self) -> &'static str {
         match self {
             Self::Password { .. } => {
-                "check --user and the password in FLEETCALL_TB_PASSWORD or --password-file; it must \
-                be a tenant administrator's"
+                "check user and password ([rest] of a scenario; --user, and FLEETCALL_TB_PASSWORD or \
+                --password-file): they must be a tenant administrator's"
             }
             Self::ApiKey(_) => {
-                "check the key in FLEETCALL_TB_API_KEY or --api-key-file; servers have keys from \
-                release 4.3 on, and it must be a tenant administrator's"
+                "check the key ([rest] of a scenario; FLEETCALL_TB_API_KEY or --api-key-file): servers \
+                have keys from release 4.3 on, and it must be a tenant administrator's"
             }
         }
     }

@@ -6,6 +6,7 @@ pub(super) mod rpc;
 
 use self::faults::TargetFaults;
 use self::rpc::Methods;
+use super::downlink_keys::{Downlink, Push, Rest};
 use super::leaf::{Choice, Conditions, Placed, Span, Text, Word};
 use super::life_keys::{Duty, Event, ProvisionRetry, Reconnect};
 use super::section::section;
@@ -55,6 +56,15 @@ section! {
         /// What happens to a part of the fleet in the middle of the run.
         #[schemars(default)]
         event: Vec<Placed<Event>>,
+        /// What provisioned devices are sent, and what they ask; absent: nothing.
+        #[schemars(default)]
+        downlink: Downlink,
+        /// What an operator does to devices over the REST API in the middle of the run.
+        #[schemars(default)]
+        push: Vec<Placed<Push>>,
+        /// The REST API that pushes go through; the embedded target's is known.
+        #[schemars(default)]
+        rest: Rest,
         /// Bounds and time limits.
         #[schemars(default)]
         limits: Limits,

@@ -7,7 +7,7 @@ use super::leaf::describe;
 use super::section::{FromToml, wrong_type};
 use super::tree::{Kind, Table, Value};
 use crate::inventory::Template;
-use crate::payload::{Model, Part, Reading, TEXT_NAMES};
+use crate::payload::{ANSWER_NAMES, Model, Part, Reading, TEXT_NAMES};
 
 /// A table as JSON, written piece by piece.
 #[derive(Clone, Debug)]
@@ -15,30 +15,49 @@ pub(super) struct Object(pub(super) Vec<Part>);
 
 impl FromToml for Object {
     fn from_toml(value: &Value, key: &str, faults: &Faults) -> Option<Self> {
-        let Kind::Table(table) = &value.kind else {
-            wrong_type(
-                value,
-                key,
-                "a table",
-                "write it as { temperature = 21.5 }",
-                faults,
-            );
-            return None;
-        };
-        let mut pieces = Pieces::default();
-        let sound = pieces.table(table, faults);
-        pieces.flush();
-        sound.then_some(Self(pieces.parts))
+        Pieces::of(value, key, &TEXT_NAMES, faults).map(Self)
     }
 }
 
-#[derive(Default)]
+/// The same as the answer to a call, of which its strings know.
+#[derive(Clone, Debug)]
+pub(super) struct Answer(pub(super) Vec<Part>);
+
+impl FromToml for Answer {
+    fn from_toml(value: &Value, key: &str, faults: &Faults) -> Option<Self> {
+        Pieces::of(value, key, &ANSWER_NAMES, faults).map(Self)
+    }
+}
+
 struct Pieces {
+    /// What its strings know besides the device.
+    names: &'static [&'static str],
     raw: String,
     parts: Vec<Part>,
 }
 
 impl Pieces {
+    fn of(
+        value: &Value,
+        key: &str,
+        names: &'static [&'static str],
+        faults: &Faults,
+    ) -> Option<Vec<Part>> {
+        let Kind::Table(table) = &value.kind else {
+            let help = "write it as { temperature = 21.5 }";
+            wrong_type(value, key, "a table", help, faults);
+            return None;
+        };
+        let mut pieces = Self {
+            names,
+            raw: String::new(),
+            parts: Vec::new(),
+        };
+        let sound = pieces.table(table, faults);
+        pieces.flush();
+        sound.then_some(pieces.parts)
+    }
+
     fn flush(&mut self) {
         if !self.raw.is_empty() {
             self.parts.push(Part::Raw(std::mem::take(&mut self.raw)));
@@ -77,7 +96,8 @@ impl Pieces {
                 self.raw.push(']');
                 sound
             }
-            Kind::Text(text) if is_template(text) => match template(value, text, faults) {
+            Kind::Text(text) if is_template(text) => match knowing(value, text, self.names, faults)
+            {
                 Some(template) => {
                     self.flush();
                     let reading = Reading::new("", Model::Text(template));
@@ -104,7 +124,11 @@ pub(super) fn is_template(text: &str) -> bool {
 
 /// A text within a payload.
 pub(super) fn template(value: &Value, text: &str, faults: &Faults) -> Option<Template> {
-    Template::compile_knowing(text, &TEXT_NAMES)
+    knowing(value, text, &TEXT_NAMES, faults)
+}
+
+fn knowing(value: &Value, text: &str, names: &[&str], faults: &Faults) -> Option<Template> {
+    Template::compile_knowing(text, names)
         .map_err(|e| faults.add(&value.spot, format!("this is no template: {e}"), ""))
         .ok()
 }
@@ -155,4 +179,5 @@ pub(super) fn json(value: &Value, faults: &Faults) -> Option<serde_json::Value> 
 
 describe! {
     Object => json_schema!({ "type": "object" });
+    Answer => json_schema!({ "type": "object" });
 }

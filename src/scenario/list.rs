@@ -16,7 +16,19 @@ impl Plan {
             .flat_map(Template::columns);
         let telemetry = self.telemetry.iter();
         let payloads = telemetry.flat_map(|plan| plan.attributes.iter().chain([&plan.payload]));
-        let columns = columns.chain(payloads.flat_map(Payload::columns));
+        let downlink = self.downlink.iter();
+        let asked = downlink.clone().flat_map(|plan| {
+            let request = plan.request.as_ref().map(|request| &request.params);
+            request.into_iter().chain([&plan.reply])
+        });
+        let keys = downlink.filter_map(|plan| plan.claim.as_ref()?.secret_key.as_ref());
+        let pushed = self.pushes.iter().map(|push| &push.payload);
+        let columns = columns.chain(keys.flat_map(Template::columns)).chain(
+            payloads
+                .chain(asked)
+                .chain(pushed)
+                .flat_map(Payload::columns),
+        );
         columns.collect::<BTreeSet<_>>().into_iter().collect()
     }
 

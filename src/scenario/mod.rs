@@ -7,6 +7,7 @@
 
 mod check;
 mod deal;
+mod downlink_keys;
 mod expand;
 mod fault;
 mod file;
@@ -33,8 +34,9 @@ pub use deal::{DealError, deal, dealt_to_each};
 pub use fault::Diagnostics;
 pub use load::{Overrides, ScenarioError, load, load_with, target_faults, target_rpc};
 pub use plan::{
-    CertificatePlan, Cohort, CredentialsPlan, Deal, DeviceSource, LifePlan, Limits, Plan,
-    ProfilePlan, TargetPlan, TelemetryPlan, TokenPlan, TrustPlan,
+    CertificatePlan, ClaimPlan, Cohort, CredentialsPlan, Deal, DeviceSource, DownlinkPlan,
+    LifePlan, Limits, Plan, ProfilePlan, PushKind, PushPlan, RequestPlan, RestLogin, RestPlan,
+    TargetPlan, TelemetryPlan, TokenPlan, TrustPlan,
 };
 pub use schema::schema;
 

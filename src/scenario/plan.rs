@@ -1,5 +1,7 @@
 //! A scenario as it is meant: checked, with every default filled in.
 
+mod downlink;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,6 +18,10 @@ use crate::model::{
 };
 use crate::payload::{Payload, Rhythm};
 use crate::pki::KeyKind;
+
+pub use self::downlink::{
+    ClaimPlan, DownlinkPlan, PushKind, PushPlan, RequestPlan, RestLogin, RestPlan,
+};
 
 /// Everything a run needs to know, apart from the device list itself.
 #[derive(Debug)]
@@ -36,6 +42,12 @@ pub struct Plan {
     pub arrival: Option<Arrival>,
     /// `None`: provision only.
     pub telemetry: Option<TelemetryPlan>,
+    /// What provisioned devices are sent, and what they ask; `None`: nothing.
+    pub downlink: Option<DownlinkPlan>,
+    /// What an operator pushes to them.
+    pub pushes: Vec<PushPlan>,
+    /// What pushes go through; there exactly when there are some.
+    pub rest: Option<RestPlan>,
     /// What happens to provisioned devices besides.
     pub life: LifePlan,
     /// Bounds and time limits.
@@ -49,6 +61,13 @@ pub struct Plan {
     /// Whether response times count from the send and not from the intended start: wrong, and never
     /// so but to show that the self-test sees it.
     pub response_from_send: bool,
+}
+
+impl Plan {
+    /// Whether provisioned devices stay connected until the run ends.
+    pub fn stays(&self) -> bool {
+        self.telemetry.is_some() || self.downlink.is_some()
+    }
 }
 
 /// What happens to devices besides being provisioned and sending telemetry.

@@ -167,7 +167,8 @@ impl Connection {
     pub async fn exchange(&mut self, request: &Request) -> Result<Exchanged, Fault> {
         match self {
             Self::Mqtt(session) => session.exchange(request).await,
-            Self::Http(client) => client.exchange(request).await,
+            // Boxed: it is three times as large as the others, and devices hold room for the largest.
+            Self::Http(client) => Box::pin(client.exchange(request)).await,
             Self::Coap(endpoint) => endpoint.exchange(request).await,
         }
     }
@@ -236,7 +237,7 @@ impl Connection {
     pub async fn close(self) {
         match self {
             Self::Mqtt(session) => session.close().await,
-            Self::Http(client) => client.close().await,
+            Self::Http(client) => Box::pin(client.close()).await,
             // In the open, its server does not learn of it.
             Self::Coap(endpoint) => endpoint.close(),
         }

@@ -9,6 +9,7 @@ mod check;
 mod cli;
 mod device_wire;
 mod docs;
+mod downlink;
 mod dtls;
 mod end_to_end;
 mod floors;

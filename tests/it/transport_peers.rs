@@ -11,6 +11,7 @@ mod http;
 mod mqtt;
 
 pub(crate) use coap::lossy_network;
+pub(crate) use mqtt::Broker;
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;

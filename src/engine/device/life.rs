@@ -1,11 +1,12 @@
-//! The life of a provisioned device: its next message, attempt, nap or event, whichever is first.
+//! The life of a provisioned device: its next message, answer, attempt, nap or event, whichever is
+//! first, and what it hears in between.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::super::shutdown::Stop;
-use super::{Attributes, Device, InFlight};
+use super::{Attributes, Device, InFlight, SENT_IN_VAIN};
 use crate::life::{Awake, Duty, Event, EventKind};
 use crate::metrics::ReconnectCounts;
 use crate::model::{FaultKind, Phase, Protocol};
@@ -40,44 +41,75 @@ struct Nap {
 #[derive(Clone, Copy)]
 enum Step {
     Message,
+    Reply,
     Attempt,
     Wake,
     Sleep,
     Event,
 }
 
-impl Device<'_> {
+/// How a wait ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Idle {
+    /// It is time.
+    Due,
+    /// Something came, and was taken in.
+    Heard,
+    /// The connection broke.
+    Broke,
+}
+
+impl<'a> Device<'a> {
     /// Does whatever is due until the run winds down; `next` is the next message's number.
-    pub(super) async fn report(&mut self, telemetry: &TelemetryPlan, ready: Instant, next: u32) {
+    pub(super) async fn live_on(&mut self, ready: Instant, next: u32) {
         let worker = self.worker;
         let mut course = self.course(ready, next);
-        let mut winding = false;
+        let (mut winding, mut heard) = (false, 0);
         while !self.stranded && course.next < u32::MAX {
             course.free = Instant::now();
-            let (step, due) = if winding {
-                // Its turn to leave is still to come; it has no more to say.
-                (Step::Message, Instant::now() + telemetry.rhythm.interval)
+            // Who winds down has no more to say: its turn to leave is still to come.
+            let step = if winding {
+                None
             } else {
-                self.next_step(telemetry, &course)
+                self.next_step(&course)
             };
-            tokio::select! {
+            let due = step.map_or_else(|| Instant::now() + NOTHING_DUE, |(_, due)| due);
+            let idle = tokio::select! {
                 biased;
-                _turn = worker.leaving.acquire() => return self.disconnect().await,
-                broke = self.idle(due) => if broke { continue },
-            }
+                turn = worker.leaving.acquire() => {
+                    if self.is_quiet() {
+                        return self.disconnect().await;
+                    }
+                    // Others may leave meanwhile.
+                    drop(turn);
+                    Box::pin(self.linger()).await;
+                    continue;
+                }
+                idle = self.idle(due) => idle,
+            };
             winding = *worker.stop.borrow() != Stop::Running;
-            if winding {
+            heard += u32::from(idle == Idle::Heard);
+            // Whoever floods a device must not keep it from what is due.
+            let taken_in = idle == Idle::Heard && (heard < HEARD_AT_A_TIME || Instant::now() < due);
+            if winding || idle == Idle::Broke || taken_in {
                 continue;
             }
+            heard = 0;
+            let Some((step, due)) = step else { continue };
             match self.next_power_loss(&course) {
-                None => self.take(step, due, telemetry, &mut course).await,
+                None => self.take(step, due, &mut course).await,
                 Some(dark) => {
                     // Boxed: the timer is for runs with such an event alone.
-                    let step = self.take_until(dark, step, due, telemetry, &mut course);
+                    let step = self.take_until(dark, step, due, &mut course);
                     Box::pin(step).await;
                 }
             }
         }
+    }
+
+    /// What it reports, if it reports.
+    pub(super) fn telemetry(&self) -> Option<&'a TelemetryPlan> {
+        self.worker.fleet.plan.telemetry.as_ref()
     }
 
     fn course(&self, ready: Instant, next: u32) -> Course {
@@ -100,40 +132,76 @@ impl Device<'_> {
         }
     }
 
-    /// Lets the connection look after itself until then. Cancel-safe; `true` at once when it broke.
-    async fn idle(&mut self, due: Instant) -> bool {
-        if let Some(connection) = &mut self.connection
-            && let Err(fault) = connection.idle_until(due).await
-        {
-            self.trouble(Phase::Telemetry, fault.kind);
-            self.lose();
-            return true;
+    /// Lets the connection look after itself until then, or takes in what comes. Cancel-safe.
+    async fn idle(&mut self, due: Instant) -> Idle {
+        if let Some(connection) = &mut self.connection {
+            match connection.idle_until(due).await {
+                Ok(None) => {}
+                Ok(Some(delivery)) => {
+                    self.hear(&delivery);
+                    self.hear_of_missed();
+                    return Idle::Heard;
+                }
+                Err(fault) => {
+                    let phase = match self.telemetry() {
+                        Some(_) => Phase::Telemetry,
+                        None => Phase::Subscribe,
+                    };
+                    self.trouble(phase, fault.kind);
+                    self.lose();
+                    return Idle::Broke;
+                }
+            }
         }
         tokio::time::sleep_until(due).await;
-        false
+        Idle::Due
     }
 
-    fn next_step(&self, telemetry: &TelemetryPlan, course: &Course) -> (Step, Instant) {
+    /// Waits for what is under way before it leaves, and gives the answers that it owes.
+    async fn linger(&mut self) {
+        while !self.is_quiet() {
+            let changed = self.pushes_changed();
+            let due = self.reply_due();
+            let idle = tokio::select! {
+                () = changed => continue,
+                idle = self.idle(due.unwrap_or_else(|| Instant::now() + LINGER)) => idle,
+            };
+            if idle == Idle::Due && due.is_some() {
+                self.answer().await;
+            }
+        }
+    }
+
+    fn next_step(&self, course: &Course) -> Option<(Step, Instant)> {
         let duty = self.worker.fleet.plan.life.duty.as_ref();
-        let (mut step, mut at) = match (&course.nap, duty) {
-            (Some(nap), Some(duty)) if nap.asleep => (
+        let mut next = match (&course.nap, duty, self.telemetry()) {
+            (Some(nap), Some(duty), _) if nap.asleep => Some((
                 Step::Wake,
                 course.ready + duty.wakes(self.name(), nap.wakes),
-            ),
-            (Some(nap), Some(duty)) => nap.step(duty, telemetry.rhythm.interval),
-            _ => {
-                let due = telemetry.rhythm.due(self.name(), course.next);
-                (Step::Message, course.ready + due)
+            )),
+            (Some(nap), Some(duty), Some(telemetry)) => {
+                Some(nap.step(duty, telemetry.rhythm.interval))
             }
+            (_, _, Some(telemetry)) => {
+                let due = telemetry.rhythm.due(self.name(), course.next);
+                Some((Step::Message, course.ready + due))
+            }
+            (_, _, None) => None,
         };
         let attempt = self.away.as_ref().and_then(|away| away.next());
-        if let Some(attempt) = attempt.filter(|attempt| *attempt < at) {
-            (step, at) = (Step::Attempt, attempt);
+        for (step, at) in [(Step::Attempt, attempt), (Step::Reply, self.reply_due())] {
+            if let Some(at) = at
+                && next.is_none_or(|(_, next)| at < next)
+            {
+                next = Some((step, at));
+            }
         }
-        match self.next_event(course) {
-            Some((_, event)) if event <= at => (Step::Event, event),
-            _ => (step, at),
+        if let Some((_, event)) = self.next_event(course)
+            && next.is_none_or(|(_, next)| event <= next)
+        {
+            next = Some((Step::Event, event));
         }
+        next
     }
 
     /// The next event that strikes this device, and when.
@@ -157,17 +225,10 @@ impl Device<'_> {
     }
 
     /// Takes a step, unless the device loses its power before that is done.
-    async fn take_until(
-        &mut self,
-        dark: Instant,
-        step: Step,
-        due: Instant,
-        telemetry: &TelemetryPlan,
-        course: &mut Course,
-    ) {
+    async fn take_until(&mut self, dark: Instant, step: Step, due: Instant, course: &mut Course) {
         let lost_power = tokio::select! {
             biased;
-            () = self.take(step, due, telemetry, course) => false,
+            () = self.take(step, due, course) => false,
             () = tokio::time::sleep_until(dark) => true,
         };
         if !lost_power {
@@ -177,18 +238,13 @@ impl Device<'_> {
             InFlight::Message => self.count_telemetry(1, 0, 1),
             // What may have arrived is not sent twice.
             InFlight::Attributes => self.attributes = Attributes::Done,
+            InFlight::Reply => self.count_replies(SENT_IN_VAIN),
             InFlight::Nothing | InFlight::Request => {}
         }
         (self.step, self.in_flight) = (Phase::Telemetry, InFlight::Nothing);
     }
 
-    async fn take(
-        &mut self,
-        step: Step,
-        due: Instant,
-        telemetry: &TelemetryPlan,
-        course: &mut Course,
-    ) {
+    async fn take(&mut self, step: Step, due: Instant, course: &mut Course) {
         match step {
             Step::Message => {
                 // A message that could not be sent is not made up for: its number goes with the
@@ -196,8 +252,11 @@ impl Device<'_> {
                 let number = course.next;
                 course.said();
                 let since = course.free.max(due);
-                self.message(telemetry, (number, due), since).await;
+                if let Some(telemetry) = self.telemetry() {
+                    self.message(telemetry, (number, due), since).await;
+                }
             }
+            Step::Reply => Box::pin(self.answer()).await,
             Step::Attempt => {
                 self.come_back(due).await;
             }
@@ -267,6 +326,8 @@ impl Device<'_> {
         let over = self.worker.clock.at(event.over(self.name()));
         match event.kind {
             EventKind::PowerLoss => {
+                self.hear_the_rest();
+                self.forget_calls();
                 let connection = self.connection.take();
                 self.go_away_until(over, connection.is_some());
                 if let Some(connection) = connection {
@@ -301,8 +362,15 @@ impl Device<'_> {
             return;
         }
         let patience = Instant::now() + self.worker.fleet.plan.limits.answer_timeout;
-        match first.idle_until(patience).await {
-            Ok(_) => first.close().await,
+        let ended = loop {
+            match first.idle_until(patience).await {
+                Ok(Some(delivery)) => self.hear(&delivery),
+                Ok(None) => break Ok(()),
+                Err(fault) => break Err(fault),
+            }
+        };
+        match ended {
+            Ok(()) => first.close().await,
             Err(fault) if is_taken_over(fault.kind) => {
                 self.count_reconnects(&ReconnectCounts {
                     taken_over: 1,
@@ -335,6 +403,15 @@ impl Nap {
         }
     }
 }
+
+/// How long a device sleeps that has nothing to do.
+const NOTHING_DUE: Duration = Duration::from_mins(10);
+
+/// From one look at what is still open to the next, if nothing happens before.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// Messages that a device takes in, one after another, while something else is due.
+const HEARD_AT_A_TIME: u32 = 32;
 
 /// MQTT 5 has a reason for it; otherwise the server closes without a word (section 4.3 of the wire
 /// specification).

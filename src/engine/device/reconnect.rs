@@ -56,6 +56,7 @@ impl Away {
 impl Device<'_> {
     /// The connection broke, or is out of step: the device has to come back.
     pub(super) fn lose(&mut self) {
+        self.hear_the_rest();
         let had_session = self.connection.take().is_some();
         let now = Instant::now();
         self.go_away(now, had_session);
@@ -158,7 +159,7 @@ impl Device<'_> {
         match connected {
             Ok(ready) => {
                 self.is_back(ready);
-                Some(ready)
+                Some(Box::pin(self.listen(ready)).await)
             }
             Err((phase, kind)) => {
                 self.trouble(phase, kind);

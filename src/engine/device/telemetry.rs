@@ -10,13 +10,20 @@ use crate::transport::Exchanged;
 impl Device<'_> {
     /// Comes back with the received credentials and says what is to be said at once. Returns when
     /// it was ready for its first message, the anchor of all others, and the next message's number.
-    pub(super) async fn first_telemetry(&mut self, telemetry: &TelemetryPlan) -> (Instant, u32) {
+    pub(super) async fn settle(&mut self) -> (Instant, u32) {
         let by_certificate = matches!(self.credentials, Some(Credentials::X509 { .. }));
         if self.transport().protocol() != Protocol::Coap || by_certificate {
             // CoAP has no connection: its socket serves on, unless a certificate is to be shown.
             self.disconnect().await;
         }
+        let serves_on = self.connection.is_some();
         let mut ready = self.ensure_connected().await;
+        if serves_on {
+            ready = self.listen(ready).await;
+        }
+        let Some(telemetry) = self.telemetry() else {
+            return (ready, 0);
+        };
         if let Some(described) = self.describe(telemetry, ready).await {
             ready = described;
         }

@@ -41,15 +41,20 @@ pub(super) fn life(
     };
     let events = setting.events(&file.event, end);
     if let Some(None) = telemetry {
+        if let Some((_, spot)) = file.duty.given() {
+            let title = "[duty] is about devices that send telemetry";
+            faults.add(spot, title, "add [telemetry]");
+        }
         let first_event = file.event.value().and_then(|events| events.first());
         for (section, spot) in [
             ("[reconnect]", file.reconnect.given().map(|(_, spot)| spot)),
-            ("[duty]", file.duty.given().map(|(_, spot)| spot)),
             ("[[event]]", first_event.map(|Placed(_, spot)| spot)),
         ] {
-            let Some(spot) = spot else { continue };
-            let title = format!("{section} is about devices that send telemetry");
-            faults.add(spot, title, "add [telemetry]");
+            let (Some(spot), true) = (spot, file.downlink.is_absent()) else {
+                continue;
+            };
+            let title = format!("{section} is about devices that stay connected");
+            faults.add(spot, title, "add [telemetry], or [downlink]");
         }
     }
     Some(LifePlan {

@@ -4,6 +4,7 @@
 //! known to be faulty.
 
 mod credentials;
+mod downlink;
 pub(super) mod faults;
 mod fleet;
 mod life;
@@ -40,6 +41,13 @@ pub(super) fn plan(file: &Scenario, seed: Option<u64>, faults: &Faults) -> Optio
     let arrival = schedule::shared(file, &root, faults);
     let telemetry =
         telemetry::telemetry(&file.telemetry, seed.unwrap_or(0), devices.as_ref(), faults);
+    let downlink = downlink::downlink(
+        file,
+        seed.unwrap_or(0),
+        devices.as_ref(),
+        stages_end(arrival.as_ref(), cohorts.as_deref()),
+        faults,
+    );
     let life = life::life(
         file,
         seed.unwrap_or(0),
@@ -50,6 +58,7 @@ pub(super) fn plan(file: &Scenario, seed: Option<u64>, faults: &Faults) -> Optio
     let limits = schedule::limits(&file.limits, faults);
     let thresholds = schedule::thresholds(&file.thresholds, faults);
     let validity = validity::validity(&file.validity, faults);
+    let downlink = downlink?;
     let plan = Plan {
         name: name?,
         seed: seed?,
@@ -59,6 +68,9 @@ pub(super) fn plan(file: &Scenario, seed: Option<u64>, faults: &Faults) -> Optio
         cohorts: cohorts?,
         arrival: arrival?,
         telemetry: telemetry?,
+        downlink: downlink.downlink,
+        pushes: downlink.pushes,
+        rest: downlink.rest,
         life: life?,
         limits: limits?,
         thresholds: thresholds?,

@@ -47,7 +47,7 @@ pub(super) fn telemetry(
     };
     let given = Given {
         at,
-        key: Section::Telemetry,
+        key: Some(Section::Telemetry),
         payload: &table.payload,
         values: &table.values,
         template: &table.template,
@@ -157,7 +157,8 @@ fn ranged(entry: &Entry<u32>, key: &str, least: u32, most: u32, faults: &Faults)
 /// The keys of a section that say what is sent.
 struct Given<'a> {
     at: &'a Spot,
-    key: Section,
+    /// What a first message must be, if that can be tried.
+    key: Option<Section>,
     payload: &'a Entry<Object>,
     values: &'a Entry<Values>,
     template: &'a Entry<Text>,
@@ -166,7 +167,21 @@ struct Given<'a> {
     size: Option<&'a Spot>,
 }
 
-impl Given<'_> {
+impl<'a> Given<'a> {
+    /// Nothing but a place.
+    fn alone(at: &'a Spot, key: Option<Section>) -> Self {
+        Self {
+            at,
+            key,
+            payload: &Entry::Absent,
+            values: &Entry::Absent,
+            template: &Entry::Absent,
+            preset: &Entry::Absent,
+            lines: &Entry::Absent,
+            size: None,
+        }
+    }
+
     /// The place of what is sent.
     fn spot(&self) -> &Spot {
         let spots = [
@@ -179,13 +194,24 @@ impl Given<'_> {
     }
 }
 
-struct Setting<'a> {
-    devices: Option<&'a DeviceSource>,
-    seed: u64,
-    faults: &'a Faults,
+/// What the sections that say what is sent are read with.
+pub(super) struct Setting<'a> {
+    pub(super) devices: Option<&'a DeviceSource>,
+    pub(super) seed: u64,
+    pub(super) faults: &'a Faults,
 }
 
 impl Setting<'_> {
+    /// What stands at a place and is sent as it is, tried with a device.
+    pub(super) fn proven(&self, form: Form, at: &Spot, key: Section) -> Option<Payload> {
+        self.payload(&Given::alone(at, Some(key)), form, Layout::default())
+    }
+
+    /// The same where nobody can say beforehand what comes out.
+    pub(super) fn unproven(&self, form: Form, at: &Spot) -> Option<Payload> {
+        self.payload(&Given::alone(at, None), form, Layout::default())
+    }
+
     #[expect(clippy::option_option, reason = "faulty, or not there")]
     fn attributes(&self, entry: &Entry<Attributes>) -> Option<Option<Payload>> {
         let (table, at) = match entry {
@@ -195,7 +221,7 @@ impl Setting<'_> {
         };
         let given = Given {
             at,
-            key: Section::Attributes,
+            key: Some(Section::Attributes),
             payload: &table.payload,
             values: &table.values,
             template: &table.template,
@@ -257,7 +283,7 @@ impl Setting<'_> {
             }
             (Entry::Given(Object(parts), spot), ..) => {
                 let key = format!("\"{PAD}\":");
-                let taken = |part: &Part| matches!(part, Part::Raw(text) if text.contains(&key));
+                let taken = |part: &Part| fixed(part).contains(&key);
                 self.unpadded(parts.iter().any(taken), given.size, spot);
                 Some(Form::Parts(parts.clone()))
             }
@@ -329,7 +355,7 @@ impl Setting<'_> {
                 format!("the column `{column}` is used, and generated devices have no columns");
             let help = "use `name` or `index`, or give a list";
             self.faults.add(given.spot(), title, help);
-        } else if columns.is_empty() {
+        } else if let (true, Some(key)) = (columns.is_empty(), given.key) {
             let someone = generate(&GenerateSpec {
                 count: 1,
                 kind: NameKind::Mac,
@@ -337,11 +363,19 @@ impl Setting<'_> {
                 prefix: None,
                 seed: self.seed,
             });
-            if let Err(PayloadError::Device { why, .. }) = payload.prove(&someone, given.key) {
+            if let Err(PayloadError::Device { why, .. }) = payload.prove(&someone, key) {
                 fault(why);
             }
         }
         Some(payload)
+    }
+}
+
+/// The part of a payload that is the same for all.
+pub(super) fn fixed(part: &Part) -> &str {
+    match part {
+        Part::Raw(text) => text,
+        Part::Value(_) => "",
     }
 }
 

@@ -9,7 +9,6 @@ use std::time::Duration;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
-use super::delay;
 use crate::model::{FaultPhase, PhaseFaults};
 
 /// What happens to a request, a message or a connection.
@@ -77,7 +76,7 @@ impl Dice {
         }
         let delay = faults.delay.map_or(Duration::ZERO, |model| {
             let mut source = source(self.seed, delays_of(phase), name, times);
-            delay::draw(model, source.random(), source.random())
+            model.drawn(source.random(), source.random())
         });
         (fate, delay)
     }

@@ -1,5 +1,5 @@
 //! Misbehaviour on purpose, by seed and switchable while the target runs: what is drawn for whom
-//! (`dice`, `delay`), by the clock (`switch`), by load (`bucket`, `queue`), and what it does to a TCP
+//! (`dice`), by the clock (`switch`), by load (`bucket`, `queue`), and what it does to a TCP
 //! connection (`wire`, `ending`).
 //!
 //! Without faults nothing here costs more than a load. Whoever is to be troubled asks the [`Switch`];
@@ -7,7 +7,6 @@
 //! without a bound, and nothing spins: what waits, waits for a timer or for a change of the faults.
 
 mod bucket;
-mod delay;
 mod dice;
 mod ending;
 mod queue;

@@ -224,6 +224,7 @@ impl Ran {
                 .sum();
             assert_eq!(self.number(key), rows, "{key}");
         }
+        Self::check_downlink(&summary);
         for phase in ["time_to_provision", "time_to_first_telemetry"] {
             Self::check_times(&summary["phases"][phase], &devices, &format!("{phase}_ms"));
         }
@@ -254,6 +255,39 @@ impl Ran {
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, 0o600, "credentials are the owner's alone");
+    }
+
+    /// Every push has one end, and cohorts make up the whole.
+    fn check_downlink(summary: &Value) {
+        let all = &summary["downlink"];
+        if all.is_null() {
+            return;
+        }
+        let count = |counts: &Value, key: &str| counts[key].as_u64().unwrap();
+        for kind in ["attributes", "rpc"] {
+            let pushes = |key| count(&all[kind], key);
+            let due = pushes("skipped") + pushes("refused") + pushes("sent");
+            assert_eq!(pushes("due"), due, "{kind} {all}");
+            let sent = pushes("received") + pushes("lost") + pushes("in_doubt");
+            assert_eq!(pushes("sent"), sent, "{kind} {all}");
+            let cohorts = summary["cohorts"].as_object().unwrap().values();
+            let theirs = cohorts.filter(|cohort| !cohort["downlink"].is_null());
+            let sum: u64 = theirs.map(|c| count(&c["downlink"][kind], "due")).sum();
+            assert_eq!(sum, pushes("due"), "{kind} over the cohorts");
+        }
+        let replies = |key| count(&all["replies"], key);
+        assert!(replies("sent") <= replies("due"), "{all}");
+        assert!(
+            replies("acked") + replies("lost") <= replies("sent"),
+            "{all}"
+        );
+        let samples = |phase: &str| summary["phases"][phase]["count"].as_u64().unwrap_or(0);
+        assert_eq!(
+            samples("attribute_update"),
+            count(&all["attributes"], "received")
+        );
+        assert_eq!(samples("server_rpc"), count(&all["rpc"], "received"));
+        assert_eq!(samples("rpc_reply"), replies("acked"));
     }
 
     /// The times in `devices.csv` are those in the summary: as many, and the same longest one.

@@ -14,15 +14,15 @@ use super::Lines;
 use crate::support::{Process, free_tcp_port, program, succeed, wait_for_tcp};
 use crate::transport_hostile::{TELEMETRY, dial, open, telemetry, topic};
 
-pub(super) struct Broker {
-    pub(super) addr: SocketAddr,
+pub(crate) struct Broker {
+    pub(crate) addr: SocketAddr,
     _process: Process,
     _files: TempDir,
 }
 
 impl Broker {
     /// A broker that only lets `fleet` in, with the password `secret`, or anybody.
-    pub(super) fn start(only_fleet: bool) -> Self {
+    pub(crate) fn start(only_fleet: bool) -> Self {
         let files = tempfile::tempdir().unwrap();
         let port = free_tcp_port();
         let passwords = files.path().join("passwords");

@@ -1,0 +1,185 @@
+//! Devices that are spoken to: pushes over REST and calls of their methods, from the operator's
+//! request to what the report says of it.
+
+mod broker;
+
+use crate::support::{Ran, Run};
+
+/// A dozen devices of each cohort within half a second, then so long.
+fn scenario(cohorts: &str, devices: u32, seconds: u32, more: &str) -> String {
+    format!(
+        r#"
+        name = "downlink"
+        seed = 11
+        [target]
+        embedded = true
+        [devices]
+        generate = {{ count = {devices} }}
+        [arrival]
+        stages = [
+            {{ count = {devices}, rate = {rate} }},
+            {{ duration = "{seconds}s", rate = 0 }},
+        ]
+        {cohorts}
+        {more}
+        "#,
+        rate = 2 * devices
+    )
+}
+
+fn cohorts(over: &[&str]) -> String {
+    let one = |over| format!("[[cohort]]\nname = \"{over}\"\ntransport = \"{over}\"\n");
+    let all: Vec<_> = over.iter().map(one).collect();
+    all.concat()
+}
+
+fn passed(ran: &Ran) {
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(ran.errors().len(), 0, "{:?}", ran.errors());
+}
+
+/// Each kind of push for each device, and no telemetry.
+const EVERYTHING: &str = r#"
+    [downlink]
+    reply = { got = "{{ params.n }}", by = "{{ name }}" }
+    [[push]]
+    kind = "attributes"
+    at = "2s"
+    payload = { n = "{{ index }}" }
+    [[push]]
+    kind = "rpc"
+    at = "2500ms"
+    spread = "500ms"
+    method = "read"
+    params = { n = 4 }
+    [[push]]
+    kind = "rpc_oneway"
+    at = "3500ms"
+    method = "write"
+    params = { n = 5 }
+"#;
+
+#[test]
+fn what_is_pushed_over_mqtt_is_received_and_answered() {
+    let over = cohorts(&["mqtt", "mqtts"])
+        + "[[cohort]]\nname = \"five\"\ntransport = \"mqtt\"\nversion = 5\n";
+    let ran = Run::of(&scenario(&over, 30, 5, EVERYTHING)).finish();
+    passed(&ran);
+    for (key, count) in [
+        ("downlink.attributes.due", 30),
+        ("downlink.attributes.received", 30),
+        ("downlink.rpc.due", 60),
+        ("downlink.rpc.received", 60),
+        // A device cannot tell who waits for its answer.
+        ("downlink.replies.due", 60),
+        ("downlink.replies.acked", 60),
+        ("downlink.unasked", 0),
+        ("downlink.duplicates", 0),
+        ("phases.subscribe.count", 30),
+        ("phases.attribute_update.count", 30),
+        ("phases.server_rpc.count", 60),
+        ("phases.rpc_reply.count", 60),
+        ("phases.rpc_round_trip.count", 30),
+    ] {
+        assert_eq!(ran.number(key), count, "{key}");
+    }
+    assert!(
+        ran.stdout.contains("two-way calls: 30 answered"),
+        "{}",
+        ran.stdout
+    );
+}
+
+#[test]
+fn the_time_that_a_device_takes_is_in_the_round_trip_and_in_nothing_else() {
+    let push = "[[push]]\nkind = \"rpc\"\nevery = \"500ms\"\nmethod = \"m\"\n";
+    let more = format!("[downlink]\ndelay = \"300ms\"\n{push}");
+    let ran = Run::of(&scenario("", 10, 4, &more)).finish();
+    passed(&ran);
+    let p50 = |phase: &str| ran.number(&format!("phases.{phase}.service_us.p50"));
+    assert!(p50("rpc_round_trip") >= 300_000);
+    for phase in ["server_rpc", "rpc_reply"] {
+        assert!(p50(phase) < 250_000, "{phase}: {}", p50(phase));
+    }
+    let trips = ran.number("phases.rpc_round_trip.count");
+    assert_eq!(trips, ran.number("downlink.rpc.received"));
+    assert!(trips >= 60, "{trips}");
+}
+
+#[test]
+fn a_stall_of_the_server_shows_in_what_it_delivers() {
+    let more = r#"
+        [[target.faults.stall]]
+        at = "2s"
+        for = "1s"
+        [downlink]
+        [[push]]
+        kind = "attributes"
+        at = "2500ms"
+    "#;
+    let ran = Run::of(&scenario("", 10, 5, more)).finish();
+    passed(&ran);
+    assert_eq!(ran.number("downlink.attributes.received"), 10);
+    // Due in the middle of it.
+    let least = ran.number("phases.attribute_update.response_us.p50");
+    assert!(least >= 400_000, "{least}");
+}
+
+#[test]
+fn a_device_hears_again_after_a_power_loss_and_of_calls_that_were_kept() {
+    let more = r#"
+        [telemetry]
+        interval = "200ms"
+        [reconnect]
+        initial = "50ms"
+        [downlink]
+        [[event]]
+        at = "2s"
+        kind = "power_loss"
+        boot = { model = "fixed", time = "2s" }
+        [[push]]
+        kind = "attributes"
+        at = "3s"
+        timeout = "500ms"
+        [[push]]
+        kind = "rpc"
+        at = "3s"
+        timeout = "500ms"
+        method = "m"
+        [[push]]
+        kind = "attributes"
+        at = "5s"
+        [[push]]
+        kind = "rpc_oneway"
+        at = "5s"
+        method = "m"
+    "#;
+    let ran = Run::of(&scenario("", 10, 7, more)).finish();
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(ran.number("phases.subscribe.count"), 20);
+    // The server takes attributes and forgets to tell a device that is away.
+    assert_eq!(ran.number("downlink.attributes.received"), 10);
+    assert_eq!(ran.number("downlink.attributes.lost"), 10);
+    assert_eq!(ran.errors()["attribute_update.undelivered"], 10);
+    // Calls it keeps for as long as they may take, which is 5 s at least.
+    assert_eq!(ran.number("downlink.rpc.received"), 20);
+    assert_eq!(ran.number("phases.rpc_round_trip.count"), 10);
+    let late = ran.number("phases.rpc_round_trip.service_us.p50");
+    assert!((800_000..3_000_000).contains(&late), "{late}");
+}
+
+#[test]
+fn a_rest_api_that_is_not_there_ends_the_run_before_its_first_device() {
+    let port = crate::support::free_tcp_port();
+    let more = format!(
+        "[rest]\nurl = \"http://127.0.0.1:{port}\"\nusername = \"u\"\npassword = \"s3cret\"\n\
+         [downlink]\n[[push]]\nkind = \"attributes\"\nat = \"1s\"\n\
+         [profile]\nprovision_key = \"k\"\nprovision_secret = \"s\"\n"
+    );
+    let target = format!("mqtt = \"127.0.0.1:{port}\"");
+    let scenario = scenario("", 5, 2, &more).replace("embedded = true", &target);
+    let ran = Run::of(&scenario).finish();
+    assert_eq!(ran.code, 5, "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(ran.number("starts.started"), 0);
+    assert!(!ran.everything_public().contains("s3cret"));
+}

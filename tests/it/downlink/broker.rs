@@ -1,0 +1,111 @@
+//! Against Mosquitto, where a client made of paho-mqtt plays the server.
+
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use crate::support::{Process, Run, python, root};
+use crate::transport_peers::{Broker, Lines};
+
+/// One device that reports to the broker, and hears what comes.
+fn scenario(port: u16, version: u32) -> String {
+    format!(
+        r#"
+        name = "broker"
+        seed = 5
+        [target]
+        mqtt = "127.0.0.1:{port}"
+        [profile]
+        provision_key = "k"
+        provision_secret = "s"
+        [devices]
+        generate = {{ count = 1 }}
+        [[cohort]]
+        name = "one"
+        version = {version}
+        [arrival]
+        stages = [{{ duration = "4s", rate = 0.25 }}]
+        [telemetry]
+        interval = "500ms"
+        [downlink]
+        reply_template = '{{"id":{{{{ id }}}},"method":{{{{ method | tojson }}}},"params":{{{{ params | tojson }}}}}}'
+        "#
+    )
+}
+
+/// The server's part, once it is subscribed.
+fn operator(port: u16, what: &str) -> (Process, Lines) {
+    let mut process = Process::start(
+        python()
+            .arg(root().join("tests/peers/paho_operator.py"))
+            .args([&port.to_string(), what])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped()),
+    );
+    let lines = Lines::of(&mut process);
+    lines.next("ready");
+    (process, lines)
+}
+
+#[test]
+fn a_server_that_we_did_not_write_gets_the_exact_answers() {
+    for version in [3, 5] {
+        let broker = Broker::start(false);
+        let port = broker.addr.port();
+        let (_process, said) = operator(port, "calls");
+        let ran = Run::of(&scenario(port, version)).finish();
+        assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+        for (id, method, params) in [
+            (0, "setGpio", json!({"pin": 7})),
+            (
+                1,
+                "zähler",
+                json!({"pin": "é\"", "deep": [[1, {"a": null}]]}),
+            ),
+            (2, "plain", json!(5)),
+            (99, "last", json!({"pin": 0})),
+        ] {
+            let told: Value = serde_json::from_str(&said.next("{")).unwrap();
+            assert_eq!(told["id"], id.to_string(), "MQTT {version}");
+            assert_eq!(told["qos"], 1);
+            let answer: Value = serde_json::from_str(told["body"].as_str().unwrap()).unwrap();
+            assert_eq!(
+                answer,
+                json!({"id": id, "method": method, "params": params})
+            );
+        }
+        assert_eq!(said.next("done"), "done");
+        for (key, count) in [
+            ("downlink.replies.due", 4),
+            ("downlink.replies.acked", 4),
+            // Nobody of this run sent them: four calls and one update.
+            ("downlink.unasked", 5),
+            ("downlink.garbled", 0),
+            ("phases.rpc_reply.count", 4),
+        ] {
+            assert_eq!(ran.number(key), count, "MQTT {version}: {key}");
+        }
+    }
+}
+
+#[test]
+fn garbage_is_counted_and_the_device_goes_on() {
+    let broker = Broker::start(false);
+    let port = broker.addr.port();
+    let (_process, said) = operator(port, "garbage");
+    let ran = Run::of(&scenario(port, 3)).finish();
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    let told: Value = serde_json::from_str(&said.next("{")).unwrap();
+    assert_eq!(told["id"], "99", "the only call that was one");
+    assert_eq!(ran.number("downlink.replies.due"), 1);
+    // A broker may drop of a flood what its client is slow to take; nothing else is missing.
+    let (unasked, missed) = (
+        ran.number("downlink.unasked"),
+        ran.number("downlink.missed"),
+    );
+    assert!(unasked + missed <= 3_001, "{unasked} {missed}");
+    assert!(unasked > 100, "{unasked}");
+    assert_eq!(ran.number("downlink.garbled"), 200 + 3 + 2 * 6);
+    assert_eq!(ran.number("telemetry.lost"), 0);
+    assert_eq!(ran.errors().len(), 0, "{:?}", ran.errors());
+}
