@@ -71,7 +71,8 @@ pub(super) struct TargetArgs {
     #[arg(long, value_name = "SECRET", value_parser = secret)]
     provision_secret: Option<SecretString>,
     /// Devices that exist from the start: a CSV file with a column `name` and, for credentials,
-    /// perhaps `access_token`, or `client_id`, `username` and `password`, or `certificate_file`
+    /// perhaps `access_token`, or `client_id`, `username` and `password`, or `certificate_file`; a
+    /// column `gateway` with `true` marks gateways
     #[arg(long, value_name = "LIST.csv")]
     devices: Option<PathBuf>,
     /// The release that it behaves like [default: 4.3]

@@ -28,7 +28,7 @@ use super::profiles::Profiles;
 use super::registry::{Registry, Taken};
 use super::request::Request;
 use super::rules::{Rules, drawn_token, unacceptable};
-use super::telemetry::{Bad, Reading, attributes, object, parse, readings, telemetry};
+use super::telemetry::{Bad, Reading, attributes, claim, parse, readings, telemetry};
 use crate::model::{FaultPhase, RpcAnswer};
 
 /// The shared side of a target.
@@ -222,9 +222,16 @@ impl Backend {
 
     /// Takes a claim in: an object, or nothing at all.
     pub(super) fn claim(&self, payload: &[u8]) -> Result<(), Bad> {
-        if !payload.is_empty() {
-            self.judged(object(payload))?;
+        if payload.is_empty() {
+            bump(&self.tally.claims);
+            return Ok(());
         }
+        self.claim_of(&self.judged(parse(payload))?)
+    }
+
+    /// Takes a claim in that is a part of a message.
+    pub(super) fn claim_of(&self, part: &Node) -> Result<(), Bad> {
+        self.judged(claim(part))?;
         bump(&self.tally.claims);
         Ok(())
     }

@@ -107,3 +107,14 @@ impl Device {
         self.provisioned.store(0, Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a million devices each word is eight megabytes.
+    #[test]
+    fn a_record_stays_small() {
+        assert!(size_of::<Device>() <= 152, "{}", size_of::<Device>());
+    }
+}

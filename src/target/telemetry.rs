@@ -67,6 +67,18 @@ pub(super) fn object(payload: &[u8]) -> Result<Node, Bad> {
     }
 }
 
+/// Judges a claim: an object whose members, if they are there, are a text and a whole number.
+pub(super) fn claim(node: &Node) -> Result<(), Bad> {
+    let Node::Object(_) = node else {
+        return Err(shape(node));
+    };
+    let secret = node.get("secretKey").map(Node::as_text);
+    let duration = node.get("durationMs").map(Node::as_text);
+    let sound = !matches!(secret, Some(Err(_)))
+        && duration.is_none_or(|ms| ms.is_ok_and(|ms| ms.parse::<i64>().is_ok()));
+    if sound { Ok(()) } else { Err(Bad::WrongKind) }
+}
+
 /// The method of a client-side RPC and its parameters, which must be there, whatever they are.
 pub(super) fn client_rpc(payload: &[u8]) -> Result<(String, Node), Bad> {
     let node = object(payload)?;
@@ -190,6 +202,21 @@ mod tests {
                 "{payload}"
             );
         }
+    }
+
+    #[test]
+    fn a_claim_has_a_text_and_a_whole_number_or_nothing() {
+        for (payload, judged) in [
+            ("{}", Ok(())),
+            (r#"{"secretKey":"s","durationMs":60000}"#, Ok(())),
+            (r#"{"secretKey":7,"durationMs":"5","more":1}"#, Ok(())),
+            (r#"{"durationMs":"soon"}"#, Err(Bad::WrongKind)),
+            (r#"{"secretKey":null}"#, Err(Bad::WrongKind)),
+        ] {
+            let node = parse(payload.as_bytes()).unwrap();
+            assert_eq!(claim(&node), judged, "{payload}");
+        }
+        assert!(matches!(claim(&Node::Null), Err(Bad::Undecodable(_))));
     }
 
     #[test]

@@ -77,6 +77,10 @@ struct Files {
 /// A target that listens for CoAP over DTLS: key K, secret S; D1 has the device's certificate, D2
 /// a token.
 async fn target(pki: &Pki) -> Target {
+    Target::start(config(pki)).await.unwrap()
+}
+
+fn config(pki: &Pki) -> TargetConfig {
     let listed = |name: &str, credentials| Listed {
         name: name.into(),
         profile: 0,
@@ -86,7 +90,7 @@ async fn target(pki: &Pki) -> Target {
     let certificate = fleetcall::model::Credentials::X509 {
         certificate: pki.device.leaf_base64(),
     };
-    let config = TargetConfig {
+    TargetConfig {
         coaps: Some("127.0.0.1:0".parse().unwrap()),
         identity: Some(pki.server.clone()),
         profiles: vec![Profile {
@@ -103,8 +107,7 @@ async fn target(pki: &Pki) -> Target {
             ),
         ],
         ..TargetConfig::default()
-    };
-    Target::start(config).await.unwrap()
+    }
 }
 
 fn messages(target: &Target, device: &str) -> u64 {

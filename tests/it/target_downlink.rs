@@ -18,8 +18,8 @@ use fleetcall::target::{Limits, TargetConfig};
 use serde_json::{Value, json};
 
 use crate::support::api::Api;
-use crate::support::golden::text;
-use crate::target_wire::{Wire, config};
+use crate::support::golden::{hex, text};
+use crate::target_wire::{TOKEN, Wire, config, field, packet};
 
 /// D1 and an administrator. Calls may be as short as they like.
 async fn start() -> Api {
@@ -32,6 +32,27 @@ async fn start() -> Api {
         ..config(Strategy::Check)
     })
     .await
+}
+
+/// A publish of MQTT 5, without properties.
+fn publish_5(topic: &str, id: u16, payload: &str) -> Vec<u8> {
+    let id = id.to_be_bytes();
+    packet(0x32, &[&field(topic), &id, &[0], payload.as_bytes()])
+}
+
+/// D1's session in MQTT 5.
+async fn device_5(api: &Api) -> Wire {
+    let mut wire = Wire::open(api.target.mqtt()).await;
+    let parts: [&[u8]; 5] = [
+        &field("MQTT"),
+        &[5, 0x82, 0, 60, 0],
+        &field("c"),
+        &field(TOKEN),
+        &[],
+    ];
+    wire.send(packet(0x10, &parts)).await;
+    wire.expect(hex("mqtt5-connack")).await;
+    wire
 }
 
 /// A payload among the golden ones.
@@ -47,13 +68,14 @@ fn call(timeout: u64) -> Value {
 }
 
 impl Api {
-    async fn id(&self, device: &str) -> String {
+    /// The id of a device.
+    pub(crate) async fn id(&self, device: &str) -> String {
         let device = self.named(device).await;
         device["id"]["id"].as_str().unwrap().to_owned()
     }
 
     /// Writes shared attributes.
-    async fn share(&self, device: &str, values: Value) {
+    pub(crate) async fn share(&self, device: &str, values: Value) {
         let id = self.id(device).await;
         let path = format!("/api/plugins/telemetry/DEVICE/{id}/SHARED_SCOPE");
         assert_eq!(self.post(&path, values).await, (200, Value::Null));

@@ -86,6 +86,11 @@ impl Downlink {
         id
     }
 
+    /// Whether nothing would be lost without it: nobody waits, and no id was ever given.
+    pub(super) fn is_unused(&self) -> bool {
+        self.next_id == 0 && self.calls.is_empty() && self.polls.is_empty()
+    }
+
     /// Takes a call out.
     pub(super) fn take(&mut self, id: i32) -> Option<Waiting> {
         let at = self.calls.iter().position(|waiting| waiting.id == id)?;

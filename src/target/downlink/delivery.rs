@@ -232,8 +232,11 @@ struct Leave<'d> {
 
 impl Drop for Leave<'_> {
     fn drop(&mut self) {
-        if let Some(downlink) = &mut self.device.live().downlink {
+        let mut live = self.device.live();
+        if let Some(downlink) = &mut live.downlink {
             downlink.polls.leave(self.number);
         }
+        // A fleet that only polls is not to hold what it does not need.
+        live.downlink.take_if(|downlink| downlink.is_unused());
     }
 }

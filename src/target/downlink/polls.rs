@@ -30,6 +30,11 @@ impl Polls {
         (self.last, answered)
     }
 
+    /// Whether none waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// Leaves one.
     pub(super) fn leave(&mut self, number: u64) {
         self.waiting.retain(|poll| poll.number != number);

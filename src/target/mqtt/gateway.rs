@@ -124,10 +124,10 @@ impl Session {
             Parts::Attributes => backend
                 .attributes_of(device, part)
                 .map(|()| Reading::Points(0)),
-            Parts::Claims => self.pass(device).map(|()| {
-                bump(&backend.tally.claims);
-                Reading::Points(0)
-            }),
+            Parts::Claims => self
+                .pass(device)
+                .and_then(|()| backend.claim_of(part))
+                .map(|()| Reading::Points(0)),
         };
         match taken {
             Ok(Reading::Points(_)) => self.acknowledge(device, id, trouble, now),
@@ -342,3 +342,56 @@ const DEFAULT: &str = "default";
 
 /// MQTT 5's code for an error without one, as the platform gives it to gateways.
 const UNSPECIFIED: u8 = 0x80;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rumqttc::mqttbytes::QoS;
+
+    use super::*;
+    use crate::target::TargetConfig;
+    use crate::target::backend::Backend;
+    use crate::target::pending::Pending;
+
+    fn json() -> impl Strategy<Value = String> {
+        let leaf = prop_oneof![
+            Just("null".to_owned()),
+            Just("true".to_owned()),
+            Just("\"A\"".to_owned()),
+            "-?[0-9]{1,20}(\\.[0-9]{1,3})?",
+        ];
+        let key = prop::sample::select(vec![
+            "device", "type", "id", "data", "client", "key", "keys", "ts", "values", "A", "",
+        ]);
+        leaf.prop_recursive(3, 16, 4, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4)
+                    .prop_map(|list| format!("[{}]", list.join(","))),
+                prop::collection::vec((key.clone(), inner), 0..5).prop_map(|members| {
+                    let members = members
+                        .iter()
+                        .map(|(key, value)| format!("\"{key}\":{value}"));
+                    format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+                }),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_gateway_says_is_taken_or_ends_its_session(
+            topic in prop::sample::select(TOPICS.to_vec()),
+            payload in json(),
+        ) {
+            let backend = Backend::new(TargetConfig::default()).expect("the default is sound");
+            let mut session = Session::new(backend, Pending::new(1));
+            session.gateway = Some(Box::default());
+            let mut publish =
+                Publish::new(format!("v1/gateway/{topic}"), QoS::AtLeastOnce, payload);
+            publish.pkid = 1;
+            session.gateway_publish(&publish, Instant::now());
+            session.end();
+            session.leave_all();
+        }
+    }
+}

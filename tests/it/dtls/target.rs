@@ -7,9 +7,11 @@ use std::process::{Command, Output, Stdio};
 use fleetcall::target::Target;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg32;
+use serde_json::json;
 
-use super::{Files, Pki, TOKEN, ask, messages, open, secured, target};
-use crate::support::{eventually, program, succeed};
+use super::{Files, Pki, TOKEN, ask, config, messages, open, secured, target};
+use crate::support::api::Api;
+use crate::support::{Peer, eventually, program, succeed};
 
 /// Runs a command off the runtime's threads.
 async fn run(mut command: Command) -> Output {
@@ -53,6 +55,26 @@ async fn libcoap_sends_with_a_token_and_with_a_certificate() {
         assert_eq!(messages(&target, "D1"), n, "{flavour}");
     }
     assert_eq!(target.counts().coap_requests, 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn libcoap_observes_by_its_certificate() {
+    let pki = Pki::new();
+    let files = pki.files();
+    let api = Api::start(config(&pki)).await;
+    let mut command = program("coap-client-openssl");
+    command.args(["-s", "30", "-w", "-C"]).arg(&files.root);
+    command.arg("-c").arg(&files.device);
+    command.arg("-j").arg(&files.device_key);
+    let addr = api.target.coaps().unwrap();
+    command.arg(format!("coaps://{addr}/api/v1/attributes"));
+    let device = Peer::start(&mut command);
+    assert_eq!(device.next(), json!({}));
+    for update in [json!({"a": 1}), json!({"b": ["x", null]})] {
+        api.share("D1", update.clone()).await;
+        assert_eq!(device.next(), update);
+    }
+    drop(device);
 }
 
 /// `openssl s_client`, which sends a line that is no CoAP, waits for the end of its input and

@@ -5,7 +5,7 @@ use fleetcall::target::{Listed, Rest, TargetConfig};
 use serde_json::{Value, json};
 
 use super::peers::paho;
-use super::{call, golden};
+use super::{call, device_5, golden, publish_5};
 use crate::support::api::Api;
 use crate::support::golden::{hex, text};
 use crate::target_wire::{TOKEN, Wire, alive, config, device, field, packet, publish, until};
@@ -250,26 +250,6 @@ async fn a_tenant_that_is_full_gets_no_devices_behind_its_gateways() {
     wire.expect(hex("mqtt-puback")).await;
     alive(&mut wire).await;
     assert!(api.target.device("A").is_some() && api.target.device("B").is_none());
-}
-
-/// A publish of MQTT 5, without properties.
-fn publish_5(topic: &str, id: u16, payload: &str) -> Vec<u8> {
-    let id = id.to_be_bytes();
-    packet(0x32, &[&field(topic), &id, &[0], payload.as_bytes()])
-}
-
-async fn device_5(api: &Api) -> Wire {
-    let mut wire = Wire::open(api.target.mqtt()).await;
-    let parts: [&[u8]; 5] = [
-        &field("MQTT"),
-        &[5, 0x82, 0, 60, 0],
-        &field("c"),
-        &field(TOKEN),
-        &[],
-    ];
-    wire.send(packet(0x10, &parts)).await;
-    wire.expect(hex("mqtt5-connack")).await;
-    wire
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,8 +5,10 @@ use std::time::Duration;
 use fleetcall::model::Strategy;
 use fleetcall::target::{Limits, Target, TargetConfig};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::{call, golden, start};
+use crate::support::PATIENCE;
 use crate::support::api::ask;
 use crate::target_wire::{TOKEN, config, until};
 
@@ -96,5 +98,6 @@ async fn a_call_whose_caller_left_is_withdrawn() {
     let caller = api.begin(&path, &call(20_000)).await;
     until(|| api.target.counts().rpc_calls == 1).await;
     drop(caller);
-    while get(&api.target, "rpc?timeout=1").await.0 == 200 {}
+    let gone = async { while get(&api.target, "rpc?timeout=1").await.0 == 200 {} };
+    timeout(PATIENCE, gone).await.expect("it is still there");
 }

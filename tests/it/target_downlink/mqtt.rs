@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{call, golden, start};
-use crate::support::api::Api;
+use super::{call, device_5, golden, start};
+use crate::support::api::{Api, ask};
 use crate::support::golden::{hex, text};
+use crate::target_wire::coap::{CON, POST, Peer, message};
 use crate::target_wire::{TOKEN, Wire, alive, device, field, packet, publish, until};
 
 /// Subscribes to one filter.
@@ -240,6 +241,56 @@ async fn a_client_that_does_not_read_costs_a_bounded_part_and_hears_of_its_end()
         wire.expect(&update).await;
     }
     alive(&mut wire).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_mqtt_5_a_session_is_told_what_an_administrator_did_to_its_device() {
+    let api = start().await;
+    let id = api.id("D1").await;
+    let mut wire = device_5(&api).await;
+    let credentials = format!("/api/device/{id}/credentials");
+    let (_, held) = api.get(&credentials).await;
+    assert_eq!(api.post("/api/device/credentials", held).await.0, 200);
+    wire.expect([0xe0, 2, 0x98, 0]).await;
+    wire.expect_end().await;
+    let mut wire = device_5(&api).await;
+    assert_eq!(api.delete(&format!("/api/device/{id}")).await.0, 200);
+    wire.expect([0xe0, 2, 0x98, 0]).await;
+    wire.expect_end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn claims_are_taken_on_every_transport_and_counted() {
+    let api = start().await;
+    let mut wire = device(&api.target, TOKEN).await;
+    let claim = text("claim.json");
+    for payload in ["", &claim] {
+        let topic = "v1/devices/me/claim";
+        wire.send(publish(topic, 1, 2, payload.as_bytes())).await;
+        wire.expect(hex("mqtt-puback")).await;
+    }
+    let path = format!("/api/v1/{TOKEN}/claim");
+    for body in [None, Some(golden("claim.json"))] {
+        let told = ask(&api.target, "", "POST", &path, body).await;
+        assert_eq!(told, (200, Value::Null));
+    }
+    let peer = Peer::new(&api.target).await;
+    for (id, payload) in [(1, ""), (2, &*claim)] {
+        let path = format!("api/v1/{TOKEN}/claim");
+        peer.send(message(CON, POST, id, &path, payload)).await;
+        assert_eq!(peer.receive().await[1], 0x41);
+    }
+    assert_eq!(api.target.counts().claims, 6);
+    let wrong = ask(
+        &api.target,
+        "",
+        "POST",
+        &path,
+        Some(json!({"durationMs": "x"})),
+    )
+    .await;
+    assert_eq!(wrong, (500, Value::Null));
+    assert_eq!(api.target.counts().claims, 6);
 }
 
 #[tokio::test(flavor = "multi_thread")]

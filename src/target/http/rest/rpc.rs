@@ -70,7 +70,10 @@ fn understood(call: &Call<'_>) -> Result<(downlink::Call, Duration), Refusal> {
     let limits = call.backend.config.limits;
     let patience = match body.get("timeout") {
         None => limits.rpc_timeout,
-        Some(millis) => Duration::from_millis(millis.as_u64().unwrap_or(0)),
+        Some(millis) => {
+            let seconds = millis.as_f64().unwrap_or(0.0) / 1_000.0;
+            Duration::try_from_secs_f64(seconds).unwrap_or_default()
+        }
     };
     let wanted = downlink::Call::new(method, params.to_string());
     Ok((wanted, patience.max(limits.rpc_timeout_min)))
