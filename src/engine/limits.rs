@@ -78,6 +78,11 @@ impl Machine {
             ports: port_range().unwrap_or(DEFAULT_PORTS),
         })
     }
+
+    /// Connections at a time for which one process has the files.
+    pub fn connections(self) -> u64 {
+        self.files.saturating_sub(RESERVE)
+    }
 }
 
 /// Plans a list of `devices`, of which cohort `i` gets `dealt[i]`, around the machine.
@@ -199,7 +204,9 @@ fn loopback(n: u32) -> Vec<IpAddr> {
         .collect()
 }
 
-fn port_range() -> Option<u32> {
+/// How many local ports one source address has for one destination; `None` where the system does
+/// not tell.
+pub(super) fn port_range() -> Option<u32> {
     let text = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
     let mut ends = text.split_whitespace().map(str::parse::<u32>);
     let (low, high) = (ends.next()?.ok()?, ends.next()?.ok()?);

@@ -93,6 +93,11 @@ pub(crate) fn evidence() -> Evidence {
             peak: 2_114,
             limit: 20_000,
         }),
+        ports: PortsEvidence {
+            tcp_peak: Some(2_204),
+            udp_peak: Some(17),
+            of: Some(28_232),
+        },
         memory: MemoryEvidence {
             resident_peak_bytes: Some(49_000_000),
             available_min_bytes: Some(20_000_000_000),

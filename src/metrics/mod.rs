@@ -61,6 +61,7 @@ pub use summary::{
 pub use threshold::{Threshold, ThresholdResult};
 pub use validity::{
     ClockEvidence, Clocks, CpuEvidence, Evidence, FilesEvidence, Gather, GeneratorSummary,
-    GeneratorVerdict, Load, MachineTimes, Memory, MemoryEvidence, Network, Quota, READ_EVERY,
-    Reading, TcpEvidence, ThreadTimes, UdpEvidence, ValidityLimits, Whose, WorkerEvidence,
+    GeneratorVerdict, Load, MachineTimes, Memory, MemoryEvidence, Network, PortsEvidence, Quota,
+    READ_EVERY, Reading, TcpEvidence, ThreadTimes, UdpEvidence, ValidityLimits, Whose,
+    WorkerEvidence,
 };

@@ -61,7 +61,7 @@ const KEYS: &[(&str, &str)] = &[
     ),
     (
         "/generator/evidence",
-        "readings cpu files memory udp tcp clock",
+        "readings cpu files ports memory udp tcp clock",
     ),
     (
         "/generator/evidence/cpu",
@@ -70,6 +70,7 @@ const KEYS: &[(&str, &str)] = &[
     ("/generator/evidence/cpu/workers/0", "busy waited"),
     ("/generator/evidence/cpu/workers/0/busy", "mean peak"),
     ("/generator/evidence/files", "peak limit"),
+    ("/generator/evidence/ports", "tcp_peak udp_peak of"),
     (
         "/generator/evidence/memory",
         "resident_peak_bytes available_min_bytes total_bytes",

@@ -136,6 +136,12 @@ fn block(evidence: &Evidence) -> Vec<(&'static str, String)> {
         let (peak, limit) = (units::count(files.peak), units::count(files.limit));
         rows.push(("files", format!("{peak} of {limit} open")));
     }
+    let ports = &evidence.ports;
+    if let (Some(tcp), Some(udp), Some(of)) = (ports.tcp_peak, ports.udp_peak, ports.of) {
+        let [tcp, udp, of] = [tcp, udp, of].map(units::count);
+        let row = format!("{tcp} TCP and {udp} UDP taken on this machine, of {of} for one server");
+        rows.push(("ports", row));
+    }
     if let (Some(resident), Some(left), Some(total)) = (
         memory.resident_peak_bytes,
         memory.available_min_bytes,

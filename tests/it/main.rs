@@ -22,7 +22,6 @@ mod reports;
 mod schedule;
 mod schemas;
 mod secured;
-mod selftest;
 mod shutdown;
 mod slow_ledger;
 mod support;

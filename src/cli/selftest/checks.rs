@@ -1,6 +1,5 @@
 //! What is tried, and what must come of it.
 
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::super::exit::Failure;
@@ -150,19 +149,6 @@ impl Held {
     }
 }
 
-/// How much a machine can drive over a transport.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct Driven {
-    /// Over what.
-    pub(super) transport: TransportKind,
-    /// Devices provisioned per second, generator and target on this machine.
-    pub(super) devices_per_s: f64,
-    /// Devices provisioned per second of CPU, generator and target together.
-    pub(super) devices_per_cpu_s: f64,
-    /// The 99th percentile of the time to provision, µs.
-    pub(super) p99_us: u64,
-}
-
 struct Figure {
     name: String,
     expected: f64,
@@ -292,34 +278,16 @@ fn lateness(summary: &Summary) -> Result<Vec<Figure>, Failure> {
     ])
 }
 
-/// As many devices as this machine can provision.
-pub(super) async fn drive(bench: &Bench, transport: TransportKind) -> Result<Driven, Failure> {
-    let scenario = format!(
-        "target.embedded = true\ndevices.generate = {{ count = 200000 }}\n\
-        [arrival]\nmodel = \"closed\"\ntruncate = true\n\
-        stages = [{{ duration = \"{DRIVE_S}s\", concurrency = 64 }}]\n{}",
-        cohort(transport)
-    );
-    let summary = bench
-        .run(&format!("drive-{}", transport.as_str()), &scenario)
-        .await?;
-    let devices = summary.devices.provisioned as f64;
-    Ok(Driven {
-        transport,
-        devices_per_s: devices / f64::from(DRIVE_S),
-        devices_per_cpu_s: devices / summary.generator.cpu_s,
-        p99_us: phase(&summary, Phase::TimeToProvision)?.response_us.p99,
-    })
-}
-
-fn cohort(transport: TransportKind) -> String {
+/// One cohort of everybody.
+pub(super) fn cohort(transport: TransportKind) -> String {
     format!(
         "[[cohort]]\nname = \"all\"\ntransport = \"{}\"\n",
         transport.as_str()
     )
 }
 
-fn phase(summary: &Summary, phase: Phase) -> Result<&PhaseSummary, Failure> {
+/// A phase that every trial has.
+pub(super) fn phase(summary: &Summary, phase: Phase) -> Result<&PhaseSummary, Failure> {
     summary.phases.get(&phase).ok_or_else(|| {
         Failure::bug(format!(
             "the trial {} has no {}: {:?}",
@@ -357,5 +325,3 @@ const CROWD: u32 = 100;
 const CAPACITY: u32 = 50;
 const PLACES: u32 = 5;
 const HOLD_MS: u32 = 100;
-
-const DRIVE_S: u32 = 2;

@@ -7,6 +7,7 @@ use std::{io, thread};
 use nix::sys::resource::{Resource, getrlimit};
 use tokio::sync::watch;
 
+use super::super::limits::port_range;
 use super::{clocks, machine, memory, network, process, threads};
 use crate::metrics::{Evidence, Gather, READ_EVERY, Reading};
 
@@ -23,7 +24,8 @@ impl Sampler {
         let (_, files_limit) = getrlimit(Resource::RLIMIT_NOFILE)?;
         let cores = thread::available_parallelism().ok();
         let cores = cores.and_then(|cores| u64::try_from(cores.get()).ok());
-        let mut gather = Gather::new(workers, files_limit, cores);
+        let ports = port_range().map(u64::from);
+        let mut gather = Gather::new(workers, files_limit, ports, cores);
         gather.read(reading());
         let (show, seen) = watch::channel(gather.evidence());
         let (end, asked) = channel();
@@ -76,7 +78,7 @@ fn reading() -> Reading {
         files: process::open_files(),
         resident_bytes: memory::resident_bytes(),
         memory: memory::left(),
-        network: network::counters(),
+        network: network::figures(),
     }
 }
 
@@ -91,6 +93,7 @@ mod tests {
         let evidence = sampler.finish();
         assert_eq!(evidence.readings, 2);
         assert!(evidence.files.is_some_and(|files| files.peak > 2));
+        assert!(evidence.ports.of.is_some() && evidence.ports.tcp_peak.is_some());
         assert!(evidence.cpu.process.is_some());
     }
 }

@@ -17,6 +17,8 @@ pub struct Evidence {
     pub cpu: CpuEvidence,
     /// File descriptors of this process.
     pub files: Option<FilesEvidence>,
+    /// Local ports.
+    pub ports: PortsEvidence,
     /// Memory.
     pub memory: MemoryEvidence,
     /// Datagrams that came and were not read.
@@ -64,6 +66,17 @@ pub struct FilesEvidence {
     pub peak: u64,
     /// The process's limit.
     pub limit: u64,
+}
+
+/// Local ports on this machine, whoever's: no more than that can have been taken by this process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PortsEvidence {
+    /// Most TCP connections at a reading, those closed ones that still hold their port among them.
+    pub tcp_peak: Option<u64>,
+    /// Most UDP sockets at a reading.
+    pub udp_peak: Option<u64>,
+    /// So many ports has one source address for one destination.
+    pub of: Option<u64>,
 }
 
 /// Memory, in bytes.
@@ -128,6 +141,9 @@ impl Evidence {
             ("cpu.process", cpu.process.is_some()),
             ("cpu.machine", cpu.machine.is_some()),
             ("files", self.files.is_some()),
+            ("ports.tcp_peak", self.ports.tcp_peak.is_some()),
+            ("ports.udp_peak", self.ports.udp_peak.is_some()),
+            ("ports.of", self.ports.of.is_some()),
             ("memory.resident", self.memory.resident_peak_bytes.is_some()),
             (
                 "memory.available",

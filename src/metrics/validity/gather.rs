@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::evidence::{
-    ClockEvidence, CpuEvidence, Evidence, FilesEvidence, MemoryEvidence, TcpEvidence, UdpEvidence,
-    WorkerEvidence,
+    ClockEvidence, CpuEvidence, Evidence, FilesEvidence, MemoryEvidence, PortsEvidence,
+    TcpEvidence, UdpEvidence, WorkerEvidence,
 };
 use super::load::LoadMeter;
 use super::reading::{Memory, Network, Reading, Whose};
@@ -17,6 +17,7 @@ pub const READ_EVERY: Duration = Duration::from_secs(1);
 pub struct Gather {
     cores: Option<u64>,
     files_limit: u64,
+    ports: PortsEvidence,
     readings: u64,
     /// When the first reading was.
     began: Option<Duration>,
@@ -55,11 +56,15 @@ impl Worker {
 
 impl Gather {
     /// Nothing read yet. `workers`: how many threads there will be; `files_limit`: how many files
-    /// the process may open; `cores`: how many it may use.
-    pub fn new(workers: usize, files_limit: u64, cores: Option<u64>) -> Self {
+    /// the process may open; `ports`: how many one source address has; `cores`: how many it may use.
+    pub fn new(workers: usize, files_limit: u64, ports: Option<u64>, cores: Option<u64>) -> Self {
         Self {
             cores,
             files_limit,
+            ports: PortsEvidence {
+                of: ports,
+                ..PortsEvidence::default()
+            },
             readings: 0,
             began: None,
             workers: vec![None; workers],
@@ -108,6 +113,9 @@ impl Gather {
             self.memory = Some(memory);
         }
         self.network = reading.network;
+        let ports = &mut self.ports;
+        ports.tcp_peak = ports.tcp_peak.max(self.network.tcp_sockets);
+        ports.udp_peak = ports.udp_peak.max(self.network.udp_sockets);
         match &self.last {
             None => self.first_network = reading.network,
             Some(last) => self.clock = clock(self.clock, last, &reading),
@@ -157,6 +165,7 @@ impl Gather {
                 peak,
                 limit: self.files_limit,
             }),
+            ports: self.ports,
             memory: MemoryEvidence {
                 resident_peak_bytes: self.resident,
                 available_min_bytes: self.memory.map(|memory| memory.available),
@@ -230,7 +239,7 @@ mod tests {
     }
 
     fn gathered(readings: impl IntoIterator<Item = Reading>) -> Evidence {
-        let mut gather = Gather::new(2, 1_000, Some(4));
+        let mut gather = Gather::new(2, 1_000, Some(28_232), Some(4));
         readings
             .into_iter()
             .for_each(|reading| gather.read(reading));
@@ -303,6 +312,8 @@ mod tests {
     fn counters_count_from_the_first_reading_on() {
         let network = |n: u64| Network {
             udp_overflows: Some(70 + n),
+            udp_sockets: Some(9 - n),
+            tcp_sockets: None,
             tcp_sent: Some(1_000_000 + 100 * n),
             tcp_sent_again: Some(500 + n),
             listen_overflows: None,
@@ -313,6 +324,12 @@ mod tests {
             ..at(n)
         });
         let evidence = gathered(readings);
+        let ports = PortsEvidence {
+            tcp_peak: None,
+            udp_peak: Some(9),
+            of: Some(28_232),
+        };
+        assert_eq!(evidence.ports, ports);
         assert_eq!(evidence.udp.receive_overflows, Some(3));
         assert_eq!(evidence.tcp.sent, Some(300));
         assert_eq!(evidence.tcp.sent_again, Some(3));
@@ -432,6 +449,6 @@ mod tests {
         for key in ["/udp/receive_overflows", "/tcp/sent", "/clock/suspended_us"] {
             assert!(json.pointer(key).expect(key).is_null(), "{key}");
         }
-        assert_eq!(evidence.untold().len(), 10, "{:?}", evidence.untold());
+        assert_eq!(evidence.untold().len(), 12, "{:?}", evidence.untold());
     }
 }

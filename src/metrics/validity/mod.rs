@@ -13,8 +13,8 @@ mod load;
 mod reading;
 
 pub use evidence::{
-    ClockEvidence, CpuEvidence, Evidence, FilesEvidence, MemoryEvidence, TcpEvidence, UdpEvidence,
-    WorkerEvidence,
+    ClockEvidence, CpuEvidence, Evidence, FilesEvidence, MemoryEvidence, PortsEvidence,
+    TcpEvidence, UdpEvidence, WorkerEvidence,
 };
 pub use gather::{Gather, READ_EVERY};
 pub(super) use judge::{Case, judge};

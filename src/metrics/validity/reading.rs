@@ -23,7 +23,7 @@ pub struct Reading {
     pub resident_bytes: Option<u64>,
     /// What the process could still take.
     pub memory: Option<Memory>,
-    /// Counters of the network stack.
+    /// Figures of the network stack.
     pub network: Network,
 }
 
@@ -85,11 +85,15 @@ pub struct Memory {
     pub total: u64,
 }
 
-/// Counters of the network stack, over all programs of this network namespace.
+/// Figures of the network stack, over all programs of this network namespace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Network {
     /// UDP datagrams dropped since a receive buffer was full.
     pub udp_overflows: Option<u64>,
+    /// UDP sockets.
+    pub udp_sockets: Option<u64>,
+    /// TCP connections, those that are closed and linger (TIME_WAIT) among them.
+    pub tcp_sockets: Option<u64>,
     /// TCP segments sent.
     pub tcp_sent: Option<u64>,
     /// TCP segments sent again.

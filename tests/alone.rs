@@ -1,10 +1,26 @@
-//! `fleetcall selftest`: it passes here, and fails when response times are measured wrongly.
+//! Tests that hold measured times against theory, and want the machine for themselves: a binary of
+//! its own, whose tests run one after the other.
+//!
+//! `fleetcall selftest` passes here, and fails when response times are measured wrongly.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[expect(dead_code, unused_imports, reason = "the other binary uses the rest")]
+#[path = "it/support/mod.rs"]
+mod support;
 
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
 use crate::support::{Run, Said};
+
+/// One test at a time, whatever came of the one before.
+fn alone() -> MutexGuard<'static, ()> {
+    static MACHINE: Mutex<()> = Mutex::new(());
+    MACHINE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The report, and the exit code.
 fn selftest(args: &[&str]) -> (Value, Option<i32>) {
@@ -32,6 +48,7 @@ fn figures(report: &Value, check: &str) -> Vec<(String, bool)> {
 
 #[test]
 fn what_is_measured_here_is_what_theory_says() {
+    let _machine = alone();
     let (report, code) = selftest(&["--transport", "mqtt,https,coap"]);
     assert_eq!(code, Some(0), "{report:#}");
     assert_eq!(report["passed"], true);
@@ -42,11 +59,14 @@ fn what_is_measured_here_is_what_theory_says() {
     assert_eq!(driven.len(), 3);
     for row in driven {
         assert!(row["devices_per_s"].as_f64().unwrap() > 0.0, "{row}");
+        assert!(row["connections"].as_u64().unwrap() > 0, "{row}");
+        assert!(row["bytes_each"].as_u64().unwrap() > 0, "{row}");
     }
 }
 
 #[test]
 fn response_times_from_the_send_are_found_out() {
+    let _machine = alone();
     let (report, code) = selftest(&["--transport", "mqtt", "--no-drive", "--response-from-send"]);
     assert_eq!(code, Some(4), "{report:#}");
     let stall = figures(&report, "stall");
@@ -63,6 +83,7 @@ fn response_times_from_the_send_are_found_out() {
 /// of it. Tried again when another program had the machine.
 #[test]
 fn a_stall_is_in_the_response_times_as_theory_says_and_explained() {
+    let _machine = alone();
     let scenario = "name = \"stall\"\nseed = 7\ntarget.embedded = true\n\
         target.faults.stall = [{ at = \"9s\", for = \"2s\" }]\n\
         devices.generate = { count = 5 }\ntelemetry.interval = \"10ms\"\n\
