@@ -85,7 +85,7 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
     let tracks = Tracks::make(args.out.as_deref(), &fleet.plan.name, started)?;
     tracks.open_log()?;
     fleet
-        .write_keys(&tracks.file(CERTIFICATES.0))
+        .write_keys(&tracks.file(CERTIFICATES))
         .map_err(Failure::usage)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -251,7 +251,8 @@ impl Run {
         }
         let fates: Option<Vec<Fate>> = closed.fates.into_iter().collect();
         let fates = fates.ok_or_else(|| Failure::bug("a device ended without a record"))?;
-        self.judge(&mut summary, &fates, &closed.shared);
+        let findings = self.findings(&closed.shared, &closed.old_accepted);
+        self.judge(&mut summary, &fates, findings);
         for reason in &summary.generator.reasons {
             tracing::warn!(verdict = summary.generator.verdict.as_str(), "{reason}");
         }
@@ -260,12 +261,17 @@ impl Run {
     }
 
     /// Holds what was observed against what had to happen.
-    fn judge(&self, summary: &mut Summary, fates: &[Fate], shared: &Shared) {
+    fn judge(&self, summary: &mut Summary, fates: &[Fate], findings: Findings) {
         let mut matrix = Matrix::new(&self.setting());
         for (ix, fate) in (0..).map(DeviceIx).zip(fates) {
             let (cohort, name) = (self.fleet.cohort_ix(ix), self.fleet.name(ix));
             matrix.add(cohort, fate.observed, name, fate.cause);
         }
+        summary.judge(matrix, findings);
+    }
+
+    /// What the credentials on record prove.
+    fn findings(&self, shared: &Shared, old_accepted: &[DeviceIx]) -> Findings {
         let mut findings = Findings::default();
         let name = |ix| self.fleet.name(ix).to_owned();
         findings.extend(
@@ -276,7 +282,12 @@ impl Run {
                     second: name(second),
                 }),
         );
-        summary.judge(matrix, findings);
+        findings.extend(
+            old_accepted
+                .iter()
+                .map(|ix| Finding::OldCertificate { device: name(*ix) }),
+        );
+        findings
     }
 
     fn setting(&self) -> Setting {

@@ -58,11 +58,10 @@ pub(super) fn write(
         width: 80,
     };
     let text = report::text(summary, style);
-    let certified = tracks.file(CERTIFICATES.0).is_dir();
-    let files: Vec<_> = FILES
+    let further = FURTHER
         .into_iter()
-        .chain(certified.then_some(CERTIFICATES))
-        .collect();
+        .filter(|(name, _)| tracks.file(name).exists());
+    let files: Vec<_> = FILES.into_iter().chain(further).collect();
     let files = report::text_files(tracks.dir(), &files, style);
     // A closed pipe is no failure of the run.
     let _ = write!(std::io::stdout(), "{text}{files}");
@@ -121,8 +120,17 @@ const FILES: [(&str, &str); 9] = [
     ("run.log", "what happened, without secrets"),
 ];
 
-/// What it holds besides when devices' keys were made for it.
-pub(super) const CERTIFICATES: (&str, &str) = (
-    "certificates",
-    "keys and certificates of this run's devices; keys mode 0600",
-);
+/// What it holds besides when devices' keys were made for it, and when some were replaced.
+const FURTHER: [(&str, &str); 2] = [
+    (
+        CERTIFICATES,
+        "keys and certificates of this run's devices; keys mode 0600",
+    ),
+    (
+        "rotations.csv",
+        "certificates that were replaced, and which of them hold",
+    ),
+];
+
+/// Where keys and certificates are.
+pub(super) const CERTIFICATES: &str = "certificates";

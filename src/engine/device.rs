@@ -9,6 +9,7 @@ mod misbehaviour;
 mod provision_retry;
 mod provisioning;
 mod reconnect;
+mod rotation;
 mod telemetry;
 
 use std::time::Duration;
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 use self::downlink::Downlink;
 use self::provisioning::is_rejection;
 use self::reconnect::Away;
+use self::rotation::Rotation;
 use super::places::Place;
 use super::shutdown::{Stop, reached};
 use super::worker::Alive;
@@ -58,12 +60,19 @@ enum InFlight {
 }
 
 /// What the server can have heard of a try to be provisioned.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
     /// No byte of the request has left.
     Nothing,
     /// The request, or a part of it.
     Perhaps,
+}
+
+/// A connection that did not come about.
+struct Unopened {
+    /// The step that failed.
+    step: Phase,
+    kind: FaultKind,
 }
 
 /// What became of a device's client attributes.
@@ -110,6 +119,8 @@ struct Device<'a> {
     downlink: Option<Box<Downlink>>,
     /// It has no connection and should have one.
     away: Option<Box<Away>>,
+    /// A new certificate that it does not go on with yet.
+    rotation: Option<Box<Rotation>>,
     /// How often it had to come back.
     rounds: u32,
     /// How many sessions it lost.
@@ -157,6 +168,7 @@ impl<'a> Device<'a> {
             attributes: Attributes::ToSend,
             downlink: worker.fleet.plan.downlink.as_ref().map(|_| Box::default()),
             away: None,
+            rotation: None,
             rounds: 0,
             losses: 0,
             told: Told::Nothing,
@@ -227,7 +239,7 @@ impl<'a> Device<'a> {
         identity: Option<&Identity>,
         due: Instant,
         whole: Option<Phase>,
-    ) -> Result<Instant, (Phase, FaultKind)> {
+    ) -> Result<Instant, Unopened> {
         self.step = whole.unwrap_or(Phase::TcpConnect);
         let begun = Instant::now();
         let dial = self.worker.fleet.dial(self.ix);
@@ -263,7 +275,10 @@ impl<'a> Device<'a> {
                         ready = span.done;
                     }
                 }
-                Err((whole.unwrap_or(fault.phase), fault.kind))
+                Err(Unopened {
+                    step: fault.phase,
+                    kind: fault.kind,
+                })
             }
         }
     }
@@ -288,7 +303,7 @@ impl<'a> Device<'a> {
             };
             self.outcome = Some(outcome);
             self.cause = Some(Cause::At(self.step, FaultKind::CutOff));
-        } else if sending || self.step == Phase::Reconnect {
+        } else if sending || matches!(self.step, Phase::Reconnect | Phase::Rotate) {
             self.trouble(self.step, FaultKind::CutOff);
         }
     }
@@ -300,7 +315,8 @@ impl<'a> Device<'a> {
         recorder.phase_error(self.cohort, phase);
         recorder.error(cause);
         self.cause.get_or_insert(cause);
-        self.rejected |= is_rejection(kind);
+        // A device whose new certificate is turned down has its old one to go on with.
+        self.rejected |= is_rejection(kind) && phase != Phase::Rotate;
         self.stranded |= kind == FaultKind::CredentialsUnusable
             || (self.rejected && self.cohort().expected() == Expectation::Rejected);
     }
@@ -372,6 +388,7 @@ impl<'a> Device<'a> {
         self.end_pushes();
         self.keep_credentials().await;
         self.keep_besides().await;
+        Box::pin(self.give_up_rotation()).await;
         let outcome = self
             .outcome
             .expect("run and cut_off both decide the outcome");

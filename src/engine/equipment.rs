@@ -9,6 +9,8 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::inventory::{Inventory, Template};
+use crate::ledger::Files;
+use crate::life::{Event, EventKind};
 use crate::model::{DeviceIx, Expectation, Misbehaviour};
 use crate::pki::{Authority, Identity, KeyKind, PkiError, Recipe, Validity, make_all};
 use crate::scenario::{CertificatePlan, Cohort, CredentialsPlan, Plan};
@@ -27,7 +29,19 @@ pub struct Authorities {
 pub struct Kit {
     pub(super) identity: Identity,
     /// Its certificate's file and its key's; `None` until what was made is written.
-    pub(super) files: Option<(PathBuf, PathBuf)>,
+    pub(super) files: Option<Files>,
+    /// What it gets in mid-run, in that order, by the event's number.
+    fresh: Vec<(u32, Kit)>,
+}
+
+impl Kit {
+    fn made(identity: Identity) -> Self {
+        Self {
+            identity,
+            files: None,
+            fresh: Vec::new(),
+        }
+    }
 }
 
 /// The kits of all devices; empty where no cohort needs any.
@@ -197,9 +211,17 @@ impl Equipment {
                         .map_err(|(n, source)| {
                             pki(format!("device `{}`", inventory.name(devices[n])), source)
                         })?;
-                    for (ix, identity) in devices.into_iter().zip(made) {
-                        let files = None;
-                        kits[ix.get()] = Some(Box::new(Kit { identity, files }));
+                    for (ix, identity) in devices.iter().zip(made) {
+                        kits[ix.get()] = Some(Box::new(Kit::made(identity)));
+                    }
+                    if cohort.rotates() {
+                        let renewal = Renewal {
+                            plan,
+                            inventory,
+                            recipe: &recipe,
+                            progress,
+                        };
+                        renewal.renew(&devices, &names, &mut kits)?;
                     }
                 }
             }
@@ -219,9 +241,13 @@ impl Equipment {
         })?;
         for (kit, number) in self.0.iter_mut().zip(1u32..) {
             if let Some(kit) = kit.as_mut().filter(|kit| kit.files.is_none()) {
+                let whose = |source| pki(format!("device {number} of the list"), source);
                 let written = kit.identity.write(dir, &format!("{number:07}"));
-                let whose = || format!("device {number} of the list");
-                kit.files = Some(written.map_err(|source| pki(whose(), source))?);
+                kit.files = Some(written.map_err(whose)?);
+                for (nth, (_, kit)) in (2u32..).zip(&mut kit.fresh) {
+                    let written = kit.identity.write(dir, &format!("{number:07}-{nth}"));
+                    kit.files = Some(written.map_err(whose)?);
+                }
             }
         }
         Ok(())
@@ -229,6 +255,72 @@ impl Equipment {
 
     pub(super) fn kit(&self, ix: DeviceIx) -> Option<&Kit> {
         self.0.get(ix.get())?.as_deref()
+    }
+
+    /// What the event of that number brings the device.
+    pub(super) fn fresh(&self, ix: DeviceIx, event: u32) -> Option<&Kit> {
+        let mut fresh = self.kit(ix)?.fresh.iter();
+        fresh
+            .find(|(number, _)| *number == event)
+            .map(|(_, kit)| kit)
+    }
+
+    /// The device's kit with that certificate, as ThingsBoard stores it.
+    pub(super) fn kit_with(&self, ix: DeviceIx, certificate: &str) -> Option<&Kit> {
+        let first = self.kit(ix)?;
+        let fresh = first.fresh.iter().map(|(_, kit)| kit);
+        std::iter::once(first)
+            .chain(fresh)
+            .find(|kit| kit.identity.leaf_base64() == certificate)
+    }
+}
+
+/// What is needed for a cohort's further certificates.
+struct Renewal<'a> {
+    plan: &'a Plan,
+    inventory: &'a Inventory,
+    recipe: &'a Recipe,
+    progress: &'a (dyn Fn(usize, usize) + Sync),
+}
+
+impl Renewal<'_> {
+    /// Makes a certificate for each time that an event rotates one, by the first one's recipe and
+    /// common name.
+    fn renew(
+        &self,
+        devices: &[DeviceIx],
+        common_names: &[String],
+        kits: &mut [Option<Box<Kit>>],
+    ) -> Result<(), EquipmentError> {
+        let rotates = |event: &&Event| event.kind == EventKind::Rotate;
+        let rotations: Vec<_> = self.plan.life.events.iter().filter(rotates).collect();
+        for event in &rotations {
+            let struck = devices.iter().zip(common_names);
+            let struck = struck.filter(|(ix, _)| event.strikes(self.inventory.name(**ix)));
+            let (struck, names): (Vec<&DeviceIx>, Vec<&String>) = struck.unzip();
+            let all = names.len();
+            let told = |done| (self.progress)(done, all);
+            let made = make_all(self.recipe, &names, self.plan.limits.workers, told);
+            let made = made.map_err(|(n, source)| {
+                let name = self.inventory.name(*struck[n]);
+                pki(format!("device `{name}`"), source)
+            })?;
+            for (ix, identity) in struck.into_iter().zip(made) {
+                let kit = kits[ix.get()].as_mut().expect("made before");
+                kit.fresh.push((event.number, Kit::made(identity)));
+            }
+        }
+        for ix in devices {
+            let kit = kits[ix.get()].as_mut().expect("made before");
+            let name = self.inventory.name(*ix);
+            let moment = |number: u32| {
+                let event = rotations.iter().find(|event| event.number == number);
+                event.map(|event| event.moment(name))
+            };
+            kit.fresh
+                .sort_by_key(|(number, _)| (moment(*number), *number));
+        }
+        Ok(())
     }
 }
 
@@ -294,8 +386,8 @@ fn read(
         }
     })?;
     Ok(Kit {
-        identity,
         files: Some((certificate_file, key_file)),
+        ..Kit::made(identity)
     })
 }
 

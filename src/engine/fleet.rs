@@ -9,7 +9,7 @@ use super::equipment::{Equipment, EquipmentError};
 use crate::arrival::{Due, Follower, Schedule};
 use crate::dialect::ThingsBoard;
 use crate::inventory::{Derivation, Inventory, Template};
-use crate::ledger::{Entry, Issued};
+use crate::ledger::{Entry, Files, Issued};
 use crate::model::{CohortIx, Credentials, DeviceIx};
 use crate::payload::{PayloadError, Section};
 use crate::pki::Identity;
@@ -216,6 +216,28 @@ impl Fleet {
     /// The device's key and certificates, if it has some.
     pub(super) fn identity(&self, ix: DeviceIx) -> Option<&Identity> {
         self.equipment.kit(ix).map(|kit| &kit.identity)
+    }
+
+    /// The key and certificates of the device whose leaf is that certificate.
+    pub(super) fn identity_with(&self, ix: DeviceIx, certificate: &str) -> Option<&Identity> {
+        let kit = self.equipment.kit_with(ix, certificate)?;
+        Some(&kit.identity)
+    }
+
+    /// The certificate that the event of that number brings the device, and its files.
+    pub(super) fn fresh(&self, ix: DeviceIx, event: u32) -> Option<Issued> {
+        let kit = self.equipment.fresh(ix, event)?;
+        Some(Issued {
+            credentials: Credentials::X509 {
+                certificate: kit.identity.leaf_base64(),
+            },
+            files: kit.files.clone(),
+        })
+    }
+
+    /// The files of the device's certificate.
+    pub(super) fn files_of(&self, ix: DeviceIx, certificate: &str) -> Option<Files> {
+        self.equipment.kit_with(ix, certificate)?.files.clone()
     }
 
     /// What the ledger keeps of credentials.

@@ -10,6 +10,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use thiserror::Error;
 
 use super::fleet::Fleet;
+use super::worker::CHECKS_AT_A_TIME;
 use crate::model::{Protocol, TransportKind};
 use crate::scenario::{Plan, TargetPlan};
 
@@ -91,7 +92,7 @@ pub fn plan_around(machine: Machine, plan: &Plan, dealt: &[u32]) -> Result<Provi
     let polling = u64::from(http) * u64::from(polls(plan, TransportKind::Http));
     let connected = u64::from(at_a_time(plan, dealt.iter().sum())) + polling;
     let requests = u64::from(plan.rest.as_ref().map_or(0, |rest| rest.connections));
-    let needed = connected + requests + RESERVE;
+    let needed = connected + requests + checks(plan) + RESERVE;
     let mut provisions = Provisions::default();
     if needed > machine.files {
         return Err(LimitError::Files {
@@ -176,6 +177,12 @@ fn returns(plan: &Plan) -> u32 {
         u32::try_from(60_000 / duty.wake.as_millis().max(1)).unwrap_or(u32::MAX)
     });
     events.saturating_add(naps).min(100)
+}
+
+/// Connections that are to show that replaced certificates are refused.
+fn checks(plan: &Plan) -> u64 {
+    let checks = plan.life.events.iter().any(|event| event.check_old);
+    u64::from(checks) * (plan.limits.workers * CHECKS_AT_A_TIME) as u64
 }
 
 /// How many of `n` devices are connected at a time: all in the end, or those being brought up.

@@ -104,9 +104,9 @@ impl Gate {
         })
     }
 
-    /// The next device that may start, as soon as one may; `None` when no other will. A device
-    /// belongs to whoever got its pass, and must be started or written off.
-    pub(super) async fn pass(self: &Arc<Self>) -> Option<Pass> {
+    /// The ordinal of the next device that may start, as soon as one may; `None` when no other
+    /// will. A device belongs to whoever got its pass, and must be started or written off.
+    pub(super) async fn pass(self: &Arc<Self>) -> Option<(u32, Pass)> {
         loop {
             let asked = self.ask();
             if !matches!(asked, Asked::Full) {
@@ -114,8 +114,7 @@ impl Gate {
             }
             match asked {
                 Asked::Passed(ordinal) => {
-                    let gate = Arc::clone(self);
-                    return Some(Pass { gate, ordinal });
+                    return Some((ordinal, Pass(Arc::clone(self))));
                 }
                 Asked::Full => self.look.notified().await,
                 Asked::Shut => return None,
@@ -180,15 +179,11 @@ impl Gate {
 
 /// A device's leave to start; its place is free again once this is dropped.
 #[derive(Debug)]
-pub(super) struct Pass {
-    gate: Arc<Gate>,
-    /// Which device of the queue it is.
-    pub(super) ordinal: u32,
-}
+pub(super) struct Pass(Arc<Gate>);
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        self.gate.state().in_use -= 1;
-        self.gate.look.notify_one();
+        self.0.state().in_use -= 1;
+        self.0.look.notify_one();
     }
 }

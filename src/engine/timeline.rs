@@ -143,6 +143,7 @@ fn planned(plan: &Plan) -> Vec<Mark> {
             EventKind::PowerLoss => (MarkKind::PowerLoss, "power loss"),
             EventKind::Disconnect => (MarkKind::Disconnect, "good-bye"),
             EventKind::Takeover => (MarkKind::Takeover, "take-over"),
+            EventKind::Rotate => (MarkKind::Rotate, "new certificates"),
         };
         let share = event.share * 100.0;
         let until = (!event.spread.is_zero()).then(|| event.at + event.spread);

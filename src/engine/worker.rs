@@ -61,6 +61,8 @@ pub(super) struct Worker {
     /// at once would keep the thread from reading the answers of messages that are still in
     /// flight, and make them look slow.
     pub(super) leaving: Semaphore,
+    /// Connections with replaced certificates, beside those of the devices.
+    pub(super) checking: Semaphore,
 }
 
 /// Runs a worker to its end on the calling thread.
@@ -97,6 +99,7 @@ async fn work(shard: Shard) {
         emptied: Notify::new(),
         operator: Operator::of(&fleet, of),
         leaving: Semaphore::new(0),
+        checking: Semaphore::new(CHECKS_AT_A_TIME),
     });
     if let Some(operator) = &worker.operator {
         tokio::task::spawn_local(Rc::clone(operator).work(Rc::clone(&worker)));
@@ -206,8 +209,8 @@ impl Worker {
                 () = reached(&mut winding, Stop::Winding) => None,
                 pass = gate.pass() => pass,
             };
-            let Some(pass) = pass else { break };
-            let ix = queue.device(pass.ordinal);
+            let Some((ordinal, pass)) = pass else { break };
+            let ix = queue.device(ordinal);
             tokio::select! {
                 biased;
                 () = reached(&mut winding, Stop::Winding) => self.write_off(ix).await,
@@ -305,6 +308,11 @@ impl Alive {
     pub(super) fn shared(&self) -> &Rc<Worker> {
         &self.0
     }
+
+    /// A hold of its own for something beside the device.
+    pub(super) fn again(&self) -> Self {
+        Self::new(Rc::clone(&self.0))
+    }
 }
 
 impl std::ops::Deref for Alive {
@@ -326,6 +334,9 @@ impl Drop for Alive {
 
 /// Few, since each takes some 50 µs of the thread and waits for nobody.
 const LEAVING_AT_A_TIME: usize = 8;
+
+/// Of one worker; files are planned for them.
+pub(super) const CHECKS_AT_A_TIME: usize = 8;
 
 /// From one report of a worker to its next.
 const TICK: Duration = Duration::from_millis(200);

@@ -1,12 +1,12 @@
 //! `credentials.csv`: one row per provisioned device, readable by its owner only.
 
-use std::fs::{File, OpenOptions};
+use std::collections::HashSet;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use secrecy::ExposeSecret;
 
+use super::table::Table;
 use super::writer::Issued;
 use crate::model::Credentials;
 
@@ -24,24 +24,21 @@ pub const HEADER: [&str; 8] = [
 
 /// The open file. Rows are durable after [`CredentialsFile::sync`].
 pub(super) struct CredentialsFile {
-    csv: csv::Writer<File>,
+    table: Table,
+    /// Certificate files that another has taken the place of.
+    replaced: HashSet<String>,
 }
 
 impl CredentialsFile {
     /// Creates the file with mode 0600; an existing file is an error, never overwritten.
     pub(super) fn create(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)?;
-        let mut csv = csv::Writer::from_writer(file);
-        csv.write_record(HEADER)?;
-        csv.flush()?;
-        Ok(Self { csv })
+        Ok(Self {
+            table: Table::create(path, &HEADER)?,
+            replaced: HashSet::new(),
+        })
     }
 
-    pub(super) fn write(&mut self, name: &str, issued: &Issued) -> csv::Result<()> {
+    pub(super) fn write(&mut self, name: &str, issued: &Issued) -> io::Result<()> {
         let credentials = &issued.credentials;
         let (mut token, mut id, mut username, mut password) = ("", "", "", "");
         match credentials {
@@ -56,13 +53,9 @@ impl CredentialsFile {
             // Its files say it all.
             Credentials::X509 { .. } => {}
         }
-        let file = |path: Option<&PathBuf>| {
-            path.map_or_else(String::new, |path| path.to_string_lossy().into_owned())
-        };
-        let certificate = file(issued.files.as_ref().map(|files| &files.0));
-        let key = file(issued.files.as_ref().map(|files| &files.1));
+        let [certificate, key] = issued.file_names();
         let kind = credentials.type_name();
-        self.csv.write_record([
+        self.table.write(&[
             name,
             kind,
             token,
@@ -74,9 +67,26 @@ impl CredentialsFile {
         ])
     }
 
-    /// Hands all rows to the kernel and waits until they are on the disk.
+    /// The row with this certificate's file holds no longer.
+    pub(super) fn replace(&mut self, certificate: String) {
+        if !certificate.is_empty() {
+            self.replaced.insert(certificate);
+        }
+    }
+
     pub(super) fn sync(&mut self) -> io::Result<()> {
-        self.csv.flush()?;
-        self.csv.get_ref().sync_data()
+        self.table.sync()
+    }
+
+    /// One row for each provisioned device: rows of replaced certificates go.
+    pub(super) fn compact(self) -> io::Result<()> {
+        if self.replaced.is_empty() {
+            return Ok(());
+        }
+        let certificate = HEADER.len() - 2;
+        self.table.compact(|row| {
+            let file = row.get(certificate).unwrap_or_default();
+            !self.replaced.contains(file)
+        })
     }
 }

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::credentials::CredentialsFile;
+use super::rotations::{Rotation, RotationState, RotationsFile};
 use super::shared::{Seen, Shared};
 use crate::model::{Cause, Credentials, DeviceIx, Observed, Outcome};
 
@@ -41,6 +42,10 @@ pub struct Fate {
 pub enum Entry {
     /// The server gave it these credentials.
     Provisioned(Issued),
+    /// It got a new certificate: how that stands.
+    Rotated(Rotation),
+    /// A certificate that it has replaced still lets it in.
+    OldAccepted,
     /// It is done.
     Ended(Fate),
 }
@@ -51,7 +56,24 @@ pub struct Issued {
     /// As the server gave them.
     pub credentials: Credentials,
     /// The files of the device's certificate and key, where the credentials are a certificate.
-    pub files: Option<(PathBuf, PathBuf)>,
+    pub files: Option<Files>,
+}
+
+/// A certificate's file and its key's.
+pub type Files = (PathBuf, PathBuf);
+
+impl Issued {
+    /// The certificate's file and the key's as they are written; empty where there are none.
+    pub(super) fn file_names(&self) -> [String; 2] {
+        Self::names_of(self.files.as_ref())
+    }
+
+    pub(super) fn names_of(files: Option<&Files>) -> [String; 2] {
+        let name = |path: &Path| path.to_string_lossy().into_owned();
+        files.map_or_else(Default::default, |(certificate, key)| {
+            [name(certificate), name(key)]
+        })
+    }
 }
 
 /// What a closed ledger knows.
@@ -61,6 +83,8 @@ pub struct Closed {
     pub fates: Vec<Option<Fate>>,
     /// Credentials that more than one device was given.
     pub shared: Shared,
+    /// Devices that a replaced certificate still let in.
+    pub old_accepted: Vec<DeviceIx>,
 }
 
 /// One entry and whose it is.
@@ -110,16 +134,15 @@ impl Ledger {
             file,
             fates: vec![None; devices as usize],
             seen: Seen::default(),
+            rotations: None,
+            old_accepted: Vec::new(),
             inbox,
         };
         let writer = thread::Builder::new()
             .name("ledger".to_owned())
             .spawn(move || {
                 writer.run()?;
-                Ok(Closed {
-                    fates: writer.fates,
-                    shared: writer.seen.shared(),
-                })
+                writer.close()
             })
             .map_err(|source| LedgerError::File {
                 path: credentials.to_owned(),
@@ -147,6 +170,8 @@ struct Writer {
     file: CredentialsFile,
     fates: Vec<Option<Fate>>,
     seen: Seen,
+    rotations: Option<RotationsFile>,
+    old_accepted: Vec<DeviceIx>,
     inbox: mpsc::Receiver<Record>,
 }
 
@@ -156,7 +181,7 @@ impl Writer {
         loop {
             let overdue = unsynced_since.is_some_and(|since| since.elapsed() >= SYNC_EVERY);
             if overdue || (unsynced_since.is_some() && self.inbox.is_empty()) {
-                self.file.sync().map_err(|e| self.failed(e))?;
+                self.sync()?;
                 unsynced_since = None;
             }
             let Some(record) = self.inbox.blocking_recv() else {
@@ -167,13 +192,60 @@ impl Writer {
                     self.seen.look(record.device, &issued.credentials);
                     self.file
                         .write(&record.name, &issued)
-                        .map_err(|e| self.failed(e.into()))?;
+                        .map_err(|e| self.failed(e))?;
                     unsynced_since.get_or_insert_with(Instant::now);
                 }
+                Entry::Rotated(rotation) => {
+                    self.rotated(&record.name, record.device, &rotation)
+                        .map_err(|e| self.failed(e))?;
+                    unsynced_since.get_or_insert_with(Instant::now);
+                }
+                Entry::OldAccepted => self.old_accepted.push(record.device),
                 Entry::Ended(fate) => self.end(&record.name, record.device, fate)?,
             }
         }
-        self.file.sync().map_err(|e| self.failed(e))
+        self.sync()
+    }
+
+    fn sync(&mut self) -> Result<(), LedgerError> {
+        self.file.sync().map_err(|e| self.failed(e))?;
+        match &mut self.rotations {
+            Some(rotations) => rotations.sync().map_err(|e| self.failed(e)),
+            None => Ok(()),
+        }
+    }
+
+    /// The new certificate's row goes first: whoever is cut off in between has a row too many, and
+    /// none too few.
+    fn rotated(&mut self, name: &str, device: DeviceIx, rotation: &Rotation) -> io::Result<()> {
+        if rotation.state == RotationState::Done {
+            self.seen.look(device, &rotation.new.credentials);
+            self.file.write(name, &rotation.new)?;
+            let [old, _] = Issued::names_of(rotation.old.as_ref());
+            self.file.replace(old);
+        }
+        let rotations = match &mut self.rotations {
+            Some(rotations) => rotations,
+            none => none.insert(RotationsFile::create(&self.path.with_file_name(ROTATIONS))?),
+        };
+        rotations.write(name, rotation)
+    }
+
+    /// Shortens the files to what holds.
+    fn close(self) -> Result<Closed, LedgerError> {
+        let failed = |source| LedgerError::File {
+            path: self.path.clone(),
+            source,
+        };
+        self.file.compact().map_err(failed)?;
+        if let Some(rotations) = self.rotations {
+            rotations.compact().map_err(failed)?;
+        }
+        Ok(Closed {
+            fates: self.fates,
+            shared: self.seen.shared(),
+            old_accepted: self.old_accepted,
+        })
     }
 
     fn end(&mut self, name: &str, device: DeviceIx, fate: Fate) -> Result<(), LedgerError> {
@@ -195,6 +267,9 @@ impl Writer {
         }
     }
 }
+
+/// Beside the credentials, once there is a rotation.
+const ROTATIONS: &str = "rotations.csv";
 
 /// Records under way; a full channel holds its devices back.
 const CAPACITY: usize = 4096;
@@ -285,5 +360,103 @@ mod tests {
         }
         drop(sender);
         assert!(matches!(ledger.close(), Err(LedgerError::EndedTwice(0))));
+    }
+
+    /// A certificate of `leaf`, in files named so.
+    fn issued(leaf: &str) -> Issued {
+        Issued {
+            credentials: Credentials::X509 {
+                certificate: leaf.to_owned(),
+            },
+            files: Some((format!("{leaf}.crt").into(), format!("{leaf}.key").into())),
+        }
+    }
+
+    fn rotated(device: u32, state: RotationState, old: &str, new: &str) -> Record {
+        let entry = Entry::Rotated(Rotation {
+            state,
+            old: issued(old).files,
+            new: issued(new),
+        });
+        record(device, entry)
+    }
+
+    #[test]
+    fn at_the_end_each_device_has_the_certificate_that_holds_and_each_rotation_its_last_word() {
+        use RotationState::{Begun, Done, Failed, InDoubt};
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("credentials.csv");
+        let ledger = Ledger::open(&path, 4).unwrap();
+        let sender = ledger.sender();
+        let send = |record| sender.blocking_send(record).unwrap();
+        for device in 0..3 {
+            send(record(
+                device,
+                Entry::Provisioned(issued(&format!("{device}-1"))),
+            ));
+        }
+        let token = Issued {
+            credentials: Credentials::AccessToken("t".into()),
+            files: None,
+        };
+        send(record(3, Entry::Provisioned(token)));
+        for (device, state, old, new) in [
+            (0, Begun, "0-1", "0-2"),
+            (1, Begun, "1-1", "1-2"),
+            (0, Done, "0-1", "0-2"),
+            (2, Begun, "2-1", "2-2"),
+            (1, Failed, "1-1", "1-2"),
+            (0, Begun, "0-2", "0-3"),
+            (0, Done, "0-2", "0-3"),
+            (2, InDoubt, "2-1", "2-2"),
+        ] {
+            send(rotated(device, state, old, new));
+        }
+        drop(sender);
+        ledger.close().unwrap();
+        assert_eq!(column(&path, 6), ["1-1.crt", "2-1.crt", "", "0-3.crt"]);
+        let rotations = dir.path().join("rotations.csv");
+        assert_eq!(
+            column(&rotations, 1),
+            ["done", "failed", "done", "in_doubt"]
+        );
+        assert_eq!(
+            column(&rotations, 2),
+            ["0-2.crt", "1-2.crt", "0-3.crt", "2-2.crt"]
+        );
+        for path in [path, rotations] {
+            let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn a_run_that_is_cut_off_leaves_both_certificates_on_record() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("credentials.csv");
+        let ledger = Ledger::open(&path, 1).unwrap();
+        let sender = ledger.sender();
+        let send = |record| sender.blocking_send(record).unwrap();
+        send(record(0, Entry::Provisioned(issued("1"))));
+        send(rotated(0, RotationState::Begun, "1", "2"));
+        send(rotated(0, RotationState::Done, "1", "2"));
+        // Nobody closes it: what a killed run leaves once the ledger was idle.
+        let rotations = dir.path().join("rotations.csv");
+        let begun = Instant::now();
+        while column(&rotations, 1) != ["begun", "done"] {
+            assert!(begun.elapsed() < Duration::from_secs(30));
+            thread::yield_now();
+        }
+        assert_eq!(column(&path, 6), ["1.crt", "2.crt"]);
+    }
+
+    /// The cells of a column, of as many rows as are whole.
+    fn column(path: &Path, n: usize) -> Vec<String> {
+        let Ok(mut rows) = csv::Reader::from_path(path) else {
+            return Vec::new();
+        };
+        let rows = rows.records().map_while(Result::ok);
+        rows.filter_map(|row| Some(row.get(n)?.to_owned()))
+            .collect()
     }
 }

@@ -18,6 +18,8 @@ pub struct Event {
     pub share: f64,
     /// How long the struck devices then stay away; nobody does in a take-over.
     pub boot: Boot,
+    /// `rotate`: whether the old certificate is shown once more, to see it refused.
+    pub check_old: bool,
     /// Its position among the run's events, from 0: what is drawn for it is drawn by this.
     pub number: u32,
     /// Of all randomness.
@@ -33,6 +35,8 @@ pub enum EventKind {
     Disconnect,
     /// It opens a second session, for which the server has to close the first.
     Takeover,
+    /// It gets a new certificate, connects with it and goes on with it.
+    Rotate,
 }
 
 impl Event {
@@ -83,6 +87,7 @@ mod tests {
             kind: EventKind::PowerLoss,
             share,
             boot: Boot::Fixed(Duration::from_secs(2)),
+            check_old: false,
             number,
             seed: 5,
         }

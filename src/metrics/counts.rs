@@ -168,6 +168,59 @@ impl TelemetryCounts {
     }
 }
 
+/// Certificates that devices got in mid-run, and what became of them. Once the run is over, `due`
+/// is the sum of `done`, `failed` and `in_doubt`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RotationCounts {
+    /// Devices got a new certificate.
+    pub due: u64,
+    /// The server took it: the device goes on with it.
+    pub done: u64,
+    /// The server said no, or cannot have seen it: the device has its old one.
+    pub failed: u64,
+    /// The server may have seen it, and the run ended before it said so.
+    pub in_doubt: u64,
+    /// Of those done, the ones whose old certificate was shown once more and refused.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub old_refused: u64,
+    /// Of those done, the ones whose old certificate still let the device in.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub old_accepted: u64,
+}
+
+impl RotationCounts {
+    /// Nobody got a new certificate.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        self.due = self.due.saturating_add(other.due);
+        self.done = self.done.saturating_add(other.done);
+        self.failed = self.failed.saturating_add(other.failed);
+        self.in_doubt = self.in_doubt.saturating_add(other.in_doubt);
+        self.old_refused = self.old_refused.saturating_add(other.old_refused);
+        self.old_accepted = self.old_accepted.saturating_add(other.old_accepted);
+    }
+
+    /// What came since an earlier state of the same counts.
+    pub(super) fn since(&self, earlier: &Self) -> Self {
+        Self {
+            due: self.due - earlier.due,
+            done: self.done - earlier.done,
+            failed: self.failed - earlier.failed,
+            in_doubt: self.in_doubt - earlier.in_doubt,
+            old_refused: self.old_refused - earlier.old_refused,
+            old_accepted: self.old_accepted - earlier.old_accepted,
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
 /// Sessions of provisioned devices that were lost, and what became of them. Good-byes of duty
 /// cycles and of the end of the run are no losses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

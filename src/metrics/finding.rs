@@ -19,6 +19,11 @@ pub enum Finding {
         /// The name of the other.
         second: String,
     },
+    /// A certificate that was replaced in mid-run still lets the device in.
+    OldCertificate {
+        /// The device's name.
+        device: String,
+    },
 }
 
 /// What kind of fault is proved. Its word in `summary.json` is stable.
@@ -29,22 +34,26 @@ pub enum Finding {
 pub enum FindingKind {
     /// See [`Finding::SharedCredentials`].
     SharedCredentials,
+    /// See [`Finding::OldCertificate`].
+    OldCertificate,
 }
 
 impl FindingKind {
     /// All of them, in the order of reports.
-    pub const ALL: [Self; 1] = [Self::SharedCredentials];
+    pub const ALL: [Self; 2] = [Self::SharedCredentials, Self::OldCertificate];
 
     /// Its word in reports.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::SharedCredentials => "shared_credentials",
+            Self::OldCertificate => "old_certificate",
         }
     }
 
     fn sentence(self) -> &'static str {
         match self {
             Self::SharedCredentials => "the server gave the same credentials to two devices",
+            Self::OldCertificate => "a replaced certificate still lets its device in",
         }
     }
 }
@@ -62,6 +71,7 @@ impl Findings {
             Finding::SharedCredentials { first, second } => {
                 (FindingKind::SharedCredentials, vec![first, second])
             }
+            Finding::OldCertificate { device } => (FindingKind::OldCertificate, vec![device]),
         };
         let (count, examples) = self.kinds.entry(kind).or_default();
         *count += 1;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use hdrhistogram::Histogram;
+
 use super::aggregate::Aggregate;
 use super::counts::{DeviceCounts, StartCounts, TelemetryCounts};
 use super::downlink::DownlinkCounts;
@@ -47,6 +49,7 @@ pub(super) fn summary(aggregate: &Aggregate, end: &Ending) -> Summary {
             ..telemetry(overall.telemetry, end.elapsed)
         },
         reconnects: overall.reconnects,
+        rotations: overall.rotations,
         downlink: overall.downlink,
         thresholds: Vec::new(),
         expectations: Vec::new(),
@@ -59,15 +62,7 @@ pub(super) fn summary(aggregate: &Aggregate, end: &Ending) -> Summary {
             .zip(&aggregate.sum.cohorts)
             .map(|(cohort, tally)| (cohort.name.clone(), cohort_summary(cohort, tally, end)))
             .collect(),
-        histograms: RunHistograms {
-            start_lag: aggregate.sum.lag.as_deref().map(CarriedHistogram::new),
-            message_lag: aggregate
-                .sum
-                .message_lag
-                .as_deref()
-                .map(CarriedHistogram::new),
-            phases: histograms(overall),
-        },
+        histograms: run_histograms(aggregate),
         machine: Some(setting.host.clone()),
         scenario_toml: setting.scenario_toml.clone(),
         runs: Vec::new(),
@@ -89,6 +84,15 @@ pub(super) fn summary(aggregate: &Aggregate, end: &Ending) -> Summary {
         .collect();
     summary.result = result(&summary, end.interrupted);
     summary
+}
+
+fn run_histograms(aggregate: &Aggregate) -> RunHistograms {
+    let carried = |lag: &Option<Box<Histogram<u64>>>| lag.as_deref().map(CarriedHistogram::new);
+    RunHistograms {
+        start_lag: carried(&aggregate.sum.lag),
+        message_lag: carried(&aggregate.sum.message_lag),
+        phases: histograms(&aggregate.overall),
+    }
 }
 
 /// Interrupted outweighs invalid, invalid outweighs failed.
@@ -147,6 +151,7 @@ fn cohort_summary(cohort: &CohortSetting, tally: &Tally, end: &Ending) -> Cohort
         phases: phases(tally),
         telemetry: telemetry(tally.telemetry, end.elapsed),
         reconnects: tally.reconnects,
+        rotations: tally.rotations,
         downlink: tally.downlink,
         histograms: histograms(tally),
     }

@@ -187,6 +187,7 @@ fn add(sum: &mut Summary, run: Summary) -> Result<(), MergeError> {
         errors,
         telemetry,
         reconnects,
+        rotations,
         downlink,
         thresholds: _,
         expectations,
@@ -208,6 +209,7 @@ fn add(sum: &mut Summary, run: Summary) -> Result<(), MergeError> {
     }
     sum.telemetry.counts.add(&telemetry.counts);
     sum.reconnects.add(&reconnects);
+    sum.rotations.add(&rotations);
     sum.downlink.add(&downlink);
     for row in expectations {
         add_expectation(&mut sum.expectations, row);
@@ -407,6 +409,7 @@ fn add_cohort(
         phases,
         telemetry,
         reconnects,
+        rotations,
         downlink,
         histograms,
     } = other;
@@ -417,6 +420,7 @@ fn add_cohort(
     add_phases(&mut sum.phases, phases);
     sum.telemetry.counts.add(&telemetry.counts);
     sum.reconnects.add(&reconnects);
+    sum.rotations.add(&rotations);
     sum.downlink.add(&downlink);
     add_histograms(&mut sum.histograms, histograms)
 }

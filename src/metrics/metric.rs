@@ -17,6 +17,7 @@ pub(super) enum Metric {
     /// Devices that are back, of those that lost a session.
     DevicesBack,
     Reconnects(Sessions),
+    Rotations(Certificates),
     /// A count of what devices were sent, by its name.
     Downlink(&'static str),
     Devices(Outcome),
@@ -72,6 +73,28 @@ pub(super) enum Sessions {
     GivenUp,
     Takeovers,
     TakenOver,
+}
+
+/// What became of certificates that devices got in mid-run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Certificates {
+    Due,
+    Done,
+    Failed,
+    InDoubt,
+    OldRefused,
+    OldAccepted,
+}
+
+impl Certificates {
+    const ALL: [(Self, &'static str); 6] = [
+        (Self::Due, "due"),
+        (Self::Done, "done"),
+        (Self::Failed, "failed"),
+        (Self::InDoubt, "in_doubt"),
+        (Self::OldRefused, "old_refused"),
+        (Self::OldAccepted, "old_accepted"),
+    ];
 }
 
 impl Metric {
@@ -137,10 +160,17 @@ impl Metric {
             ),
         ]
         .map(|(name, metric)| (name.to_owned(), metric));
+        let rotations = Certificates::ALL
+            .into_iter()
+            .map(|(which, word)| (format!("rotations.{word}"), Self::Rotations(which)));
         let downlink = DOWNLINK_COUNTS
             .into_iter()
             .map(|name| (format!("downlink.{name}"), Self::Downlink(name)));
-        phases.chain(devices).chain(others).chain(downlink)
+        phases
+            .chain(devices)
+            .chain(others)
+            .chain(rotations)
+            .chain(downlink)
     }
 }
 
@@ -156,6 +186,7 @@ fn unknown(what: &str, found: &str, known: impl Iterator<Item = String>) -> Stri
             "metrics are <phase>.p50|p90|p99|p999|max|mean, <phase>.service.p99 (and so on), \
              <phase>.count|errors|retries, retries, devices.<outcome>, devices.back, \
              reconnects.lost|back|not_back|given_up|takeovers|taken_over, \
+             rotations.due|done|failed|in_doubt|old_refused|old_accepted, \
              downlink.attributes|rpc.due|skipped|refused|sent|received|lost|in_doubt, \
              downlink.replies.due|sent|acked|lost, \
              downlink.unasked|duplicates|overtaken|missed|garbled, telemetry.sent|acked|lost|rate_per_s, starts.late|dropped and errors.<cause>"
@@ -170,7 +201,7 @@ mod tests {
 
     #[test]
     fn every_metric_is_found_by_its_name() {
-        assert_eq!(Metric::named().count(), 17 * 15 + 5 + 14 + 23);
+        assert_eq!(Metric::named().count(), 18 * 15 + 5 + 14 + 6 + 23);
         for (name, metric) in Metric::named() {
             assert_eq!(Metric::parse(&name), Ok(metric), "{name}");
         }

@@ -39,8 +39,8 @@ pub use aggregate::Aggregate;
 pub use bars::{BARS, Bars, bar_floor_us};
 pub use cause::{OTHER_CAUSES, cause_from_word, cause_hint, word_hint};
 pub use counts::{
-    DeviceCounts, LiveCounts, LiveState, OutcomeCounts, ReconnectCounts, StartCounts,
-    TelemetryCounts,
+    DeviceCounts, LiveCounts, LiveState, OutcomeCounts, ReconnectCounts, RotationCounts,
+    StartCounts, TelemetryCounts,
 };
 pub use deviation::Deviation;
 pub use downlink::{DownlinkCounts, PushCounts, ReplyCounts};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use super::counts::{LiveState, ReconnectCounts, TelemetryCounts};
+use super::counts::{LiveState, ReconnectCounts, RotationCounts, TelemetryCounts};
 use super::downlink::DownlinkCounts;
 use super::errors::Errors;
 use super::latency::{Latency, add, histogram, micros};
@@ -63,6 +63,11 @@ impl Recorder {
     /// Sessions lost and found again since the last call.
     pub fn reconnects(&mut self, cohort: CohortIx, counts: &ReconnectCounts) {
         self.tally(cohort).reconnects.add(counts);
+    }
+
+    /// Certificates rotated since the last call.
+    pub fn rotations(&mut self, cohort: CohortIx, counts: &RotationCounts) {
+        self.tally(cohort).rotations.add(counts);
     }
 
     /// What devices were sent, and what became of it, since the last call.

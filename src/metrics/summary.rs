@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::counts::{DeviceCounts, ReconnectCounts, StartCounts, TelemetryCounts};
+use super::counts::{DeviceCounts, ReconnectCounts, RotationCounts, StartCounts, TelemetryCounts};
 use super::downlink::DownlinkCounts;
 use super::expectation::ExpectationRow;
 use super::finding::FindingRow;
@@ -58,6 +58,9 @@ pub struct Summary {
     /// Sessions lost and found again; absent when none was lost or taken over.
     #[serde(default, skip_serializing_if = "ReconnectCounts::is_empty")]
     pub reconnects: ReconnectCounts,
+    /// Certificates that devices got in mid-run; absent when nobody did.
+    #[serde(default, skip_serializing_if = "RotationCounts::is_empty")]
+    pub rotations: RotationCounts,
     /// What devices were sent unasked; absent when that was nothing.
     #[serde(default, skip_serializing_if = "DownlinkCounts::is_empty")]
     pub downlink: DownlinkCounts,
@@ -208,6 +211,9 @@ pub struct CohortSummary {
     /// Sessions lost and found again; absent when none was lost or taken over.
     #[serde(default, skip_serializing_if = "ReconnectCounts::is_empty")]
     pub reconnects: ReconnectCounts,
+    /// Certificates that devices got in mid-run; absent when nobody did.
+    #[serde(default, skip_serializing_if = "RotationCounts::is_empty")]
+    pub rotations: RotationCounts,
     /// What its devices were sent unasked; absent when that was nothing.
     #[serde(default, skip_serializing_if = "DownlinkCounts::is_empty")]
     pub downlink: DownlinkCounts,

@@ -1,6 +1,6 @@
 //! What is counted for a cohort, or for all of them.
 
-use super::counts::{ReconnectCounts, TelemetryCounts};
+use super::counts::{ReconnectCounts, RotationCounts, TelemetryCounts};
 use super::downlink::DownlinkCounts;
 use super::latency::Latency;
 use super::timeline::StepCounts;
@@ -18,6 +18,7 @@ pub(super) struct Tally {
     pub(super) live: i64,
     pub(super) telemetry: TelemetryCounts,
     pub(super) reconnects: ReconnectCounts,
+    pub(super) rotations: RotationCounts,
     pub(super) downlink: DownlinkCounts,
     pub(super) phases: [PhaseTally; Phase::COUNT],
 }
@@ -34,6 +35,7 @@ impl Tally {
         self.live = self.live.saturating_add(other.live);
         self.telemetry.add(&other.telemetry);
         self.reconnects.add(&other.reconnects);
+        self.rotations.add(&other.rotations);
         self.downlink.add(&other.downlink);
         for (sum, phase) in self.phases.iter_mut().zip(&other.phases) {
             sum.add(phase);
@@ -45,6 +47,7 @@ impl Tally {
             && (self.started, self.bringing_up, self.live) == (0, 0, 0)
             && self.telemetry == TelemetryCounts::default()
             && self.reconnects.is_empty()
+            && self.rotations.is_empty()
             && self.downlink.is_empty()
             && self.phases.iter().all(PhaseTally::is_empty)
     }

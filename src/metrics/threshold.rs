@@ -6,8 +6,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::counts::ReconnectCounts;
-use super::metric::{Clock, Figure, Messages, Metric, Sessions};
+use super::counts::{ReconnectCounts, RotationCounts};
+use super::metric::{Certificates, Clock, Figure, Messages, Metric, Sessions};
 use super::summary::Summary;
 use crate::model::Outcome;
 
@@ -131,6 +131,11 @@ impl Threshold {
             }
             Metric::Downlink(name) => self.count(summary.downlink.of(name).unwrap_or(0)),
             Metric::Reconnects(which) => self.count(sessions(&summary.reconnects, *which)),
+            Metric::Rotations(Certificates::Done) if summary.rotations.due == 0 => no_samples(),
+            Metric::Rotations(which) => self.devices(
+                certificates(&summary.rotations, *which),
+                summary.rotations.due,
+            ),
             Metric::Devices(outcome) => {
                 self.devices(summary.devices.of(*outcome), summary.devices.listed)
             }
@@ -208,6 +213,17 @@ fn sessions(counts: &ReconnectCounts, which: Sessions) -> u64 {
         Sessions::GivenUp => counts.given_up,
         Sessions::Takeovers => counts.takeovers,
         Sessions::TakenOver => counts.taken_over,
+    }
+}
+
+fn certificates(counts: &RotationCounts, which: Certificates) -> u64 {
+    match which {
+        Certificates::Due => counts.due,
+        Certificates::Done => counts.done,
+        Certificates::Failed => counts.failed,
+        Certificates::InDoubt => counts.in_doubt,
+        Certificates::OldRefused => counts.old_refused,
+        Certificates::OldAccepted => counts.old_accepted,
     }
 }
 
@@ -320,7 +336,9 @@ impl Bound {
             Metric::Latency(..) => humantime::parse_duration(text)
                 .map(Self::Latency)
                 .map_err(|_| fault("a time with its unit", "< 500ms")),
-            Metric::Devices(_) | Metric::DevicesBack => match text.strip_suffix('%') {
+            Metric::Devices(_) | Metric::DevicesBack | Metric::Rotations(_) => match text
+                .strip_suffix('%')
+            {
                 Some(percent) => share(percent.trim()).map(Self::Share),
                 None => whole(text).map(Self::Count),
             }

@@ -21,6 +21,8 @@ pub enum Phase {
     Provision,
     /// New connection with the received credentials, ready for telemetry.
     Reconnect,
+    /// New connection with a new certificate, ready for telemetry.
+    Rotate,
     /// Asking the server to send what it has, to its last grant.
     Subscribe,
     /// A device's claim to its acknowledgement.
@@ -49,12 +51,13 @@ pub enum Phase {
 
 impl Phase {
     /// All phases, in the order in which a device passes them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::TcpConnect,
         Self::TlsHandshake,
         Self::MqttConnect,
         Self::Provision,
         Self::Reconnect,
+        Self::Rotate,
         Self::Subscribe,
         Self::Claim,
         Self::Attributes,
@@ -80,6 +83,7 @@ impl Phase {
             Self::MqttConnect => "mqtt_connect",
             Self::Provision => "provision",
             Self::Reconnect => "reconnect",
+            Self::Rotate => "rotate",
             Self::Subscribe => "subscribe",
             Self::Claim => "claim",
             Self::Attributes => "attributes",

@@ -127,6 +127,17 @@ impl Identity {
         Ok((certificate, key))
     }
 
+    /// The same key with its own certificate alone, without those above it.
+    #[must_use]
+    pub fn alone(&self) -> Self {
+        let signing = Arc::clone(&self.0.certified.key);
+        Self::made(
+            vec![self.chain()[0].clone()],
+            self.key().clone_key(),
+            signing,
+        )
+    }
+
     /// The certificates, leaf first.
     pub fn chain(&self) -> &[CertificateDer<'static>] {
         &self.0.certified.cert

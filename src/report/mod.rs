@@ -19,6 +19,7 @@ mod junit;
 mod markdown;
 mod reconnects;
 mod results;
+mod rotations;
 mod rows;
 mod style;
 mod tables;

@@ -71,7 +71,7 @@ section! {
     struct Event as "[[event]]" {
         /// When, from the start of the run.
         at: Span,
-        /// What: `power_loss`, `disconnect` or `takeover`.
+        /// What: `power_loss`, `disconnect`, `takeover` or `rotate`.
         kind: Choice<EventKind>,
         /// Which part of the devices (more than 0, up to 1) it strikes.
         #[schemars(default, extend("default" = 1))]
@@ -82,6 +82,9 @@ section! {
         /// How long the struck devices then take to boot.
         #[schemars(default)]
         boot: Boot,
+        /// With `rotate`: whether the old certificate is shown once more, to see it refused.
+        #[schemars(default, extend("default" = false))]
+        check_old: bool,
     }
 }
 
@@ -139,6 +142,7 @@ impl Word for EventKind {
         ("power_loss", Self::PowerLoss),
         ("disconnect", Self::Disconnect),
         ("takeover", Self::Takeover),
+        ("rotate", Self::Rotate),
     ];
 }
 

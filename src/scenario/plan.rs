@@ -180,6 +180,15 @@ impl Cohort {
     pub fn expected(&self) -> Expectation {
         Expectation::of(self.expect, self.misbehaviour)
     }
+
+    /// Whether its devices can get new certificates in mid-run: of the authority that made theirs.
+    pub fn rotates(&self) -> bool {
+        let made = matches!(
+            self.credentials,
+            CredentialsPlan::X509Chain(CertificatePlan::Made { .. })
+        );
+        made && self.misbehaviour.is_none() && self.expected() == Expectation::Provisioned
+    }
 }
 
 /// How many devices a cohort is dealt.

@@ -19,6 +19,7 @@ mod lists;
 mod mqtt5;
 mod peers_against_target;
 mod reports;
+mod rotation;
 mod schedule;
 mod schemas;
 mod secured;

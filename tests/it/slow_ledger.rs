@@ -111,6 +111,7 @@ async fn a_cut_off_run_still_hands_over_every_credential_it_received() {
                     );
                     ended.insert(record.device)
                 }
+                Entry::Rotated(_) | Entry::OldAccepted => unreachable!("nobody rotates"),
             };
             assert!(new, "{:?} twice", record.device);
         }

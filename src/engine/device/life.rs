@@ -340,6 +340,7 @@ impl<'a> Device<'a> {
             }
             EventKind::Disconnect => {}
             EventKind::Takeover => self.take_over(at).await,
+            EventKind::Rotate => self.rotate(event, at).await,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::{Device, InFlight, Told};
+use super::{Device, InFlight, Told, Unopened};
 use crate::dialect::{Answer, ThingsBoard};
 use crate::model::{Credentials, FaultKind, Outcome, Phase, Request};
 use crate::scenario::CredentialsPlan;
@@ -47,7 +47,7 @@ impl Device<'_> {
         let login = fleet.dialect(self.ix).provision_login(fleet.name(self.ix));
         self.connect(&login, None, due, None)
             .await
-            .map_err(|(phase, kind)| (Outcome::Failed, phase, kind))
+            .map_err(|broken| (Outcome::Failed, broken.step, broken.kind))
     }
 
     /// The handshake is the request and CONNACK its answer (section 5 of the wire specification).
@@ -71,7 +71,7 @@ impl Device<'_> {
                 self.provisioned(credentials, ready).await;
                 Ok(())
             }
-            Err((phase, kind)) => {
+            Err(Unopened { step: phase, kind }) => {
                 // From the handshake on, the certificate may have been seen.
                 if phase != Phase::TcpConnect {
                     self.told = Told::Perhaps;

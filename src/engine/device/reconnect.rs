@@ -130,17 +130,14 @@ impl Device<'_> {
     /// Connects with the device's own credentials. Returns when it was ready, if it was.
     pub(super) async fn attempt(&mut self, due: Instant) -> Option<Instant> {
         let fleet = &self.worker.fleet;
-        let credentials = self
-            .credentials
-            .as_ref()
-            .expect("only provisioned devices come back");
+        let (credentials, phase) = self.tried();
+        let credentials = credentials.expect("only provisioned devices come back");
         let login = fleet
             .dialect(self.ix)
             .device_login(fleet.name(self.ix), credentials);
         let identity = match credentials {
             Credentials::X509 { certificate } => {
-                let identity = fleet.identity(self.ix);
-                let own = identity.filter(|own| own.leaf_base64() == *certificate);
+                let own = fleet.identity_with(self.ix, certificate);
                 if own.is_none() || !self.transport().is_secure() {
                     // The server holds a certificate whose key is not here.
                     self.trouble(Phase::Reconnect, FaultKind::CredentialsUnusable);
@@ -150,8 +147,9 @@ impl Device<'_> {
             }
             _ => None,
         };
-        self.tries(Instant::now());
-        let whole = Some(Phase::Reconnect);
+        self.tries(Instant::now(), phase);
+        let shown = (phase == Phase::Rotate).then(|| self.shows_new()).flatten();
+        let whole = Some(phase);
         // Boxed, so that a device does not keep the room of an attempt while it is connected.
         let connected = Box::pin(self.connect(&login, identity, due, whole)).await;
         // No longer under way, should the run end now.
@@ -159,20 +157,26 @@ impl Device<'_> {
         match connected {
             Ok(ready) => {
                 self.is_back(ready);
+                if shown.is_some() {
+                    Box::pin(self.rotation_done()).await;
+                }
                 Some(Box::pin(self.listen(ready)).await)
             }
-            Err((phase, kind)) => {
-                self.trouble(phase, kind);
+            Err(broken) => {
+                self.trouble(phase, broken.kind);
+                if let Some(before) = shown {
+                    Box::pin(self.rotation_failed(before, &broken)).await;
+                }
                 None
             }
         }
     }
 
-    fn tries(&mut self, begun: Instant) {
+    fn tries(&mut self, begun: Instant, phase: Phase) {
         let Some(away) = &mut self.away else { return };
         if away.attempts > 0 {
             let mut recorder = self.worker.recorder.borrow_mut();
-            recorder.retry(self.cohort, Phase::Reconnect);
+            recorder.retry(self.cohort, phase);
         }
         away.attempts = away.attempts.saturating_add(1);
         away.begun.get_or_insert(begun);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::super::aggregate::{Aggregate, live_counts};
-use super::super::counts::{OutcomeCounts, ReconnectCounts, TelemetryCounts};
+use super::super::counts::{OutcomeCounts, ReconnectCounts, RotationCounts, TelemetryCounts};
 use super::super::errors::Errors;
 use super::super::finish::to_micro;
 use super::super::latency::{CarriedHistogram, Latency, since};
@@ -71,6 +71,7 @@ impl Cutter {
             live: live_counts(aggregate.setting.listed, overall),
             telemetry: part.telemetry,
             reconnects: part.reconnects,
+            rotations: part.rotations,
             errors: aggregate.sum.errors.since(&self.errors).words(),
             start_lag: lag(&mut self.start_lag, aggregate.sum.lag.as_deref()),
             message_lag: lag(&mut self.message_lag, aggregate.sum.message_lag.as_deref()),
@@ -118,6 +119,7 @@ impl Cutter {
                 live: live_counts(cohort.listed, now),
                 telemetry: part.telemetry,
                 reconnects: part.reconnects,
+                rotations: part.rotations,
                 phases: steps.filter(|(_, steps)| !steps.is_empty()).collect(),
             };
             (cohort.name.clone(), cut)
@@ -151,6 +153,7 @@ struct Seen {
     late: u64,
     telemetry: TelemetryCounts,
     reconnects: ReconnectCounts,
+    rotations: RotationCounts,
     steps: [StepCounts; Phase::COUNT],
 }
 
@@ -163,6 +166,7 @@ impl Seen {
             late: now.late,
             telemetry: now.telemetry,
             reconnects: now.reconnects,
+            rotations: now.rotations,
             steps: now.phases.each_ref().map(PhaseTally::steps),
         };
         let before = std::mem::replace(self, now);
@@ -174,6 +178,7 @@ impl Seen {
         part.late -= before.late;
         part.telemetry = now.telemetry.since(&before.telemetry);
         part.reconnects = now.reconnects.since(&before.reconnects);
+        part.rotations = now.rotations.since(&before.rotations);
         for (steps, before) in part.steps.iter_mut().zip(before.steps) {
             steps.count -= before.count;
             steps.errors -= before.errors;

@@ -6,7 +6,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::counts::{LiveCounts, OutcomeCounts, ReconnectCounts, TelemetryCounts};
+use super::super::counts::{
+    LiveCounts, OutcomeCounts, ReconnectCounts, RotationCounts, TelemetryCounts,
+};
 use super::super::latency::{CarriedError, CarriedHistogram, put};
 use super::super::summary::PhaseHistograms;
 use crate::model::Phase;
@@ -30,6 +32,9 @@ pub struct Interval {
     /// Sessions lost and found again; absent when none was.
     #[serde(default, skip_serializing_if = "ReconnectCounts::is_empty")]
     pub reconnects: ReconnectCounts,
+    /// Certificates replaced; absent when none was.
+    #[serde(default, skip_serializing_if = "RotationCounts::is_empty")]
+    pub rotations: RotationCounts,
     /// How often each cause struck, by the words of `summary.json`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub errors: BTreeMap<String, u64>,
@@ -98,6 +103,9 @@ pub struct IntervalCohort {
     /// Sessions lost and found again; absent when none was.
     #[serde(default, skip_serializing_if = "ReconnectCounts::is_empty")]
     pub reconnects: ReconnectCounts,
+    /// Certificates replaced; absent when none was.
+    #[serde(default, skip_serializing_if = "RotationCounts::is_empty")]
+    pub rotations: RotationCounts,
     /// Those that occurred.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub phases: BTreeMap<Phase, StepCounts>,
@@ -127,6 +135,7 @@ impl Interval {
         self.devices.add(&other.devices);
         self.telemetry.add(&other.telemetry);
         self.reconnects.add(&other.reconnects);
+        self.rotations.add(&other.rotations);
         for (cause, n) in &other.errors {
             let sum = self.errors.entry(cause.clone()).or_default();
             *sum = sum.saturating_add(*n);
@@ -195,6 +204,7 @@ impl IntervalCohort {
         self.devices.add(&other.devices);
         self.telemetry.add(&other.telemetry);
         self.reconnects.add(&other.reconnects);
+        self.rotations.add(&other.rotations);
         join.live(&mut self.live, &other.live);
         for (phase, other) in &other.phases {
             self.phases.entry(*phase).or_default().add(other);

@@ -29,6 +29,8 @@ pub enum MarkKind {
     Disconnect,
     /// An event of the scenario: devices opened second sessions.
     Takeover,
+    /// An event of the scenario: devices got new certificates.
+    Rotate,
     /// The embedded target read or answered nothing.
     TargetStall,
     /// The embedded target was down.
@@ -41,10 +43,11 @@ pub enum MarkKind {
 
 impl MarkKind {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::PowerLoss,
         Self::Disconnect,
         Self::Takeover,
+        Self::Rotate,
         Self::TargetStall,
         Self::TargetRestart,
         Self::WindingDown,
@@ -57,6 +60,7 @@ impl MarkKind {
             Self::PowerLoss => "power_loss",
             Self::Disconnect => "disconnect",
             Self::Takeover => "takeover",
+            Self::Rotate => "rotate",
             Self::TargetStall => "target_stall",
             Self::TargetRestart => "target_restart",
             Self::WindingDown => "winding_down",

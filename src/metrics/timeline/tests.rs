@@ -39,6 +39,7 @@ fn assert_adds_up(intervals: &[Interval], summary: &Summary) {
     );
     assert_eq!(sum.telemetry, summary.telemetry.counts);
     assert_eq!(sum.reconnects, summary.reconnects);
+    assert_eq!(sum.rotations, summary.rotations);
     assert_eq!(sum.errors, summary.errors);
     assert_eq!(sum.start_lag, summary.histograms.start_lag);
     assert_eq!(sum.message_lag, summary.histograms.message_lag);

@@ -6,7 +6,7 @@ use super::super::fault::Faults;
 use super::super::file::Scenario;
 use super::super::leaf::{Choice, Placed, Span};
 use super::super::life_keys::{self, Awake as TypedAwake, BootModel, ProvisionRetry, Reconnect};
-use super::super::plan::{LifePlan, TelemetryPlan};
+use super::super::plan::{Cohort, LifePlan, TelemetryPlan};
 use super::super::section::Entry;
 use super::super::tree::Spot;
 use super::schedule::span;
@@ -63,6 +63,21 @@ pub(super) fn life(
         duty: duty?,
         events: events?,
     })
+}
+
+/// Reports rotations that no cohort has certificates for.
+pub(super) fn rotations(file: &Scenario, cohorts: &[Cohort], faults: &Faults) {
+    let events = file.event.value().map_or(&[][..], Vec::as_slice);
+    for Placed(event, _) in events {
+        if let Some((Choice(EventKind::Rotate), spot)) = event.kind.given()
+            && !cohorts.iter().any(Cohort::rotates)
+        {
+            let title = "no cohort has certificates to rotate";
+            let help = "`rotate` is for credentials = \"x509_chain\" with certificates that are made \
+                for the run";
+            faults.add(spot, title, help);
+        }
+    }
 }
 
 /// The keys of either back-off, and what holds where there is no budget.
@@ -230,13 +245,29 @@ impl Setting<'_> {
         let boot = match &table.boot {
             Entry::Absent => Some(Boot::Fixed(Duration::ZERO)),
             Entry::Faulty => None,
-            Entry::Given(_, spot) if kind == Some(EventKind::Takeover) => {
-                let title = "`boot` is not for `takeover`: nobody is away";
+            Entry::Given(_, spot)
+                if matches!(kind, Some(EventKind::Takeover | EventKind::Rotate)) =>
+            {
+                let kind = if kind == Some(EventKind::Rotate) {
+                    "rotate"
+                } else {
+                    "takeover"
+                };
+                let title = format!("`boot` is not for `{kind}`: nobody is away");
                 faults.add(spot, title, "remove it");
                 None
             }
             Entry::Given(boot, spot) => self.boot(boot, spot),
         };
+        let check_old = table.check_old.or(false);
+        if let (Some((_, spot)), true) = (
+            table.check_old.given(),
+            kind.is_some_and(|kind| kind != EventKind::Rotate),
+        ) {
+            let title = "`check_old` is about certificates, which `rotate` replaces";
+            faults.add(spot, title, "remove it");
+            return None;
+        }
         let (Span(when), spot) = when?;
         let Span(spread) = table.spread.or(Span(Duration::ZERO))?;
         if end.is_some_and(|end| *when + spread >= end) {
@@ -255,6 +286,7 @@ impl Setting<'_> {
             kind: kind?,
             share: share?,
             boot: boot?,
+            check_old: check_old?,
             number,
             seed: self.seed,
         })

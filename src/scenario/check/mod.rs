@@ -55,6 +55,9 @@ pub(super) fn plan(file: &Scenario, seed: Option<u64>, faults: &Faults) -> Optio
         stages_end(arrival.as_ref(), cohorts.as_deref()),
         faults,
     );
+    if let Some(cohorts) = &cohorts {
+        life::rotations(file, cohorts, faults);
+    }
     let limits = schedule::limits(&file.limits, faults);
     let thresholds = schedule::thresholds(&file.thresholds, faults);
     let validity = validity::validity(&file.validity, faults);
