@@ -64,6 +64,26 @@ pub struct Subscribed {
     pub refused: Option<FaultKind>,
 }
 
+/// What became of a publish that was [posted](Connection::post).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Posted {
+    /// What its sender calls it.
+    pub label: u32,
+    /// Right before its first byte was handed to the kernel.
+    pub sent: Instant,
+    /// When the last of its acknowledgements was read; with none to wait for, when it was written.
+    /// `None`: that never came to be.
+    pub done: Option<Instant>,
+    /// How many acknowledgements it was to have; none with QoS 0.
+    pub wanted: u32,
+    /// How many came.
+    pub acked: u32,
+    /// Why it is not done; `None` also where nobody waited for its end.
+    pub fault: Option<FaultKind>,
+    /// Whether any byte of it may have reached the peer. `true` in doubt.
+    pub left: bool,
+}
+
 impl Exchanged {
     pub(super) fn new(status: Status, body: Bytes, span: Span) -> Self {
         Self {
@@ -170,6 +190,54 @@ impl Connection {
             // Boxed: it is three times as large as the others, and devices hold room for the largest.
             Self::Http(client) => Box::pin(client.exchange(request)).await,
             Self::Coap(endpoint) => endpoint.exchange(request).await,
+        }
+    }
+
+    /// Hands over an MQTT publish without waiting for its end, which [`settled`](Self::settled) tells:
+    /// `wanted` acknowledgements (ThingsBoard sends a gateway one for each device in a message), or
+    /// one that refuses. `label` is for the caller. How many are under way is for the caller to
+    /// bound; all must be settled before anything is exchanged.
+    pub async fn post(&mut self, request: &Request, wanted: u32, label: u32) -> Result<(), Fault> {
+        match self {
+            Self::Mqtt(session) => session.post(request, wanted, label).await,
+            Self::Http(_) | Self::Coap(_) => {
+                debug_assert!(false, "only MQTT has publishes");
+                Err(Fault::before(FaultKind::Io))
+            }
+        }
+    }
+
+    /// Waits for the end of what was posted first and is not told of yet; `None` when there is
+    /// nothing. Cancel-safe.
+    pub async fn settled(&mut self) -> Option<Posted> {
+        match self {
+            Self::Mqtt(session) => session.settled().await,
+            Self::Http(_) | Self::Coap(_) => None,
+        }
+    }
+
+    /// The same without waiting: what was posted first, as it stands.
+    pub fn take_posted(&mut self) -> Option<Posted> {
+        match self {
+            Self::Mqtt(session) => session.take_posted(),
+            Self::Http(_) | Self::Coap(_) => None,
+        }
+    }
+
+    /// How many acknowledgements answered nothing since the last call: there were more than wanted,
+    /// or they came too late. Only of connections that something was posted on.
+    pub fn take_stray(&mut self) -> u32 {
+        match self {
+            Self::Mqtt(session) => session.take_stray(),
+            Self::Http(_) | Self::Coap(_) => 0,
+        }
+    }
+
+    /// Asks an MQTT server whether it is there, and waits for its word.
+    pub async fn ping(&mut self) -> Result<(), Fault> {
+        match self {
+            Self::Mqtt(session) => session.ping().await,
+            Self::Http(_) | Self::Coap(_) => Ok(()),
         }
     }
 

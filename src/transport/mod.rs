@@ -23,7 +23,7 @@ mod verifier;
 mod wire;
 
 pub use coap::CoapTiming;
-pub use connection::{Connection, Exchanged, Opened, Span, Subscribed};
+pub use connection::{Connection, Exchanged, Opened, Posted, Span, Subscribed};
 pub use dial::{Dial, probe};
 pub use fault::{Fault, OpenFault};
 pub use inbox::{Delivery, Standing};

@@ -10,6 +10,7 @@ mod coap;
 mod http;
 pub(crate) mod mqtt;
 mod mqtt_deliveries;
+mod mqtt_posts;
 mod mqtt_session;
 
 use std::net::SocketAddr;

@@ -1,6 +1,7 @@
 //! A session: packets in and out of one TCP or TLS stream, within time and size limits.
 
 mod exchange;
+mod posts;
 mod subscribe;
 
 use std::time::Duration;
@@ -16,8 +17,10 @@ use crate::transport::inbox::{Delivery, Inbox};
 use crate::transport::wire::Wire;
 use crate::transport::{Fault, Span};
 
+use self::posts::Posts;
 use super::codec;
 use super::packet::{Bounds, Incoming};
+use super::v5::REFUSED;
 
 /// An MQTT session after CONNACK. Holds no buffer while nothing is half received or half sent.
 #[derive(Debug)]
@@ -46,6 +49,8 @@ pub struct Session {
     filters: Vec<&'static str>,
     /// What came by its subscriptions; `None` while nobody wants it.
     inbox: Option<Box<Inbox>>,
+    /// What was posted; `None` while nothing ever was.
+    posts: Option<Box<Posts>>,
     last_pkid: u16,
     pkids_wrapped: bool,
     last_answer_pkid: u16,
@@ -90,6 +95,7 @@ impl Session {
             ping_since: None,
             filters: Vec::new(),
             inbox: None,
+            posts: None,
             last_pkid: 0,
             pkids_wrapped: false,
             last_answer_pkid: 0,
@@ -196,7 +202,9 @@ impl Session {
             let may_read = self.unsent.len() < UNSENT_LIMIT;
             if may_read && let Some(packet) = codec::decode(self.version, &mut self.received)? {
                 self.trim();
-                if matches!(packet, Incoming::PubAck(..)) {
+                if let Incoming::PubAck(id, reason) = packet
+                    && (reason >= REFUSED || !self.awaits_more(id))
+                {
                     self.in_flight = self.in_flight.saturating_sub(1);
                 }
                 return Ok(Event::Packet(packet));
@@ -237,6 +245,12 @@ impl Session {
         written?;
         self.trim();
         Ok(())
+    }
+
+    /// Whether a publish of that id has more than one acknowledgement to come.
+    fn awaits_more(&self, id: u16) -> bool {
+        let posts = self.posts.as_ref();
+        posts.is_some_and(|posts| posts.awaits_more(id))
     }
 
     /// Whether anything of ours is not yet with the kernel.

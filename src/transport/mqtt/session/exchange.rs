@@ -59,7 +59,11 @@ impl Session {
     }
 
     /// Takes in what came before, writes what is left, and subscribes where an answer needs it.
-    async fn make_ready(&mut self, reply: Option<&ReplyTopic>, qos: Qos) -> Result<(), FaultKind> {
+    pub(super) async fn make_ready(
+        &mut self,
+        reply: Option<&ReplyTopic>,
+        qos: Qos,
+    ) -> Result<(), FaultKind> {
         let deadline = Instant::now() + self.answer_timeout;
         // A close that is known already must not look like a request that may have been sent.
         if !self.over
@@ -186,7 +190,13 @@ impl Session {
                 self.keep(publish);
                 Ok(())
             }
-            Incoming::PubAck(id, _) | Incoming::SubAck(id, _) if self.used(*id) => Ok(()),
+            Incoming::PubAck(id, reason) if self.used(*id) => {
+                if let Some(posts) = &mut self.posts {
+                    posts.acknowledged(*id, *reason);
+                }
+                Ok(())
+            }
+            Incoming::SubAck(id, _) if self.used(*id) => Ok(()),
             Incoming::PingResp => {
                 self.ping_since = None;
                 Ok(())
@@ -210,7 +220,7 @@ impl Session {
 
     /// The `QoS` that the server takes a publish with: what is beyond it must not be sent, and goes
     /// without acknowledgement instead.
-    fn allowed(&self, wanted: Qos) -> Qos {
+    pub(super) fn allowed(&self, wanted: Qos) -> Qos {
         match self.bounds.qos {
             Qos::AtMostOnce => Qos::AtMostOnce,
             Qos::AtLeastOnce => wanted,
