@@ -87,11 +87,11 @@ impl ThingsBoard {
     /// What a delivery means; `Err` when it is nothing that ThingsBoard says.
     pub fn heard(&self, source: &Source, body: &[u8]) -> Result<Heard, FaultKind> {
         match source {
-            Source::Topic(topic) if topic == ATTRIBUTES => attributes(body),
+            Source::Topic(topic) if topic == ATTRIBUTES => Ok(attributes(&object(body)?)),
             Source::Topic(topic) => {
                 if let Some(id) = topic.strip_prefix(CALL) {
                     let id = id.parse().map_err(|_| FaultKind::MalformedPacket)?;
-                    return call(Some(id), body);
+                    return call(Some(id), object(body)?);
                 }
                 if topic.starts_with(ANSWER) {
                     return Ok(Heard::Late);
@@ -99,8 +99,8 @@ impl ThingsBoard {
                 Err(FaultKind::UnexpectedPacket)
             }
             Source::Resource(_) if body.is_empty() => Ok(Heard::Nothing),
-            Source::Resource(Feed::Attributes) => attributes(body),
-            Source::Resource(Feed::Rpc) => call(None, body),
+            Source::Resource(Feed::Attributes) => Ok(attributes(&object(body)?)),
+            Source::Resource(Feed::Rpc) => call(None, object(body)?),
         }
     }
 
@@ -218,19 +218,19 @@ fn published(topic: String, reply: Option<ReplyTopic>) -> Route {
     }
 }
 
-fn attributes(body: &[u8]) -> Result<Heard, FaultKind> {
-    let updated = object(body)?;
+/// Shared attributes that changed.
+pub(super) fn attributes(updated: &Map<String, Value>) -> Heard {
     // What the server has when an observation begins comes by its scope.
     let scope = updated.get("shared").and_then(Value::as_object);
-    let number = [Some(&updated), scope]
+    let number = [Some(updated), scope]
         .into_iter()
         .flatten()
         .find_map(number);
-    Ok(Heard::Attributes(number))
+    Heard::Attributes(number)
 }
 
-fn call(id: Option<u64>, body: &[u8]) -> Result<Heard, FaultKind> {
-    let mut call = object(body)?;
+/// A call; without an id from elsewhere it brings its own.
+pub(super) fn call(id: Option<u64>, mut call: Map<String, Value>) -> Result<Heard, FaultKind> {
     let id = id.or_else(|| call.get("id").and_then(Value::as_u64));
     let method = call.get("method").and_then(Value::as_str);
     let (Some(id), Some(method)) = (id, method) else {

@@ -20,6 +20,8 @@ use crate::model::{
 pub struct ThingsBoard {
     provision_key: SecretString,
     provision_secret: SecretString,
+    /// Whether whoever asks is to be a gateway.
+    for_gateways: bool,
 }
 
 /// What a provision answer means.
@@ -44,6 +46,17 @@ impl ThingsBoard {
         Self {
             provision_key,
             provision_secret,
+            for_gateways: false,
+        }
+    }
+
+    /// The same profile, as devices ask that are to be gateways. Releases before 3.8 do not look
+    /// at that.
+    #[must_use]
+    pub fn for_gateways(&self) -> Self {
+        Self {
+            for_gateways: true,
+            ..self.clone()
         }
     }
 
@@ -59,13 +72,19 @@ impl ThingsBoard {
     /// The same profile asked with a secret that is not its own.
     #[must_use]
     pub fn with_wrong_secret(&self) -> Self {
-        Self::new(self.provision_key.clone(), wrong(&self.provision_secret))
+        Self {
+            provision_secret: wrong(&self.provision_secret),
+            ..self.clone()
+        }
     }
 
     /// A profile that does not exist.
     #[must_use]
     pub fn with_wrong_key(&self) -> Self {
-        Self::new(wrong(&self.provision_key), self.provision_secret.clone())
+        Self {
+            provision_key: wrong(&self.provision_key),
+            ..self.clone()
+        }
     }
 
     /// The request that provisions `name`, with the device's own credentials if it brings some
@@ -81,6 +100,7 @@ impl ThingsBoard {
             provision_device_key: self.provision_key.expose_secret(),
             provision_device_secret: self.provision_secret.expose_secret(),
             credentials_type: own.map(Credentials::type_name),
+            gateway: self.for_gateways,
             ..ProvisionRequest::default()
         };
         match own {
@@ -306,6 +326,8 @@ struct ProvisionRequest<'a> {
     client_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hash: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    gateway: bool,
 }
 
 /// The answer, if the body is one of the API's; `None` when it is not JSON or has no status.

@@ -19,6 +19,7 @@ use super::pushes::{self, Account, Pushes, Verdict};
 use super::shutdown::{Stop, reached};
 use super::worker::Worker;
 use crate::dialect::numbered;
+use crate::inventory::Speaker;
 use crate::metrics::DownlinkCounts;
 use crate::model::{Cause, CohortIx, DeviceIx, FaultKind, Phase};
 use crate::rest::{Begun, Client, Once, Push};
@@ -230,10 +231,8 @@ impl Worker {
 /// What is sent to a device; `None` when its payload has no value.
 fn message(worker: &Worker, plan: &PushPlan, ix: DeviceIx, nth: u32, number: u64) -> Option<Push> {
     let sent = worker.clock.unix_ms(Instant::now());
-    let object = plan
-        .payload
-        .at(&worker.fleet.inventory, ix, nth, sent)
-        .ok()?;
+    let speaker = Speaker::listed(&worker.fleet.inventory, ix);
+    let object = plan.payload.at(&speaker, nth, sent).ok()?;
     let object = numbered(std::str::from_utf8(&object).ok()?, number)?;
     Some(match plan.kind {
         PushKind::Attributes => Push::Attributes(object),

@@ -12,6 +12,7 @@ mod list;
 mod load;
 mod nearest;
 mod rows;
+mod speaker;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ pub use generate::{GenerateError, GenerateSpec, NameKind, Oui, generate, names, 
 pub use list::Inventory;
 pub use load::{ListOptions, headers, line, load_csv};
 pub use rows::{DELIMITERS, LineEnd, Malformed, Misplaced, Read, Row, Rows};
+pub use speaker::Speaker;
 pub use template::{Template, TemplateError};
 
 pub(crate) use fault::shown;

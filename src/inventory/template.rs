@@ -5,6 +5,7 @@ use std::fmt;
 use minijinja::{Environment, UndefinedBehavior, Value};
 
 use super::list::Inventory;
+use super::speaker::Speaker;
 use crate::model::DeviceIx;
 
 /// A template, compiled once. Its text may be a secret and never prints.
@@ -93,16 +94,21 @@ impl Template {
 
     /// The text for a device. A list without a column that it uses is an error.
     pub fn render(&self, inv: &Inventory, ix: DeviceIx) -> Result<String, TemplateError> {
-        self.render_with(inv, ix, &[])
+        self.render_with(&Speaker::listed(inv, ix), &[])
     }
 
-    /// As [`Template::render`], with the values of further names.
+    /// As [`Template::render`], for whoever speaks and with the values of further names.
     pub fn render_with(
         &self,
-        inv: &Inventory,
-        ix: DeviceIx,
+        speaker: &Speaker<'_>,
         more: &[(&'static str, Value)],
     ) -> Result<String, TemplateError> {
+        let Speaker {
+            inventory: inv,
+            ix,
+            name,
+            ..
+        } = *speaker;
         let cell = |column: &String| {
             let position = inv.columns().iter().position(|c| c == column);
             let position = position.ok_or_else(|| TemplateError::NoColumn(column.clone()))?;
@@ -110,7 +116,7 @@ impl Template {
         };
         let env = match &self.shape {
             Shape::Literal(text) => return Ok(text.clone()),
-            Shape::Name => return Ok(inv.name(ix).to_owned()),
+            Shape::Name => return Ok(name.to_owned()),
             Shape::Column => return Ok(cell(&self.columns[0])?.to_owned()),
             Shape::Program(env) => env,
         };
@@ -120,7 +126,7 @@ impl Template {
             .map(|column| Ok((column.as_str(), cell(column)?)));
         let row: Vec<_> = cells.collect::<Result<_, TemplateError>>()?;
         let own = [
-            ("name", Value::from(inv.name(ix))),
+            ("name", Value::from(name)),
             ("index", Value::from(ix.0)),
             ("row", Value::from_pairs(row)),
         ];

@@ -140,7 +140,7 @@ impl Form {
                 let mut names = now.names();
                 names.push(("ts", Given::from(now.ts)));
                 names.push(("values", Given::from_pairs(values)));
-                let text = template.render_with(now.inventory, now.ix, &names)?;
+                let text = template.render_with(&now.speaker, &names)?;
                 out.push_str(text.trim());
             }
             Self::Preset(preset) => preset.write(now, out),

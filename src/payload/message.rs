@@ -3,21 +3,19 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::Value;
 
-use super::error::{PayloadError, Section, Unfit};
+use super::error::Unfit;
 use super::form::Form;
-use super::model::{ColumnKind, Model};
 use super::value::{Asked, Moment};
-use crate::inventory::Inventory;
-use crate::model::{DeviceIx, fnv};
+use crate::inventory::Speaker;
+use crate::model::fnv;
 
 /// What devices send: bytes for each device and message.
 #[derive(Debug)]
 pub struct Payload {
     seed: u64,
-    form: Form,
-    layout: Layout,
+    pub(super) form: Form,
+    pub(super) layout: Layout,
     /// The bytes, if they are the same for all.
     fixed: Option<Bytes>,
 }
@@ -91,15 +89,9 @@ impl Payload {
         self.form.columns()
     }
 
-    /// The bytes of a device's message, numbered from 0. `sent` is when it was meant to be sent, in
+    /// The bytes of somebody's message, numbered from 0. `sent` is when it was meant to be sent, in
     /// milliseconds since 1970; only [`Stamp::Sent`] looks at it.
-    pub fn at(
-        &self,
-        inventory: &Inventory,
-        ix: DeviceIx,
-        message: u32,
-        sent: i64,
-    ) -> Result<Bytes, Unfit> {
+    pub fn at(&self, speaker: &Speaker<'_>, message: u32, sent: i64) -> Result<Bytes, Unfit> {
         if let Some(fixed) = &self.fixed {
             return Ok(fixed.clone());
         }
@@ -107,7 +99,7 @@ impl Payload {
         let stamped = stamp != Stamp::None;
         let first = u64::from(message) * u64::from(batch);
         let each = self.layout.interval.as_secs_f64() / f64::from(batch);
-        let mut now = self.moment(inventory, ix, sent);
+        let mut now = self.moment(speaker, sent);
         let mut out = String::with_capacity(256);
         let mut end = 0;
         if batch > 1 {
@@ -144,76 +136,30 @@ impl Payload {
         self.sized(out, end)
     }
 
-    /// The bytes of a device's answer to a call.
-    pub fn answer(
-        &self,
-        inventory: &Inventory,
-        ix: DeviceIx,
-        asked: &Asked<'_>,
-    ) -> Result<Bytes, Unfit> {
+    /// The bytes of somebody's answer to a call.
+    pub fn answer(&self, speaker: &Speaker<'_>, asked: &Asked<'_>) -> Result<Bytes, Unfit> {
         if let Some(fixed) = &self.fixed {
             return Ok(fixed.clone());
         }
         let now = Moment {
             asked: Some(asked),
-            ..self.moment(inventory, ix, 0)
+            ..self.moment(speaker, 0)
         };
         let mut out = String::new();
         self.form.write(&now, &mut out)?;
         Ok(Bytes::from(out))
     }
 
-    fn moment<'a>(&self, inventory: &'a Inventory, ix: DeviceIx, sent: i64) -> Moment<'a> {
+    fn moment<'a>(&self, speaker: &Speaker<'a>, sent: i64) -> Moment<'a> {
         Moment {
-            inventory,
-            ix,
-            device: fnv(inventory.name(ix)),
+            speaker: *speaker,
+            device: fnv(speaker.name),
             seed: self.seed,
             tick: 0,
             seconds: 0.0,
             ts: sent,
             asked: None,
         }
-    }
-
-    /// Judges the first device's first message, and whatever a list may have that breaks another
-    /// device's.
-    pub fn prove(&self, inventory: &Inventory, key: Section) -> Result<(), PayloadError> {
-        let columns = self.columns();
-        let columns: Vec<_> = inventory
-            .columns()
-            .iter()
-            .enumerate()
-            .filter_map(|(n, column)| columns.contains(column).then_some(n))
-            .collect();
-        let is_template = matches!(self.form, Form::Template(..));
-        let reads_cells = self
-            .form
-            .models()
-            .any(|model| matches!(model, Model::Column { kind, .. } if *kind != ColumnKind::Text));
-        let sized = self.layout.size.is_some() && self.form.widest().is_none();
-        let count = u32::try_from(inventory.len()).expect("lists are no longer");
-        for ix in (0..count).map(DeviceIx) {
-            let texts = || {
-                let cells = columns.iter().map(|column| inventory.value(ix, *column));
-                cells.chain([inventory.name(ix)])
-            };
-            let odd = || {
-                texts().any(|text| text.contains(|c: char| c.is_control() || "\"\\".contains(c)))
-            };
-            if ix.0 == 0 || reads_cells || sized || (is_template && odd()) {
-                let bytes = self.at(inventory, ix, 0, 0);
-                bytes
-                    .and_then(|bytes| acceptable(&bytes, key))
-                    .map_err(|why| PayloadError::Device {
-                        name: inventory.name(ix).to_owned(),
-                        number: ix.0 + 1,
-                        key,
-                        why,
-                    })?;
-            }
-        }
-        Ok(())
     }
 
     fn fixed_text(&self) -> Option<String> {
@@ -244,42 +190,14 @@ impl Payload {
     }
 }
 
-/// What ThingsBoard takes (section 6.4 of the wire specification), and answers.
-fn acceptable(bytes: &[u8], section: Section) -> Result<(), Unfit> {
-    let no = |why: &str| Err(Unfit::Unacceptable(why.to_owned()));
-    let record = |value: &Value| match value {
-        Value::Object(members) => match (members.get("ts"), members.get("values")) {
-            (Some(ts), Some(values)) => ts.is_number() && values.is_object(),
-            _ => true,
-        },
-        _ => false,
-    };
-    match serde_json::from_slice(bytes) {
-        // The parser's words quote nothing of the text.
-        Err(e) => no(&format!("the payload is no JSON: {e}")),
-        Ok(Value::Object(_)) if section != Section::Telemetry => Ok(()),
-        Ok(_) if section == Section::Attributes => no("attributes are one object"),
-        Ok(_) if section != Section::Telemetry => no("this must be one object"),
-        Ok(Value::Array(all)) if all.is_empty() => {
-            no("the payload is an empty list, which ThingsBoard never answers")
-        }
-        Ok(Value::Array(all)) if all.iter().all(record) => Ok(()),
-        Ok(value) if record(&value) => Ok(()),
-        Ok(_) => no(
-            "the payload is not what ThingsBoard takes: an object, or a list of objects; \
-             one with `ts` and `values` needs a number and an object there",
-        ),
-    }
-}
-
 /// The names that a payload's template knows besides a device's own.
-pub const TEMPLATE_NAMES: [&str; 3] = ["tick", "ts", "values"];
+pub const TEMPLATE_NAMES: [&str; 4] = ["tick", "sub", "ts", "values"];
 
 /// The names that texts within a payload know besides a device's own.
-pub const TEXT_NAMES: [&str; 1] = ["tick"];
+pub const TEXT_NAMES: [&str; 2] = ["tick", "sub"];
 
 /// The names that an answer to a call knows besides a device's own.
-pub const ANSWER_NAMES: [&str; 3] = ["id", "method", "params"];
+pub const ANSWER_NAMES: [&str; 4] = ["id", "method", "params", "sub"];
 
 /// The key of the text that a payload is padded with.
 pub const PAD: &str = "pad";

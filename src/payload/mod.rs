@@ -12,6 +12,7 @@ mod message;
 mod model;
 mod number;
 mod preset;
+mod proof;
 mod rhythm;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ pub use message::{ANSWER_NAMES, Layout, PAD, Payload, Stamp, TEMPLATE_NAMES, TEX
 pub use model::{Choice, ColumnKind, Model};
 pub use number::{Grain, Number};
 pub use preset::Preset;
+pub use proof::Proof;
 pub use rhythm::{Rhythm, Spread};
 pub use track::Track;
 pub use value::Asked;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::inventory::{
-    GenerateSpec, Inventory, ListOptions, NameKind, Template, generate, load_csv,
+    GenerateSpec, Inventory, ListOptions, NameKind, Speaker, Template, generate, load_csv,
 };
 use crate::model::DeviceIx;
 
@@ -51,7 +51,11 @@ fn of(model: Model) -> Form {
 }
 
 fn text(payload: &Payload, list: &Inventory, device: u32, message: u32) -> String {
-    let bytes = payload.at(list, DeviceIx(device), message, 1_700_000_000_000);
+    let bytes = payload.at(
+        &Speaker::listed(list, DeviceIx(device)),
+        message,
+        1_700_000_000_000,
+    );
     String::from_utf8(bytes.unwrap().to_vec()).unwrap()
 }
 

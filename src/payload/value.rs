@@ -16,14 +16,12 @@ use super::model::{ColumnKind, Model};
 use super::number::{Grain, Grained, Number, WIDEST};
 use super::track::Track;
 use super::walk::{reflected, walked};
-use crate::inventory::Inventory;
-use crate::model::DeviceIx;
+use crate::inventory::Speaker;
 
 /// Whose reading it is, and which.
 #[derive(Clone, Copy)]
 pub(super) struct Moment<'a> {
-    pub(super) inventory: &'a Inventory,
-    pub(super) ix: DeviceIx,
+    pub(super) speaker: Speaker<'a>,
     /// The hash of its name.
     pub(super) device: u64,
     pub(super) seed: u64,
@@ -100,21 +98,24 @@ impl<'a> Moment<'a> {
 
     /// What texts within a payload know besides the device.
     pub(super) fn names(&self) -> Vec<(&'static str, Given)> {
+        let sub = ("sub", Given::from(self.speaker.sub));
         match self.asked {
-            None => vec![("tick", Given::from(self.tick))],
+            None => vec![("tick", Given::from(self.tick)), sub],
             Some(asked) => vec![
                 ("id", asked.id.into()),
                 ("method", asked.method.into()),
                 ("params", given(asked.params)),
+                sub,
             ],
         }
     }
 
     fn cell(&self, column: &str) -> Result<&'a str, Unfit> {
-        let columns = self.inventory.columns();
+        let Speaker { inventory, ix, .. } = self.speaker;
+        let columns = inventory.columns();
         let position = columns.iter().position(|known| known == column);
         let position = position.ok_or_else(|| Unfit::NoColumn(column.to_owned()))?;
-        Ok(self.inventory.value(self.ix, position))
+        Ok(inventory.value(ix, position))
     }
 
     fn turn(&self, period: Duration, phase: f64) -> f64 {
@@ -145,7 +146,7 @@ impl Model {
         let (grain, x) = match self {
             Self::Constant(value) => return Ok(Datum::Json(value)),
             Self::Text(template) => {
-                let text = template.render_with(now.inventory, now.ix, &now.names())?;
+                let text = template.render_with(&now.speaker, &now.names())?;
                 return Ok(Datum::Text(Cow::Owned(text)));
             }
             Self::Counter {

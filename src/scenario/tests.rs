@@ -12,6 +12,7 @@ use secrecy::ExposeSecret;
 use super::load::plan;
 use super::*;
 use crate::arrival::{Arrival, Due};
+use crate::inventory::Speaker;
 use crate::model::{DeviceIx, Qos, Release, Strategy as Provisioning, TransportKind};
 use crate::payload::Rhythm;
 
@@ -163,7 +164,10 @@ fn defaults_are_filled_in() {
 /// What the first of ten made-up devices sends first.
 fn first_message(telemetry: &TelemetryPlan) -> String {
     let list = check(SHORT, &["seed=1"]).unwrap().load_inventory().unwrap();
-    let bytes = telemetry.payload.at(&list, DeviceIx(0), 0, 0).unwrap();
+    let bytes = telemetry
+        .payload
+        .at(&Speaker::listed(&list, DeviceIx(0)), 0, 0)
+        .unwrap();
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 

@@ -2,8 +2,8 @@
 //! files by tests of its own.
 
 use bytes::Bytes;
-use fleetcall::dialect::{Answer, ThingsBoard};
-use fleetcall::model::{Credentials, FaultKind, Login, Qos, Reply, Status, TransportKind};
+use fleetcall::dialect::{Answer, Heard, HeardBehind, Parts, Report, ThingsBoard};
+use fleetcall::model::{Credentials, FaultKind, Login, Qos, Reply, Source, Status, TransportKind};
 use fleetcall::transport::{Connection, Dial};
 use secrecy::ExposeSecret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -152,4 +152,82 @@ fn telemetry_takes_the_path_of_the_golden_message() {
         path.expose_secret(),
         "/api/v1/ABCDEFGHIJKLMNOPQRST/telemetry"
     );
+}
+
+/// What a gateway says, and where.
+fn said(request: fleetcall::model::Request) -> (String, String) {
+    let fleetcall::model::Route::Topic { publish, .. } = request.route else {
+        panic!("gateways speak MQTT")
+    };
+    let body = String::from_utf8(request.body.to_vec()).unwrap();
+    (publish.into_owned(), body)
+}
+
+#[test]
+fn a_gateway_speaks_in_the_golden_messages() {
+    let dialect = dialect();
+    let over = TransportKind::Mqtt;
+    let asked = dialect.for_gateways().provision_request(over, "D1", None);
+    assert_eq!(asked.body, golden::text("request-gateway.json"));
+    let mut telemetry = Parts::new(Report::Telemetry);
+    let readings = r#"[{"ts":1700000000000,"values":{"temperature":21.5}},{"humidity":40}]"#;
+    for (device, payload) in [
+        ("A", readings),
+        ("B", r#"{"on":true}"#),
+        ("C", r#"{"n":1}"#),
+    ] {
+        telemetry.add(device, payload.as_bytes());
+    }
+    let mut attributes = Parts::new(Report::Attributes);
+    for (device, payload) in [("A", r#"{"serial":"7"}"#), ("B", r#"{"serial":"8"}"#)] {
+        attributes.add(device, payload.as_bytes());
+    }
+    let qos = Qos::AtLeastOnce;
+    for (request, topic, name) in [
+        (
+            dialect.gateway_connect("A", "default"),
+            "connect",
+            "gateway-connect",
+        ),
+        (
+            dialect.gateway_disconnect("A"),
+            "disconnect",
+            "gateway-disconnect",
+        ),
+        (telemetry.request(qos), "telemetry", "gateway-telemetry"),
+        (attributes.request(qos), "attributes", "gateway-attributes"),
+        (
+            dialect.gateway_reply("A", 0, br#"{"done":true}"#),
+            "rpc",
+            "gateway-rpc-reply",
+        ),
+    ] {
+        let expected = (
+            format!("v1/gateway/{topic}"),
+            golden::text(&format!("{name}.json")),
+        );
+        assert_eq!(said(request), expected);
+    }
+}
+
+#[test]
+fn a_gateway_hears_the_golden_messages() {
+    let heard = |topic: &str, name: &str| {
+        let topic = Source::Topic(format!("v1/gateway/{topic}"));
+        let body = golden::text(&format!("{name}.json"));
+        dialect().heard_behind(&topic, body.as_bytes()).unwrap()
+    };
+    for name in ["gateway-attribute-update", "gateway-attribute-deleted"] {
+        let update = HeardBehind::For("A".to_owned(), Heard::Attributes(None));
+        assert_eq!(heard("attributes", name), update);
+    }
+    let HeardBehind::For(device, Heard::Call(call)) = heard("rpc", "gateway-rpc-request") else {
+        panic!("it is a call")
+    };
+    assert_eq!(
+        (device.as_str(), call.id, call.method.as_str()),
+        ("A", 0, "setGpio")
+    );
+    let closed = HeardBehind::Closed("A".to_owned(), 150);
+    assert_eq!(heard("disconnect", "gateway-closed"), closed);
 }

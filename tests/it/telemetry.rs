@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 
-use fleetcall::inventory::Inventory;
+use fleetcall::inventory::{Inventory, Speaker};
 use fleetcall::model::{DeviceIx, Strategy};
 use fleetcall::pki::{Authority, KeyKind, Validity};
 use fleetcall::scenario::{Overrides, Plan, load};
@@ -171,11 +171,16 @@ fn a_broker_sees_the_very_bytes_that_the_plan_says_whatever_the_workers() {
             let name = list.name(ix).to_owned();
             let got = |topic: &str| &seen[&(topic.to_owned(), name.clone())];
             let attributes = telemetry.attributes.as_ref().unwrap();
-            let expected = text(&attributes.at(&list, ix, 0, 0).unwrap());
+            let expected = text(&attributes.at(&Speaker::listed(&list, ix), 0, 0).unwrap());
             assert_eq!(*got("v1/devices/me/attributes"), [expected]);
             for (n, message) in (0..).zip(got("v1/devices/me/telemetry")) {
                 assert_eq!(message.len(), 400);
-                let expected = text(&telemetry.payload.at(&list, ix, n, 0).unwrap());
+                let expected = text(
+                    &telemetry
+                        .payload
+                        .at(&Speaker::listed(&list, ix), n, 0)
+                        .unwrap(),
+                );
                 assert_eq!(*message, expected, "{workers} workers, message {n}");
             }
         }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::{Device, InFlight};
 use crate::dialect::{Call, Heard};
 use crate::engine::pushes::{Pushes, Reading, phase};
+use crate::inventory::Speaker;
 use crate::life::reply_delay;
 use crate::metrics::{DownlinkCounts, ReplyCounts};
 use crate::model::{FaultKind, Feed, Phase};
@@ -157,7 +158,10 @@ impl<'a> Device<'a> {
             method: &call.method,
             params: &call.params,
         };
-        let Ok(body) = plan.reply.answer(&fleet.inventory, self.ix, &asked) else {
+        let Ok(body) = plan
+            .reply
+            .answer(&Speaker::listed(&fleet.inventory, self.ix), &asked)
+        else {
             self.trouble(Phase::RpcReply, FaultKind::PayloadUnusable);
             return;
         };

@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 
 use super::{Attributes, Device, InFlight};
+use crate::inventory::Speaker;
 use crate::model::{Credentials, FaultKind, Phase, Protocol};
 use crate::scenario::TelemetryPlan;
 use crate::transport::Exchanged;
@@ -52,7 +53,8 @@ impl Device<'_> {
         let fleet = &self.worker.fleet;
         let (dialect, credentials) = (fleet.dialect(self.ix), self.credentials.as_ref()?);
         let sent = self.worker.clock.unix_ms(due);
-        let Ok(payload) = attributes?.at(&fleet.inventory, self.ix, 0, sent) else {
+        let Ok(payload) = attributes?.at(&Speaker::listed(&fleet.inventory, self.ix), 0, sent)
+        else {
             self.attributes = Attributes::Done;
             self.trouble(Phase::Attributes, FaultKind::PayloadUnusable);
             return None;
@@ -102,9 +104,10 @@ impl Device<'_> {
             .as_ref()
             .expect("only provisioned devices send");
         let sent = self.worker.clock.unix_ms(due);
-        let payload = telemetry
-            .payload
-            .at(&fleet.inventory, self.ix, number, sent);
+        let payload =
+            telemetry
+                .payload
+                .at(&Speaker::listed(&fleet.inventory, self.ix), number, sent);
         let Ok(payload) = payload else {
             self.trouble(Phase::Telemetry, FaultKind::PayloadUnusable);
             return;

@@ -242,6 +242,51 @@ fn what_thingsboard_would_not_take_is_refused() {
 fn the_same_for_all_is_made_once() {
     let list = list();
     let payload = sending(of(Model::Constant(json!(21.5))), Layout::default()).unwrap();
-    let at = |device, message| payload.at(&list, DeviceIx(device), message, 0).unwrap();
+    let at = |device, message| {
+        payload
+            .at(&Speaker::listed(&list, DeviceIx(device)), message, 0)
+            .unwrap()
+    };
     assert_eq!(at(0, 0).as_ptr(), at(1, 9).as_ptr());
+}
+
+#[test]
+fn those_behind_a_gateway_have_values_of_their_own() {
+    let list = list();
+    let text = Template::compile_knowing("{{ name }}/{{ sub }}/{{ row.serial }}", &TEXT_NAMES);
+    let text = text.unwrap();
+    let parts = [
+        Part::Raw("{\"id\":".to_owned()),
+        Part::Value(Reading::new("id", Model::Text(text))),
+        Part::Raw(",\"v\":".to_owned()),
+        Part::Value(Reading::new("v", uniform(0.0, 1.0, Grain::Full))),
+        Part::Raw("}".to_owned()),
+    ];
+    let payload = sending(Form::Parts(parts.to_vec()), Layout::default()).unwrap();
+    let message = |speaker: &Speaker<'_>| -> Value {
+        serde_json::from_slice(&payload.at(speaker, 3, 0).unwrap()).unwrap()
+    };
+    let behind =
+        |gateway, name, sub| message(&Speaker::behind(&list, DeviceIx(gateway), name, sub));
+    let (first, second) = (behind(0, "d1-0", 0), behind(0, "d1-1", 1));
+    assert_eq!(first["id"], "d1-0/0/S1");
+    assert_eq!(second["id"], "d1-1/1/S1");
+    assert_ne!(first["v"], second["v"]);
+    // By its name alone, wherever it is.
+    assert_eq!(behind(1, "d1-0", 7)["v"], first["v"]);
+    let listed = message(&Speaker::listed(&list, DeviceIx(0)));
+    assert_eq!(listed["id"], "d1/None/S1");
+    assert_ne!(listed["v"], first["v"]);
+}
+
+#[test]
+fn a_payload_is_tried_with_one_listed_and_one_behind_a_gateway() {
+    let list = list();
+    let form = Form::Template(template(r#"{"sub":{{ sub }}}"#), vec![]);
+    let payload = sending(form, Layout::default()).unwrap();
+    let mut proof = payload.proof(&list, Section::Telemetry);
+    let behind = Speaker::behind(&list, DeviceIx(0), "d1-0", 0);
+    assert_eq!(proof.of(&behind), Ok(()));
+    let listed = proof.of(&Speaker::listed(&list, DeviceIx(1)));
+    assert!(listed.is_err(), "`none` is no JSON");
 }
