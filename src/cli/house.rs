@@ -306,7 +306,7 @@ fn listed(fleet: &Fleet) -> Result<Vec<Listed>, Failure> {
                 name: fleet.name(ix).to_owned(),
                 profile,
                 credentials: fleet.own(ix).map_err(Failure::usage)?,
-                gateway: false,
+                gateway: fleet.cohort(ix).gateway.is_some(),
             });
         }
     }

@@ -16,9 +16,16 @@ pub fn plain_line(snapshot: &Snapshot) -> String {
             let (p50, p99) = (time(row.response.p50), time(row.response.p99));
             format!(" time_to_provision_p50={p50} time_to_provision_p99={p99}")
         });
+    let behind = match snapshot.gateway.connects.sent {
+        0 => String::new(),
+        _ => format!(
+            " behind={}/{}",
+            snapshot.gateway.connected, snapshot.gateway.sub_devices
+        ),
+    };
     format!(
         "elapsed={} left={left} done={:.1}% provisioned={}/{} refused={} failed={} unknown={} \
-         bringing_up={} live={} provisioned_per_s={:.1} telemetry_per_s={:.1}{times} errors={} \
+         bringing_up={} live={} provisioned_per_s={:.1} telemetry_per_s={:.1}{behind}{times} errors={} \
          late={} dropped={} verdict={}",
         clock(snapshot.elapsed),
         // Cut, so that it is 100 only at the end.

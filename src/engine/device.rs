@@ -4,6 +4,7 @@
 //! until told to stop. A failure on the way is an outcome with a cause, never an error of ours.
 
 mod downlink;
+mod gateway;
 mod life;
 mod misbehaviour;
 mod provision_retry;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use self::downlink::Downlink;
+use self::gateway::Behind;
 use self::provisioning::is_rejection;
 use self::reconnect::Away;
 use self::rotation::Rotation;
@@ -57,6 +59,8 @@ enum InFlight {
     Attributes,
     /// An answer to a call.
     Reply,
+    /// What a gateway says for those behind it.
+    Posts,
 }
 
 /// What the server can have heard of a try to be provisioned.
@@ -117,6 +121,8 @@ struct Device<'a> {
     attributes: Attributes,
     /// If it takes part in anything.
     downlink: Option<Box<Downlink>>,
+    /// If it is a gateway.
+    behind: Option<Box<Behind>>,
     /// It has no connection and should have one.
     away: Option<Box<Away>>,
     /// A new certificate that it does not go on with yet.
@@ -135,6 +141,7 @@ struct Device<'a> {
 impl<'a> Device<'a> {
     fn new(worker: &'a Alive, ix: DeviceIx, due: Instant) -> Self {
         let cohort = worker.fleet.cohort_ix(ix);
+        let gateway = worker.fleet.cohort(ix).gateway.as_ref();
         let started = Instant::now();
         let mut recorder = worker.recorder.borrow_mut();
         if worker.fleet.schedule.can_lag(cohort) {
@@ -167,6 +174,7 @@ impl<'a> Device<'a> {
             besides: None,
             attributes: Attributes::ToSend,
             downlink: worker.fleet.plan.downlink.as_ref().map(|_| Box::default()),
+            behind: gateway.map(|plan| Box::new(Behind::new(plan))),
             away: None,
             rotation: None,
             rounds: 0,
@@ -285,10 +293,11 @@ impl<'a> Device<'a> {
 
     /// What the end of the run makes of a step that was still under way.
     fn cut_off(&mut self) {
-        let sending = matches!(
-            self.in_flight,
-            InFlight::Message | InFlight::Attributes | InFlight::Reply
-        );
+        let sending = match self.in_flight {
+            InFlight::Message | InFlight::Attributes | InFlight::Reply => true,
+            InFlight::Posts => self.abandon_posts(),
+            InFlight::Nothing | InFlight::Request => false,
+        };
         if self.in_flight == InFlight::Reply {
             self.count_replies(SENT_IN_VAIN);
         }

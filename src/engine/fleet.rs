@@ -11,7 +11,7 @@ use crate::dialect::ThingsBoard;
 use crate::inventory::{Derivation, Inventory, Template};
 use crate::ledger::{Entry, Files, Issued};
 use crate::model::{CohortIx, Credentials, DeviceIx};
-use crate::payload::{PayloadError, Section};
+use crate::payload::PayloadError;
 use crate::pki::Identity;
 use crate::rest::Server;
 use crate::scenario::{Cohort, CredentialsPlan, Plan, TokenPlan, dealt_to_each};
@@ -58,6 +58,23 @@ pub enum FleetError {
     /// A device has no payload.
     #[error("{0}")]
     Payload(#[from] PayloadError),
+    /// What is behind a gateway cannot be as the scenario has it.
+    #[error("gateway `{name}` (number {number} of the list): {what}\nhelp: {help}")]
+    Behind {
+        /// The gateway's name.
+        name: String,
+        /// Its position, from 1.
+        number: u32,
+        /// What is wrong.
+        what: String,
+        /// The way out.
+        help: String,
+    },
+    /// More devices than a run takes are behind its gateways.
+    #[error(
+        "{0} devices are behind the gateways, and a run takes up to 10000000\n         help: lower `devices` in [cohort.gateway], or the number of gateways"
+    )]
+    TooManyBehind(u64),
     /// A template of its credentials does not render.
     #[error("device `{name}`: {message}")]
     Template {
@@ -102,21 +119,7 @@ impl Fleet {
             derivations,
             equipment,
         };
-        if let Some(telemetry) = &fleet.plan.telemetry {
-            telemetry
-                .payload
-                .prove(&fleet.inventory, Section::Telemetry)?;
-            if let Some(attributes) = &telemetry.attributes {
-                attributes.prove(&fleet.inventory, Section::Attributes)?;
-            }
-        }
-        let requests = fleet.plan.downlink.iter();
-        for request in requests.filter_map(|plan| plan.request.as_ref()) {
-            request.params.prove(&fleet.inventory, Section::Request)?;
-        }
-        for push in &fleet.plan.pushes {
-            push.payload.prove(&fleet.inventory, Section::Push)?;
-        }
+        fleet.prove_speakers()?;
         for ix in fleet.devices() {
             if fleet.own(ix)?.as_ref().is_some_and(is_empty) {
                 return Err(FleetError::Empty {

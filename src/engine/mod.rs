@@ -8,6 +8,7 @@ mod device;
 mod digest;
 mod equipment;
 mod fleet;
+mod gateways;
 mod limits;
 mod operator;
 mod places;

@@ -45,6 +45,8 @@ struct Turn {
     push: usize,
     /// How many of its kind came before it.
     nth: u32,
+    /// Whom behind the device it is for, if that is a gateway.
+    sub: Option<u32>,
     to: Weak<Pushes>,
 }
 
@@ -65,28 +67,17 @@ impl Operator {
     /// A device is live. Returns where its pushes meet it, if it gets any.
     pub(super) fn join(self: &Rc<Self>, worker: &Rc<Worker>, ix: DeviceIx) -> Option<Rc<Pushes>> {
         let fleet = &worker.fleet;
-        let (name, now) = (fleet.name(ix), worker.clock.elapsed());
         let origin = worker.clock.unix_ms(worker.clock.at(Duration::ZERO));
-        let device = Pushes::new(ix, fleet.cohort_ix(ix), origin);
-        let mut turns = self.turns.borrow_mut();
-        let before = turns.len();
-        for (push, plan) in fleet.plan.pushes.iter().enumerate() {
-            let schedule = &plan.schedule;
-            let first = schedule
-                .strikes(name)
-                .then(|| schedule.first_from(name, now));
-            if let Some(nth) = first.flatten()
-                && let Some(due) = schedule.due(name, nth)
-            {
-                turns.push(Reverse(Turn {
-                    due: worker.clock.at(due),
-                    push,
-                    nth,
-                    to: Rc::downgrade(&device),
-                }));
-            }
-        }
-        if turns.len() == before {
+        let gateway = fleet.cohort(ix).gateway.as_ref();
+        let behind = gateway.map(|plan| plan.devices);
+        let device = Pushes::new(ix, fleet.cohort_ix(ix), origin, behind);
+        // To a gateway itself nothing is pushed.
+        let mut all: Vec<_> = match behind {
+            None => vec![None],
+            Some(behind) => (0..behind).map(Some).collect(),
+        };
+        all.retain(|sub| self.plan_turns(worker, &device, *sub));
+        if all.is_empty() {
             return None;
         }
         self.joined.notify_one();
@@ -94,10 +85,43 @@ impl Operator {
         let asked = Rc::clone(&device);
         // Before its first push is due, if there is time. What goes wrong shows then.
         tokio::task::spawn_local(async move {
-            let _place = operator.places.acquire().await;
-            let _ = operator.id(&worker, &asked).await;
+            for sub in all {
+                let _place = operator.places.acquire().await;
+                if asked.has_ended() || *worker.stop.borrow() != Stop::Running {
+                    break;
+                }
+                let _ = operator.id(&worker, &asked, sub).await;
+            }
         });
         Some(device)
+    }
+
+    /// Plans the first push of each kind to a device, or to one behind it. Whether it gets any.
+    fn plan_turns(&self, worker: &Worker, device: &Rc<Pushes>, sub: Option<u32>) -> bool {
+        let fleet = &worker.fleet;
+        let Some(name) = fleet.name_of(device.ix, sub) else {
+            return false;
+        };
+        let (now, mut any) = (worker.clock.elapsed(), false);
+        for (push, plan) in fleet.plan.pushes.iter().enumerate() {
+            let schedule = &plan.schedule;
+            let first = schedule
+                .strikes(&name)
+                .then(|| schedule.first_from(&name, now));
+            if let Some(nth) = first.flatten()
+                && let Some(due) = schedule.due(&name, nth)
+            {
+                any = true;
+                self.turns.borrow_mut().push(Reverse(Turn {
+                    due: worker.clock.at(due),
+                    push,
+                    nth,
+                    sub,
+                    to: Rc::downgrade(device),
+                }));
+            }
+        }
+        any
     }
 
     /// Has each push made when it is due, until the run winds down.
@@ -129,9 +153,9 @@ impl Operator {
             return;
         };
         let plan = &worker.fleet.plan.pushes[turn.push];
-        let name = worker.fleet.name(device.ix);
-        if let Some(nth) = turn.nth.checked_add(1)
-            && let Some(due) = plan.schedule.due(name, nth)
+        let name = worker.fleet.name_of(device.ix, turn.sub);
+        if let (Some(nth), Some(name)) = (turn.nth.checked_add(1), name)
+            && let Some(due) = plan.schedule.due(&name, nth)
         {
             let due = worker.clock.at(due);
             self.turns.borrow_mut().push(Reverse(Turn {
@@ -141,7 +165,7 @@ impl Operator {
             }));
         }
         let room = self.waiting.get() < WAITING_LIMIT;
-        let added = room.then(|| device.add(plan.kind, turn.due, plan.timeout));
+        let added = room.then(|| device.add(turn.sub, plan.kind, turn.due, plan.timeout));
         let Some((number, begun)) = added.flatten() else {
             let mut counts = DownlinkCounts::default();
             let pushes = pushes::pushes(&mut counts, plan.kind);
@@ -185,11 +209,11 @@ impl Operator {
             return None;
         }
         let plan = &worker.fleet.plan.pushes[turn.push];
-        let id = match self.id(worker, device).await {
+        let id = match self.id(worker, device, turn.sub).await {
             Ok(id) => id,
             Err(kind) => return Some((Verdict::NotSent(kind), Instant::now())),
         };
-        let Some(push) = message(worker, plan, device.ix, turn.nth, number) else {
+        let Some(push) = message(worker, plan, (device.ix, turn.sub), turn.nth, number) else {
             let unusable = Verdict::NotSent(FaultKind::PayloadUnusable);
             return Some((unusable, Instant::now()));
         };
@@ -202,11 +226,17 @@ impl Operator {
         Some((verdict(once), done))
     }
 
-    /// The device's id on the server, asked for once.
-    async fn id(&self, worker: &Worker, device: &Pushes) -> Result<Rc<str>, FaultKind> {
-        let name = worker.fleet.name(device.ix);
-        let found = device.id.get_or_try_init(|| async {
-            match self.client.device_named(name).await {
+    /// The id on the server of the device, or of one behind it, asked for once.
+    async fn id(
+        &self,
+        worker: &Worker,
+        device: &Pushes,
+        sub: Option<u32>,
+    ) -> Result<Rc<str>, FaultKind> {
+        let found = device.id_of(sub).get_or_try_init(|| async {
+            let name = worker.fleet.name_of(device.ix, sub);
+            let name = name.ok_or(FaultKind::PayloadUnusable)?;
+            match self.client.device_named(&name).await {
                 Ok(Some(found)) => Ok(Rc::from(found.id.as_str())),
                 Ok(None) => Err(FaultKind::HttpStatus(404)),
                 Err(error) => Err(error.kind()),
@@ -229,9 +259,21 @@ impl Worker {
 }
 
 /// What is sent to a device; `None` when its payload has no value.
-fn message(worker: &Worker, plan: &PushPlan, ix: DeviceIx, nth: u32, number: u64) -> Option<Push> {
+fn message(
+    worker: &Worker,
+    plan: &PushPlan,
+    (ix, sub): (DeviceIx, Option<u32>),
+    nth: u32,
+    number: u64,
+) -> Option<Push> {
     let sent = worker.clock.unix_ms(Instant::now());
-    let speaker = Speaker::listed(&worker.fleet.inventory, ix);
+    let name = worker.fleet.name_of(ix, sub)?;
+    let speaker = Speaker {
+        inventory: &worker.fleet.inventory,
+        ix,
+        name: &name,
+        sub,
+    };
     let object = plan.payload.at(&speaker, nth, sent).ok()?;
     let object = numbered(std::str::from_utf8(&object).ok()?, number)?;
     Some(match plan.kind {
@@ -295,3 +337,14 @@ impl Ord for Turn {
 
 /// Pushes that may wait for a place; more would only ever be late.
 const WAITING_LIMIT: u32 = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_of_a_push_to_come_stays_small() {
+        // One for each kind of push and each device, also of those behind gateways.
+        assert!(size_of::<Turn>() <= 48, "{}", size_of::<Turn>());
+    }
+}

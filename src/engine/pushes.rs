@@ -22,12 +22,12 @@ use crate::scenario::PushKind;
 
 pub(super) use self::open::{Account, Verdict, phase, pushes};
 
-/// The open pushes of one device.
+/// The open pushes of one device, or of all behind a gateway.
 pub(super) struct Pushes {
     pub(super) ix: DeviceIx,
     pub(super) cohort: CohortIx,
-    /// Its id on the server.
-    pub(super) id: OnceCell<Rc<str>>,
+    /// Its id on the server; of a gateway, those of the devices behind it, to whom its pushes go.
+    ids: Box<[OnceCell<Rc<str>>]>,
     /// The number of its first push: those of earlier runs are others.
     first: u64,
     made: Cell<u32>,
@@ -57,13 +57,19 @@ pub(super) enum Reading {
 }
 
 impl Pushes {
-    /// None yet. `origin` is when the run began, in ms since 1970.
-    pub(super) fn new(ix: DeviceIx, cohort: CohortIx, origin: i64) -> Rc<Self> {
+    /// None yet. `origin` is when the run began, in ms since 1970, and `behind` how many devices are
+    /// behind it, if it is a gateway.
+    pub(super) fn new(
+        ix: DeviceIx,
+        cohort: CohortIx,
+        origin: i64,
+        behind: Option<u32>,
+    ) -> Rc<Self> {
         let seconds = u64::try_from(origin / 1000).unwrap_or(0);
         Rc::new(Self {
             ix,
             cohort,
-            id: OnceCell::new(),
+            ids: (0..behind.unwrap_or(1)).map(|_| OnceCell::new()).collect(),
             first: seconds << NUMBER_BITS,
             made: Cell::new(0),
             open: RefCell::default(),
@@ -72,22 +78,31 @@ impl Pushes {
         })
     }
 
-    /// A push has its turn. Returns its number, or `None` when too many are open already.
+    /// Where the id on the server is kept of the device, or of one behind it.
+    pub(super) fn id_of(&self, sub: Option<u32>) -> &OnceCell<Rc<str>> {
+        &self.ids[sub.unwrap_or(0) as usize]
+    }
+
+    /// A push to the device, or to one behind it, has its turn. Returns its number, or `None` when
+    /// too many are open already.
     pub(super) fn add(
         &self,
+        sub: Option<u32>,
         kind: PushKind,
         due: Instant,
         timeout: Duration,
     ) -> Option<(u64, Begun)> {
         let nth = self.made.get();
         let mut open = self.open.borrow_mut();
-        if self.ended.get() || open.len() >= OPEN_LIMIT || u64::from(nth) >> NUMBER_BITS > 0 {
+        let room = (OPEN_LIMIT * self.ids.len()).min(OPEN_LIMIT_BEHIND);
+        if self.ended.get() || open.len() >= room || u64::from(nth) >> NUMBER_BITS > 0 {
             return None;
         }
         self.made.set(nth + 1);
         let begun = Begun::default();
         open.push(Open {
             nth,
+            sub,
             kind,
             due,
             timeout,
@@ -127,8 +142,8 @@ impl Pushes {
         account
     }
 
-    /// The device read a push of that number.
-    pub(super) fn read(&self, number: u64, feed: Feed) -> (Reading, Account) {
+    /// The device, or one behind it, read a push of that number.
+    pub(super) fn read(&self, number: u64, feed: Feed, sub: Option<u32>) -> (Reading, Account) {
         let mut account = Account::default();
         let nth = number
             .checked_sub(self.first)
@@ -144,6 +159,10 @@ impl Pushes {
             return (Reading::Again, account);
         };
         let open = &mut all[position];
+        if open.sub != sub {
+            // It came to another than it was for.
+            return (Reading::Foreign, account);
+        }
         open.read = true;
         let counts = open.counts(&mut account);
         (counts.due, counts.sent, counts.received) = (1, 1, 1);
@@ -212,6 +231,9 @@ impl Pushes {
 /// Pushes of one device that may be open at a time.
 const OPEN_LIMIT: usize = 64;
 
+/// The most for all behind a gateway together.
+const OPEN_LIMIT_BEHIND: usize = 4096;
+
 /// Of a push's number: what counts within a run. The seconds since 1970 before it keep runs apart,
-/// and all of it within the whole numbers that JSON's readers keep exactly.
-const NUMBER_BITS: u32 = 20;
+/// and all of it within the whole numbers that JSON's readers keep exactly, until 2038.
+const NUMBER_BITS: u32 = 22;

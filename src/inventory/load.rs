@@ -319,7 +319,7 @@ struct Header {
 
 /// Why a name cannot be sent as it stands. ThingsBoard limits names to 255 characters, refuses
 /// NUL, and trims a name in provisioning while its import does not.
-fn fault_of_name(name: &str) -> Option<(String, &'static str)> {
+pub(crate) fn fault_of_name(name: &str) -> Option<(String, &'static str)> {
     let blank = |c: char| {
         c.is_whitespace() || matches!(c, '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}')
     };

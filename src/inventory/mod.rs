@@ -27,4 +27,5 @@ pub use speaker::Speaker;
 pub use template::{Template, TemplateError};
 
 pub(crate) use fault::shown;
+pub(crate) use load::fault_of_name;
 pub(crate) use nearest::nearest;

@@ -97,6 +97,7 @@ impl Aggregate {
             provisioned_rate: self.provisioned.figures(),
             telemetry_rate: self.sent.figures(),
             telemetry: self.overall.telemetry,
+            gateway: self.overall.gateway,
             phases: Phase::ALL
                 .into_iter()
                 .zip(&self.overall.phases)

@@ -111,6 +111,8 @@ fn kind_hint(kind: FaultKind) -> &'static str {
         FaultKind::Undelivered => "the server took it, and the device never read it",
         FaultKind::RpcTimeout => "the server says that nobody answered the call",
         FaultKind::ForeignAnswer => "the answer is not the one that the device gave",
+        FaultKind::GatewayIgnored => "no gateway to the server (3.8 makes one; else by hand)",
+        FaultKind::PubacksMissing => "fewer PUBACKs than devices; brokers: pubacks = \"one\"",
     }
 }
 
@@ -186,7 +188,7 @@ fn coap_hint(code: u8) -> &'static str {
 }
 
 /// The kinds without a code.
-const PLAIN: [FaultKind; 26] = [
+const PLAIN: [FaultKind; 28] = [
     FaultKind::LocalPortsExhausted,
     FaultKind::LocalFilesExhausted,
     FaultKind::CutOff,
@@ -213,6 +215,8 @@ const PLAIN: [FaultKind; 26] = [
     FaultKind::Undelivered,
     FaultKind::RpcTimeout,
     FaultKind::ForeignAnswer,
+    FaultKind::GatewayIgnored,
+    FaultKind::PubacksMissing,
 ];
 
 #[cfg(test)]
@@ -258,6 +262,8 @@ mod tests {
             | FaultKind::NotObserved
             | FaultKind::Undelivered
             | FaultKind::RpcTimeout
+            | FaultKind::GatewayIgnored
+            | FaultKind::PubacksMissing
             | FaultKind::ForeignAnswer => {
                 assert!(PLAIN.contains(&kind), "{kind:?} is missing in PLAIN");
                 kind.to_string()

@@ -6,10 +6,10 @@ use super::cause::OTHER_CAUSES;
 use crate::model::{Cause, FaultKind};
 
 /// How many distinct causes are counted by their word; the rest share
-/// [`OTHER_CAUSES`](super::OTHER_CAUSES). All causes without a code (443) always have their word;
+/// [`OTHER_CAUSES`](super::OTHER_CAUSES). All causes without a code (506) always have their word;
 /// of those with a server's code the lowest are kept, so that a sum does not depend on the order
 /// in which its parts are added.
-pub const DISTINCT_CAUSES_MAX: usize = 512;
+pub const DISTINCT_CAUSES_MAX: usize = 640;
 
 /// Counts by cause, bounded: see [`DISTINCT_CAUSES_MAX`].
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -7,7 +7,6 @@ use hdrhistogram::Histogram;
 
 use super::aggregate::Aggregate;
 use super::counts::{DeviceCounts, StartCounts, TelemetryCounts};
-use super::downlink::DownlinkCounts;
 use super::latency::{CarriedHistogram, LatencyFigures};
 use super::setting::{CohortSetting, Ending};
 use super::summary::{
@@ -51,6 +50,7 @@ pub(super) fn summary(aggregate: &Aggregate, end: &Ending) -> Summary {
         reconnects: overall.reconnects,
         rotations: overall.rotations,
         downlink: overall.downlink,
+        gateway: overall.gateway,
         thresholds: Vec::new(),
         expectations: Vec::new(),
         findings: Vec::new(),
@@ -117,10 +117,12 @@ fn assert_all_decided(whose: &str, devices: &DeviceCounts) {
     );
 }
 
-/// The same for what devices were sent.
-fn assert_closed(whose: &str, downlink: &DownlinkCounts) {
-    let disagreement = downlink.disagreement();
+/// The same for what devices were sent, and for what gateways said.
+fn assert_closed(whose: &str, tally: &Tally) {
+    let disagreement = tally.downlink.disagreement();
     assert_eq!(disagreement, None, "pushes to cohort {whose:?} add up");
+    let disagreement = tally.gateway.disagreement();
+    assert_eq!(disagreement, None, "gateways of cohort {whose:?} add up");
 }
 
 fn generator(aggregate: &Aggregate, starts: &StartCounts, end: &Ending) -> GeneratorSummary {
@@ -142,7 +144,7 @@ fn generator(aggregate: &Aggregate, starts: &StartCounts, end: &Ending) -> Gener
 fn cohort_summary(cohort: &CohortSetting, tally: &Tally, end: &Ending) -> CohortSummary {
     let devices = DeviceCounts::new(cohort.listed, &tally.outcomes);
     assert_all_decided(&format!("cohort {:?}", cohort.name), &devices);
-    assert_closed(&cohort.name, &tally.downlink);
+    assert_closed(&cohort.name, tally);
     CohortSummary {
         transport: cohort.transport,
         credentials: cohort.credentials.clone(),
@@ -153,6 +155,7 @@ fn cohort_summary(cohort: &CohortSetting, tally: &Tally, end: &Ending) -> Cohort
         reconnects: tally.reconnects,
         rotations: tally.rotations,
         downlink: tally.downlink,
+        gateway: tally.gateway,
         histograms: histograms(tally),
     }
 }

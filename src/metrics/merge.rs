@@ -189,6 +189,7 @@ fn add(sum: &mut Summary, run: Summary) -> Result<(), MergeError> {
         reconnects,
         rotations,
         downlink,
+        gateway,
         thresholds: _,
         expectations,
         findings,
@@ -211,6 +212,7 @@ fn add(sum: &mut Summary, run: Summary) -> Result<(), MergeError> {
     sum.reconnects.add(&reconnects);
     sum.rotations.add(&rotations);
     sum.downlink.add(&downlink);
+    sum.gateway.add(&gateway);
     for row in expectations {
         add_expectation(&mut sum.expectations, row);
     }
@@ -411,6 +413,7 @@ fn add_cohort(
         reconnects,
         rotations,
         downlink,
+        gateway,
         histograms,
     } = other;
     if model != sum.model {
@@ -422,6 +425,7 @@ fn add_cohort(
     sum.reconnects.add(&reconnects);
     sum.rotations.add(&rotations);
     sum.downlink.add(&downlink);
+    sum.gateway.add(&gateway);
     add_histograms(&mut sum.histograms, histograms)
 }
 

@@ -3,6 +3,7 @@
 use super::cause::OTHER_CAUSES;
 use super::cause::{cause_from_word, plain_words};
 use super::downlink::DOWNLINK_COUNTS;
+use super::gateway::GATEWAY_COUNTS;
 use crate::model::{Outcome, Phase};
 
 /// One figure of a summary.
@@ -20,6 +21,8 @@ pub(super) enum Metric {
     Rotations(Certificates),
     /// A count of what devices were sent, by its name.
     Downlink(&'static str),
+    /// A count of gateways and those behind them, by its name.
+    Gateway(&'static str),
     Devices(Outcome),
     Telemetry(Messages),
     StartsLate,
@@ -166,11 +169,11 @@ impl Metric {
         let downlink = DOWNLINK_COUNTS
             .into_iter()
             .map(|name| (format!("downlink.{name}"), Self::Downlink(name)));
-        phases
-            .chain(devices)
-            .chain(others)
-            .chain(rotations)
-            .chain(downlink)
+        let gateway = GATEWAY_COUNTS
+            .into_iter()
+            .map(|name| (format!("gateway.{name}"), Self::Gateway(name)));
+        let named = phases.chain(devices).chain(others).chain(rotations);
+        named.chain(downlink).chain(gateway)
     }
 }
 
@@ -189,7 +192,10 @@ fn unknown(what: &str, found: &str, known: impl Iterator<Item = String>) -> Stri
              rotations.due|done|failed|in_doubt|old_refused|old_accepted, \
              downlink.attributes|rpc.due|skipped|refused|sent|received|lost|in_doubt, \
              downlink.replies.due|sent|acked|lost, \
-             downlink.unasked|duplicates|overtaken|missed|garbled, telemetry.sent|acked|lost|rate_per_s, starts.late|dropped and errors.<cause>"
+             downlink.unasked|duplicates|overtaken|missed|garbled, \
+             gateway.gateways|sub_devices|connected|closed|stray_pubacks|strangers, \
+             gateway.connects.sent|acked|lost, gateway.messages.sent|acked|partial|lost, \
+             telemetry.sent|acked|lost|rate_per_s, starts.late|dropped and errors.<cause>"
         }
     };
     format!("unknown {what} `{found}`, the nearest is `{nearest}`; help: {help}")
@@ -201,7 +207,7 @@ mod tests {
 
     #[test]
     fn every_metric_is_found_by_its_name() {
-        assert_eq!(Metric::named().count(), 18 * 15 + 5 + 14 + 6 + 23);
+        assert_eq!(Metric::named().count(), 19 * 15 + 5 + 14 + 6 + 23 + 13);
         for (name, metric) in Metric::named() {
             assert_eq!(Metric::parse(&name), Ok(metric), "{name}");
         }

@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 use super::counts::{LiveState, ReconnectCounts, RotationCounts, TelemetryCounts};
 use super::downlink::DownlinkCounts;
 use super::errors::Errors;
+use super::gateway::GatewayCounts;
 use super::latency::{Latency, add, histogram, micros};
 use super::tally::Tally;
 use crate::model::{Cause, CohortIx, Outcome, Phase};
@@ -73,6 +74,11 @@ impl Recorder {
     /// What devices were sent, and what became of it, since the last call.
     pub fn downlink(&mut self, cohort: CohortIx, counts: &DownlinkCounts) {
         self.tally(cohort).downlink.add(counts);
+    }
+
+    /// What became of gateways and those behind them since the last call.
+    pub fn gateway(&mut self, cohort: CohortIx, counts: &GatewayCounts) {
+        self.tally(cohort).gateway.add(counts);
     }
 
     /// One device's start, `lag` after it was due (zero in the closed model).
@@ -221,6 +227,7 @@ mod tests {
         Retry(u16, usize),
         Reconnects(u16, u64),
         Downlink(u16, u64),
+        Gateway(u16, u64),
         Gauge(u16, bool, i64),
     }
 
@@ -242,6 +249,7 @@ mod tests {
             (0..2u16, 0..Phase::COUNT).prop_map(|(c, p)| Call::Retry(c, p)),
             (0..2u16, 0..9u64).prop_map(|(c, n)| Call::Reconnects(c, n)),
             (0..2u16, 0..9u64).prop_map(|(c, n)| Call::Downlink(c, n)),
+            (0..2u16, 0..9u64).prop_map(|(c, n)| Call::Gateway(c, n)),
             (0..2u16, any::<bool>(), -3..3i64).prop_map(|(c, s, n)| Call::Gauge(c, s, n)),
         ];
         prop::collection::vec(call, 0..40)
@@ -269,6 +277,13 @@ mod tests {
                         ..DownlinkCounts::default()
                     };
                     recorder.downlink(CohortIx(c), &counts);
+                }
+                Call::Gateway(c, n) => {
+                    let counts = GatewayCounts {
+                        closed: n,
+                        ..GatewayCounts::default()
+                    };
+                    recorder.gateway(CohortIx(c), &counts);
                 }
                 Call::PhaseError(c, p) => recorder.phase_error(CohortIx(c), Phase::ALL[p]),
                 Call::Start(c, lag) => recorder.start(CohortIx(c), us(lag)),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::bars::Bars;
 use super::counts::{DeviceCounts, LiveCounts, StartCounts, TelemetryCounts};
+use super::gateway::GatewayCounts;
 use super::latency::{LagFigures, LatencyFigures};
 use super::rate::RateFigures;
 use super::setting::Setting;
@@ -40,6 +41,8 @@ pub struct Snapshot {
     pub telemetry_rate: RateFigures,
     /// Telemetry messages so far.
     pub telemetry: TelemetryCounts,
+    /// Gateways and those behind them.
+    pub gateway: GatewayCounts,
     /// The phases that occurred, in the order in which a device passes them.
     pub phases: Vec<PhaseRow>,
     /// The most frequent first.

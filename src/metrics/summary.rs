@@ -9,6 +9,7 @@ use super::counts::{DeviceCounts, ReconnectCounts, RotationCounts, StartCounts, 
 use super::downlink::DownlinkCounts;
 use super::expectation::ExpectationRow;
 use super::finding::FindingRow;
+use super::gateway::GatewayCounts;
 use super::latency::{CarriedError, CarriedHistogram, LagFigures, LatencyFigures};
 use super::setting::alarms;
 use super::threshold::ThresholdResult;
@@ -64,6 +65,9 @@ pub struct Summary {
     /// What devices were sent unasked; absent when that was nothing.
     #[serde(default, skip_serializing_if = "DownlinkCounts::is_empty")]
     pub downlink: DownlinkCounts,
+    /// Gateways and those behind them; absent when there are none.
+    #[serde(default, skip_serializing_if = "GatewayCounts::is_empty")]
+    pub gateway: GatewayCounts,
     /// Judged in the scenario's order.
     pub thresholds: Vec<ThresholdResult>,
     /// The judged cohorts in the scenario's order; absent when no expectation is stated.
@@ -217,6 +221,9 @@ pub struct CohortSummary {
     /// What its devices were sent unasked; absent when that was nothing.
     #[serde(default, skip_serializing_if = "DownlinkCounts::is_empty")]
     pub downlink: DownlinkCounts,
+    /// Its gateways and those behind them; absent when its devices are none.
+    #[serde(default, skip_serializing_if = "GatewayCounts::is_empty")]
+    pub gateway: GatewayCounts,
     /// Whole histograms of its phases.
     pub histograms: BTreeMap<Phase, PhaseHistograms>,
 }

@@ -2,6 +2,7 @@
 
 use super::counts::{ReconnectCounts, RotationCounts, TelemetryCounts};
 use super::downlink::DownlinkCounts;
+use super::gateway::GatewayCounts;
 use super::latency::Latency;
 use super::timeline::StepCounts;
 use crate::model::{Outcome, Phase};
@@ -20,6 +21,7 @@ pub(super) struct Tally {
     pub(super) reconnects: ReconnectCounts,
     pub(super) rotations: RotationCounts,
     pub(super) downlink: DownlinkCounts,
+    pub(super) gateway: GatewayCounts,
     pub(super) phases: [PhaseTally; Phase::COUNT],
 }
 
@@ -37,6 +39,7 @@ impl Tally {
         self.reconnects.add(&other.reconnects);
         self.rotations.add(&other.rotations);
         self.downlink.add(&other.downlink);
+        self.gateway.add(&other.gateway);
         for (sum, phase) in self.phases.iter_mut().zip(&other.phases) {
             sum.add(phase);
         }
@@ -49,6 +52,7 @@ impl Tally {
             && self.reconnects.is_empty()
             && self.rotations.is_empty()
             && self.downlink.is_empty()
+            && self.gateway.is_empty()
             && self.phases.iter().all(PhaseTally::is_empty)
     }
 

@@ -130,6 +130,11 @@ impl Threshold {
                 self.devices(counts.devices_back(), counts.devices)
             }
             Metric::Downlink(name) => self.count(summary.downlink.of(name).unwrap_or(0)),
+            Metric::Gateway(CONNECTED) => match summary.gateway.sub_devices {
+                0 => no_samples(),
+                all => self.devices(summary.gateway.connected, all),
+            },
+            Metric::Gateway(name) => self.count(summary.gateway.of(name).unwrap_or(0)),
             Metric::Reconnects(which) => self.count(sessions(&summary.reconnects, *which)),
             Metric::Rotations(Certificates::Done) if summary.rotations.due == 0 => no_samples(),
             Metric::Rotations(which) => self.devices(
@@ -336,9 +341,10 @@ impl Bound {
             Metric::Latency(..) => humantime::parse_duration(text)
                 .map(Self::Latency)
                 .map_err(|_| fault("a time with its unit", "< 500ms")),
-            Metric::Devices(_) | Metric::DevicesBack | Metric::Rotations(_) => match text
-                .strip_suffix('%')
-            {
+            Metric::Devices(_)
+            | Metric::DevicesBack
+            | Metric::Rotations(_)
+            | Metric::Gateway(CONNECTED) => match text.strip_suffix('%') {
                 Some(percent) => share(percent.trim()).map(Self::Share),
                 None => whole(text).map(Self::Count),
             }
@@ -384,6 +390,9 @@ fn share(text: &str) -> Option<u64> {
     let share = ones.checked_mul(PERCENT)?.checked_add(millionths)?;
     (share <= 100 * PERCENT).then_some(share)
 }
+
+/// The count of gateways' devices that may also be compared as a share of all of them.
+const CONNECTED: &str = "connected";
 
 /// One percent, in the unit in which shares are kept.
 const PERCENT: u64 = 1_000_000;

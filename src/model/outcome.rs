@@ -25,6 +25,8 @@ pub enum Phase {
     Rotate,
     /// Asking the server to send what it has, to its last grant.
     Subscribe,
+    /// A gateway's word that a device behind it is there, to its acknowledgement.
+    GatewayConnect,
     /// A device's claim to its acknowledgement.
     Claim,
     /// A device's client attributes to their acknowledgement.
@@ -51,7 +53,7 @@ pub enum Phase {
 
 impl Phase {
     /// All phases, in the order in which a device passes them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::TcpConnect,
         Self::TlsHandshake,
         Self::MqttConnect,
@@ -59,6 +61,7 @@ impl Phase {
         Self::Reconnect,
         Self::Rotate,
         Self::Subscribe,
+        Self::GatewayConnect,
         Self::Claim,
         Self::Attributes,
         Self::Telemetry,
@@ -85,6 +88,7 @@ impl Phase {
             Self::Reconnect => "reconnect",
             Self::Rotate => "rotate",
             Self::Subscribe => "subscribe",
+            Self::GatewayConnect => "gateway_connect",
             Self::Claim => "claim",
             Self::Attributes => "attributes",
             Self::Telemetry => "telemetry",
@@ -221,6 +225,10 @@ pub enum FaultKind {
     RpcTimeout,
     /// The answer to a call is not the one that the device gave.
     ForeignAnswer,
+    /// The server is there, and acknowledged nothing of what a gateway said as one.
+    GatewayIgnored,
+    /// Fewer PUBACKs than devices have a part in a gateway's message.
+    PubacksMissing,
 }
 
 impl FaultKind {
@@ -280,6 +288,8 @@ impl fmt::Display for FaultKind {
             Self::Undelivered => "undelivered",
             Self::RpcTimeout => "rpc_timeout",
             Self::ForeignAnswer => "foreign_answer",
+            Self::GatewayIgnored => "gateway_ignored",
+            Self::PubacksMissing => "pubacks_missing",
         };
         f.write_str(word)
     }

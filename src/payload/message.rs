@@ -67,12 +67,10 @@ impl Payload {
             layout,
             fixed: None,
         };
-        if let (Some(size), Some(widest)) = (layout.size, payload.form.widest()) {
-            let each = widest + if stamped { WRAP + 1 } else { 0 };
-            let brackets = if layout.batch > 1 { 2 } else { 0 };
+        if let (Some(size), Some(widest)) = (layout.size, payload.widest()) {
             // A fixed payload that has the size already needs no padding.
             let fits = payload.fixed_text().is_some_and(|text| text.len() == size);
-            let found = each * layout.batch as usize + brackets + PADDING;
+            let found = widest + PADDING;
             if found > size && !fits {
                 return Err(Unfit::Size { size, found });
             }
@@ -82,6 +80,26 @@ impl Payload {
             payload.fixed = Some(payload.sized(text, end)?);
         }
         Ok(payload)
+    }
+
+    /// The most bytes of a message; `None` where that depends on the device.
+    pub fn longest(&self) -> Option<usize> {
+        match &self.fixed {
+            Some(fixed) => Some(fixed.len()),
+            None => self.layout.size.or_else(|| self.widest()),
+        }
+    }
+
+    /// The same without any padding.
+    fn widest(&self) -> Option<usize> {
+        let stamp = if self.layout.stamp == Stamp::None {
+            0
+        } else {
+            WRAP + 1
+        };
+        let brackets = if self.layout.batch > 1 { 2 } else { 0 };
+        let each = self.form.widest()? + stamp;
+        Some(each * self.layout.batch as usize + brackets)
     }
 
     /// The columns of the list that it needs; with repetitions.

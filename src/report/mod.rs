@@ -12,6 +12,7 @@ mod failures;
 mod files;
 #[cfg(test)]
 mod fixture;
+mod gateway;
 mod generator;
 mod hlog;
 mod json;

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::path::Path;
 
 use super::style::{Style, bar, fit};
-use super::{downlink, expectations, generator, reconnects, rotations, rows};
+use super::{downlink, expectations, gateway, generator, reconnects, rotations, rows};
 use crate::metrics::{RunResult, Summary, word_hint};
 use crate::model::{Outcome, Paint as _, printable, units};
 
@@ -20,6 +20,7 @@ pub fn text(summary: &Summary, style: Style) -> String {
     telemetry(summary, style, &mut out);
     reconnects::reconnects(summary, style, &mut out);
     rotations::rotations(summary, style, &mut out);
+    gateway::gateway(summary, style, &mut out);
     downlink::downlink(summary, style, &mut out);
     thresholds(summary, style, &mut out);
     expectations::expectations(summary, style, &mut out);

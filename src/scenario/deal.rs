@@ -240,6 +240,7 @@ mod tests {
             expect: None,
             misbehaviour: None,
             arrival: None,
+            gateway: None,
         };
         deals.iter().enumerate().map(cohort).collect()
     }

@@ -7,6 +7,7 @@ pub(super) mod rpc;
 use self::faults::TargetFaults;
 use self::rpc::Methods;
 use super::downlink_keys::{Downlink, Push, Rest};
+use super::gateway_keys::Gateway;
 use super::leaf::{Choice, Conditions, Placed, Span, Text, Word};
 use super::life_keys::{Duty, Event, ProvisionRetry, Reconnect};
 use super::section::section;
@@ -253,6 +254,9 @@ section! {
         /// When its devices start, in place of [arrival]. Ordinals count within the cohort.
         #[schemars(default)]
         arrival: Arrival,
+        /// Makes its devices gateways: what is behind each.
+        #[schemars(default)]
+        gateway: Gateway,
     }
 }
 

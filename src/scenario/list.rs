@@ -12,7 +12,10 @@ impl Plan {
         let columns = self
             .cohorts
             .iter()
-            .flat_map(|cohort| cohort.credentials.templates())
+            .flat_map(|cohort| {
+                let behind = cohort.gateway.as_ref().map(|plan| &plan.name);
+                cohort.credentials.templates().into_iter().chain(behind)
+            })
             .flat_map(Template::columns);
         let telemetry = self.telemetry.iter();
         let payloads = telemetry.flat_map(|plan| plan.attributes.iter().chain([&plan.payload]));

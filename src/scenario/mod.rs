@@ -11,6 +11,7 @@ mod downlink_keys;
 mod expand;
 mod fault;
 mod file;
+mod gateway_keys;
 mod json;
 mod leaf;
 mod life_keys;
@@ -35,8 +36,8 @@ pub use fault::Diagnostics;
 pub use load::{Overrides, ScenarioError, load, load_with, target_faults, target_rpc};
 pub use plan::{
     CertificatePlan, ClaimPlan, Cohort, CredentialsPlan, Deal, DeviceSource, DownlinkPlan,
-    LifePlan, Limits, Plan, ProfilePlan, PushKind, PushPlan, RequestPlan, RestLogin, RestPlan,
-    TargetPlan, TelemetryPlan, TokenPlan, TrustPlan,
+    GatewayPlan, LifePlan, Limits, Plan, ProfilePlan, Pubacks, PushKind, PushPlan, RequestPlan,
+    RestLogin, RestPlan, TargetPlan, TelemetryPlan, TokenPlan, TrustPlan,
 };
 pub use schema::schema;
 

@@ -1,6 +1,7 @@
 //! A scenario as it is meant: checked, with every default filled in.
 
 mod downlink;
+mod gateway;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ use crate::pki::KeyKind;
 pub use self::downlink::{
     ClaimPlan, DownlinkPlan, PushKind, PushPlan, RequestPlan, RestLogin, RestPlan,
 };
+pub use self::gateway::{GatewayPlan, Pubacks};
 
 /// Everything a run needs to know, apart from the device list itself.
 #[derive(Debug)]
@@ -173,6 +175,8 @@ pub struct Cohort {
     pub misbehaviour: Option<Misbehaviour>,
     /// When they start; `None`: as [`Plan::arrival`] says.
     pub arrival: Option<Arrival>,
+    /// What is behind each of them, if they are gateways.
+    pub gateway: Option<GatewayPlan>,
 }
 
 impl Cohort {

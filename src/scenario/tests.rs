@@ -489,7 +489,7 @@ proptest! {
             Just("template = '{\"a\":{{ values.v }}}'"), Just("payload = { n = \"{{ tick }}\" }"),
             Just("values.v = { model = \"uniform\", min = -9e15, max = 1e300, integer = true }"),
             Just("values.v = { model = \"uniform\", min = 0, max = 9 }"), Just("values.w = 1"),
-            Just("[telemetry.attributes]"),
+            Just("[telemetry.attributes]"), Just("gateway = { devices = 2, name = \"{{ sub }}\" }"),
         ], 0..14),
     ) {
         let text = lines.join("\n");

@@ -13,6 +13,7 @@ mod downlink;
 mod dtls;
 mod end_to_end;
 mod floors;
+mod gateway;
 mod hostile_server;
 mod life;
 mod lists;

@@ -6,12 +6,16 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::theme::{Theme, number, rule};
-use crate::metrics::Snapshot;
+use crate::metrics::{GatewayCounts, Snapshot};
 use crate::model::{Outcome, units};
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, theme: Theme) {
     let (devices, live) = (&snapshot.devices, &snapshot.live);
-    let title = format!("Devices: {} listed", units::count(devices.listed));
+    let title = format!(
+        "Devices: {}{}",
+        units::count(devices.listed),
+        behind(&snapshot.gateway)
+    );
     let width = usize::from(area.width).saturating_sub(1) / 2;
     let cell = |label: &str, n: u64, style: Style| {
         let digits = width.saturating_sub(LABEL + 2).min(26);
@@ -46,6 +50,16 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, theme
         ]),
     ];
     frame.render_widget(ratatui::text::Text::from(lines), area);
+}
+
+/// Of gateways' devices, how many are connected, where gateways connect them.
+fn behind(gateway: &GatewayCounts) -> String {
+    let all = units::short_count(gateway.sub_devices);
+    match (gateway.sub_devices, gateway.connects.sent) {
+        (0, _) => " listed".to_owned(),
+        (_, 0) => format!(", behind them {all}"),
+        _ => format!(", behind {}/{all}", units::short_count(gateway.connected)),
+    }
 }
 
 const LABEL: usize = 12;

@@ -292,3 +292,16 @@ fn the_title_says_what_the_keys_did() {
         assert!(title.ends_with(word), "{title}");
     }
 }
+
+#[test]
+fn what_is_behind_gateways_is_told_beside_the_devices() {
+    let mut snapshot = half_way();
+    (snapshot.gateway.sub_devices, snapshot.gateway.connected) = (20_000, 19_998);
+    let title = |snapshot: &Snapshot| {
+        let screen = screen(snapshot, &state(false), 80, 24);
+        screen.lines().nth(2).unwrap().to_owned()
+    };
+    assert!(title(&snapshot).starts_with("─ Devices: 1,000, behind them 20,000 ──"));
+    snapshot.gateway.connects.sent = 20_100;
+    assert!(title(&snapshot).starts_with("─ Devices: 1,000, behind 19,998/20,000 ──"));
+}

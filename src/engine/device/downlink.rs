@@ -34,6 +34,8 @@ struct Reply {
     due: Instant,
     /// Of the call.
     id: u64,
+    /// Whose it is, if it is not the device's own.
+    sub: Option<u32>,
     body: Bytes,
 }
 
@@ -59,8 +61,11 @@ impl<'a> Device<'a> {
             return ready;
         };
         let dialect = self.worker.fleet.dialect(self.ix);
-        let subscriptions =
-            dialect.subscriptions(self.transport(), credentials, &plan.feeds, plan.hold);
+        let subscriptions = if self.behind.is_some() {
+            Some(dialect.gateway_subscriptions(&plan.feeds))
+        } else {
+            dialect.subscriptions(self.transport(), credentials, &plan.feeds, plan.hold)
+        };
         let Some(subscriptions) = subscriptions else {
             self.trouble(Phase::Subscribe, FaultKind::CredentialsUnusable);
             return ready;
@@ -90,6 +95,9 @@ impl<'a> Device<'a> {
 
     /// Takes in what came.
     pub(super) fn hear(&mut self, delivery: &Delivery) {
+        if self.behind.is_some() {
+            return self.hear_behind(delivery);
+        }
         let heard = self
             .worker
             .fleet
@@ -100,35 +108,47 @@ impl<'a> Device<'a> {
             ..DownlinkCounts::default()
         };
         match heard {
-            Ok(Heard::Nothing) => {}
-            Ok(Heard::Attributes(number)) => {
-                let state = delivery.standing == Standing::State;
-                self.pushed(number, Feed::Attributes, delivery.read, state, &mut counts);
-            }
-            Ok(Heard::Call(call)) => {
-                self.pushed(call.push, Feed::Rpc, delivery.read, false, &mut counts);
-                self.called(&call, delivery.read);
-            }
-            Ok(Heard::Late) => counts.unasked += 1,
+            Ok(heard) => self.take_in(&heard, None, delivery, &mut counts),
             Err(_) => counts.garbled += 1,
         }
         self.count_downlink(&counts);
+    }
+
+    /// Takes in what is for the device, or for the one at that position behind it.
+    pub(super) fn take_in(
+        &mut self,
+        heard: &Heard,
+        sub: Option<u32>,
+        delivery: &Delivery,
+        counts: &mut DownlinkCounts,
+    ) {
+        match heard {
+            Heard::Nothing => {}
+            Heard::Attributes(number) => {
+                self.pushed((*number, sub), Feed::Attributes, delivery, counts);
+            }
+            Heard::Call(call) => {
+                self.pushed((call.push, sub), Feed::Rpc, delivery, counts);
+                self.called(call, sub, delivery.read);
+            }
+            Heard::Late => counts.unasked += 1,
+        }
     }
 
     /// Settles what was read against what was pushed. What an observation begins with is no push of
     /// its own: it may be the first that the device hears of one, or nothing new.
     fn pushed(
         &self,
-        number: Option<u64>,
+        (number, sub): (Option<u64>, Option<u32>),
         feed: Feed,
-        read: Instant,
-        state: bool,
+        delivery: &Delivery,
         counts: &mut DownlinkCounts,
     ) {
+        let (read, state) = (delivery.read, delivery.standing == Standing::State);
         let pushes = self.downlink.as_ref().and_then(|own| own.pushes.as_ref());
         let reading = match (number, pushes) {
             (Some(number), Some(pushes)) => {
-                let (reading, account) = pushes.read(number, feed);
+                let (reading, account) = pushes.read(number, feed, sub);
                 self.worker.account(self.cohort, &account);
                 reading
             }
@@ -145,11 +165,22 @@ impl<'a> Device<'a> {
     }
 
     /// A call is to be answered.
-    fn called(&mut self, call: &Call, read: Instant) {
-        let worker = self.worker;
-        let (fleet, name) = (&worker.fleet, worker.fleet.name(self.ix));
-        let (Some(plan), Some(own)) = (&fleet.plan.downlink, &mut self.downlink) else {
+    fn called(&mut self, call: &Call, sub: Option<u32>, read: Instant) {
+        let fleet = &self.worker.fleet;
+        let plan = fleet.plan.downlink.as_ref();
+        let (Some(plan), Some(name), Some(own)) = (
+            // What is behind a gateway may be called without having asked for it.
+            plan.filter(|plan| plan.has(Feed::Rpc)),
+            fleet.name_of(self.ix, sub),
+            &mut self.downlink,
+        ) else {
             return;
+        };
+        let speaker = Speaker {
+            inventory: &fleet.inventory,
+            ix: self.ix,
+            name: &name,
+            sub,
         };
         let nth = own.calls;
         own.calls = nth.wrapping_add(1);
@@ -158,10 +189,7 @@ impl<'a> Device<'a> {
             method: &call.method,
             params: &call.params,
         };
-        let Ok(body) = plan
-            .reply
-            .answer(&Speaker::listed(&fleet.inventory, self.ix), &asked)
-        else {
+        let Ok(body) = plan.reply.answer(&speaker, &asked) else {
             self.trouble(Phase::RpcReply, FaultKind::PayloadUnusable);
             return;
         };
@@ -170,13 +198,18 @@ impl<'a> Device<'a> {
         }
         let wait = plan
             .delay
-            .map(|delay| reply_delay(delay, fleet.plan.seed, name, nth));
+            .map(|delay| reply_delay(delay, fleet.plan.seed, &name, nth));
         let reply = Reply {
             due: read + wait.unwrap_or_default(),
             id: call.id,
+            sub,
             body,
         };
-        if own.replies.len() < REPLIES_LIMIT {
+        let room = match sub {
+            None => REPLIES_LIMIT,
+            Some(_) => REPLIES_LIMIT_BEHIND,
+        };
+        if own.replies.len() < room {
             let after = own.replies.partition_point(|other| other.due <= reply.due);
             own.replies.insert(after, reply);
         }
@@ -203,9 +236,15 @@ impl<'a> Device<'a> {
             return;
         };
         let dialect = self.worker.fleet.dialect(self.ix);
-        let over = self.cohort().transport;
-        let credentials = self.credentials.as_ref().expect("it is provisioned");
-        let Some(request) = dialect.reply_request(over, credentials, reply.id, reply.body) else {
+        let request = if let Some(sub) = reply.sub {
+            let name = self.name_behind(sub);
+            name.map(|name| dialect.gateway_reply(&name, reply.id, &reply.body))
+        } else {
+            let over = self.cohort().transport;
+            let credentials = self.credentials.as_ref().expect("it is provisioned");
+            dialect.reply_request(over, credentials, reply.id, reply.body)
+        };
+        let Some(request) = request else {
             self.trouble(Phase::RpcReply, FaultKind::CredentialsUnusable);
             return;
         };
@@ -243,13 +282,14 @@ impl<'a> Device<'a> {
 
     /// Takes in what its connection still holds, before that goes.
     pub(super) fn hear_the_rest(&mut self) {
-        if self.downlink.is_none() {
+        if self.downlink.is_none() && self.behind.is_none() {
             return;
         }
         while let Some(delivery) = self.next_delivery() {
             self.hear(&delivery);
         }
         self.hear_of_missed();
+        self.count_strays();
     }
 
     fn next_delivery(&mut self) -> Option<Delivery> {
@@ -315,7 +355,7 @@ impl<'a> Device<'a> {
         });
     }
 
-    fn count_downlink(&self, counts: &DownlinkCounts) {
+    pub(super) fn count_downlink(&self, counts: &DownlinkCounts) {
         if !counts.is_empty() {
             let mut recorder = self.worker.recorder.borrow_mut();
             recorder.downlink(self.cohort, counts);
@@ -325,3 +365,6 @@ impl<'a> Device<'a> {
 
 /// Calls that a device keeps in mind; it does not answer more at a time.
 const REPLIES_LIMIT: usize = 64;
+
+/// The same for all behind a gateway together.
+const REPLIES_LIMIT_BEHIND: usize = 1024;

@@ -239,6 +239,9 @@ impl<'a> Device<'a> {
             // What may have arrived is not sent twice.
             InFlight::Attributes => self.attributes = Attributes::Done,
             InFlight::Reply => self.count_replies(SENT_IN_VAIN),
+            InFlight::Posts => {
+                self.abandon_posts();
+            }
             InFlight::Nothing | InFlight::Request => {}
         }
         (self.step, self.in_flight) = (Phase::Telemetry, InFlight::Nothing);
@@ -282,6 +285,7 @@ impl<'a> Device<'a> {
             let described = Box::pin(self.describe(telemetry, ready)).await;
             since = described.unwrap_or(ready);
         }
+        self.introduce_again().await;
         if self.connection.is_some() && !self.stranded {
             self.send(telemetry, message, since).await;
         }

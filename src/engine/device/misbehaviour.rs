@@ -71,12 +71,22 @@ impl Device<'_> {
             _ => None,
         };
         let speaker = dialect.as_ref().unwrap_or(right);
-        let request = speaker.provision_request(self.transport(), &name, own);
+        let request = self.asking(speaker, &name, own);
         Plea {
             name,
             dialect,
             request,
         }
+    }
+
+    /// A provision request, as it asks with a profile's key and secret.
+    fn asking(&self, dialect: &ThingsBoard, name: &str, own: Option<&Credentials>) -> Request {
+        let over = self.transport();
+        if self.behind.is_some() {
+            let dialect = dialect.for_gateways();
+            return dialect.provision_request(over, name, own);
+        }
+        dialect.provision_request(over, name, own)
     }
 
     async fn granted(&mut self, (credentials, exchanged): Granted, plea: &Plea, due: Instant) {
@@ -102,7 +112,7 @@ impl Device<'_> {
             Misbehaviour::TakenCredentials => (twin.as_str(), own),
             _ => (plea.name.as_str(), own),
         };
-        let request = dialect.provision_request(self.transport(), name, own);
+        let request = self.asking(dialect, name, own);
         match wrong {
             Misbehaviour::SecondProvisioning => {}
             // Gone without a word, as if the answer had never come.

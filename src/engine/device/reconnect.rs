@@ -160,7 +160,8 @@ impl Device<'_> {
                 if shown.is_some() {
                     Box::pin(self.rotation_done()).await;
                 }
-                Some(Box::pin(self.listen(ready)).await)
+                let listens = Box::pin(self.listen(ready)).await;
+                Some(Box::pin(self.introduce(listens)).await)
             }
             Err(broken) => {
                 self.trouble(phase, broken.kind);

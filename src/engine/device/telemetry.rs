@@ -6,7 +6,6 @@ use super::{Attributes, Device, InFlight};
 use crate::inventory::Speaker;
 use crate::model::{Credentials, FaultKind, Phase, Protocol};
 use crate::scenario::TelemetryPlan;
-use crate::transport::Exchanged;
 
 impl Device<'_> {
     /// Comes back with the received credentials and says what is to be said at once. Returns when
@@ -50,6 +49,9 @@ impl Device<'_> {
             return None;
         }
         self.connection.as_ref()?;
+        if self.behind.is_some() {
+            return Box::pin(self.describe_behind(attributes?, due)).await;
+        }
         let fleet = &self.worker.fleet;
         let (dialect, credentials) = (fleet.dialect(self.ix), self.credentials.as_ref()?);
         let sent = self.worker.clock.unix_ms(due);
@@ -97,6 +99,9 @@ impl Device<'_> {
         (number, due): (u32, Instant),
         since: Instant,
     ) {
+        if self.behind.is_some() {
+            return Box::pin(self.speak(telemetry, (number, due), since)).await;
+        }
         let fleet = &self.worker.fleet;
         let dialect = fleet.dialect(self.ix);
         let credentials = self
@@ -129,7 +134,7 @@ impl Device<'_> {
                 Ok(true) => {
                     self.count_telemetry(1, 1, 0);
                     self.sample(Phase::Telemetry, due, &exchanged.span);
-                    self.acknowledged(telemetry, &exchanged);
+                    self.first_acknowledged(exchanged.span.done);
                 }
                 Ok(false) => self.count_telemetry(1, 0, 0),
                 Err(kind) => {
@@ -155,14 +160,17 @@ impl Device<'_> {
         self.trouble(phase, kind);
     }
 
-    fn acknowledged(&mut self, telemetry: &TelemetryPlan, exchanged: &Exchanged) {
+    /// A message was acknowledged, which is a moment if it is the first.
+    pub(super) fn first_acknowledged(&mut self, done: Instant) {
+        let Some(telemetry) = self.telemetry() else {
+            return;
+        };
         if self.time_to_first_telemetry.is_some() {
             return;
         }
         // What the scenario makes it wait is nobody's latency.
         let wait = telemetry.rhythm.phase(self.name());
         let (due, started) = (self.due + wait, self.started + wait);
-        let done = exchanged.span.done;
         self.time_to_first_telemetry = Some(done.saturating_duration_since(due));
         self.sample_span(Phase::TimeToFirstTelemetry, due, started, done);
     }

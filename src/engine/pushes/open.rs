@@ -14,6 +14,8 @@ use crate::scenario::PushKind;
 pub(super) struct Open {
     /// Its position among the device's.
     pub(super) nth: u32,
+    /// Whom behind the device it is for, if the device is a gateway.
+    pub(super) sub: Option<u32>,
     pub(super) kind: PushKind,
     pub(super) due: Instant,
     pub(super) timeout: Duration,

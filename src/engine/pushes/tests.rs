@@ -7,12 +7,12 @@ use crate::model::{FaultKind, Phase};
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 fn device() -> Rc<Pushes> {
-    Pushes::new(DeviceIx(0), CohortIx(0), 1_800_000_000_000)
+    Pushes::new(DeviceIx(0), CohortIx(0), 1_800_000_000_000, None)
 }
 
 /// A push whose request is under way.
 fn asked(device: &Pushes, kind: PushKind) -> u64 {
-    let (number, begun) = device.add(kind, Instant::now(), TIMEOUT).unwrap();
+    let (number, begun) = device.add(None, kind, Instant::now(), TIMEOUT).unwrap();
     assert!(device.ask(number));
     begun.begin();
     number
@@ -48,14 +48,14 @@ async fn a_push_is_received_whichever_comes_first() {
         if !read_first {
             accounts.push(device.answered(number, &taken()));
         }
-        let (reading, account) = device.read(number, Feed::Attributes);
+        let (reading, account) = device.read(number, Feed::Attributes, None);
         assert!(matches!(reading, Reading::Push(_)));
         accounts.push(account);
         if read_first {
             accounts.push(device.answered(number, &taken()));
         }
         assert!(device.is_quiet(Instant::now()));
-        let (again, account) = device.read(number, Feed::Attributes);
+        let (again, account) = device.read(number, Feed::Attributes, None);
         assert!(matches!(again, Reading::Again));
         accounts.push(account);
         accounts.push(device.end(Instant::now()));
@@ -126,7 +126,7 @@ async fn a_two_way_call_ends_with_the_answer_of_its_device_and_no_other() {
     ] {
         let device = device();
         let number = asked(&device, PushKind::Rpc);
-        let (reading, _) = device.read(number, Feed::Rpc);
+        let (reading, _) = device.read(number, Feed::Rpc, None);
         assert!(matches!(reading, Reading::Push(_)));
         assert!(!device.is_quiet(Instant::now()), "its request is under way");
         device.reply(number, br#"{"b":[2.0],"a":1}"#);
@@ -142,15 +142,41 @@ async fn numbers_of_others_are_nobodys_and_there_is_an_end_to_what_is_open() {
     let device = device();
     let number = asked(&device, PushKind::Attributes);
     for foreign in [0, 7, number - 1, number + 1, u64::MAX] {
-        let (reading, _) = device.read(foreign, Feed::Attributes);
+        let (reading, _) = device.read(foreign, Feed::Attributes, None);
         assert!(matches!(reading, Reading::Foreign), "{foreign}");
     }
     assert!(number < 1 << 53, "readers of JSON keep it exactly");
     for _ in 1..OPEN_LIMIT {
         asked(&device, PushKind::Attributes);
     }
-    let one_more = device.add(PushKind::Attributes, Instant::now(), TIMEOUT);
+    let one_more = device.add(None, PushKind::Attributes, Instant::now(), TIMEOUT);
     assert!(one_more.is_none());
     let end = device.end(Instant::now());
     assert_eq!(sum(&[&end]).in_doubt, OPEN_LIMIT as u64);
+}
+
+#[tokio::test]
+async fn a_push_behind_a_gateway_is_received_by_whom_it_is_for() {
+    let gateway = Pushes::new(DeviceIx(0), CohortIx(0), 1_800_000_000_000, Some(3));
+    let kind = PushKind::Attributes;
+    let (number, begun) = gateway.add(Some(1), kind, Instant::now(), TIMEOUT).unwrap();
+    assert!(gateway.ask(number));
+    begun.begin();
+    for other in [None, Some(0), Some(2)] {
+        let (reading, account) = gateway.read(number, Feed::Attributes, other);
+        assert!(matches!(reading, Reading::Foreign), "{other:?}");
+        assert_eq!(sum(&[&account]), PushCounts::default());
+    }
+    let (reading, _) = gateway.read(number, Feed::Attributes, Some(1));
+    assert!(matches!(reading, Reading::Push(_)));
+}
+
+#[tokio::test]
+async fn a_gateway_has_room_for_pushes_to_each_behind_it_and_not_without_end() {
+    for (behind, room) in [(2, 2 * OPEN_LIMIT), (10_000, OPEN_LIMIT_BEHIND)] {
+        let gateway = Pushes::new(DeviceIx(0), CohortIx(0), 1_800_000_000_000, Some(behind));
+        let add = || gateway.add(Some(0), PushKind::Rpc, Instant::now(), TIMEOUT);
+        assert!((0..room).all(|_| add().is_some()), "{behind}");
+        assert!(add().is_none(), "{behind}");
+    }
 }

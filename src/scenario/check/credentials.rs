@@ -325,8 +325,19 @@ impl Setting<'_> {
     }
 
     fn template(&self, text: &Text, key: &str, spot: &Spot) -> Option<Template> {
+        self.template_knowing(text, key, spot, &[])
+    }
+
+    /// A template that knows more than the device's own names.
+    pub(super) fn template_knowing(
+        &self,
+        text: &Text,
+        key: &str,
+        spot: &Spot,
+        more: &[&str],
+    ) -> Option<Template> {
         let text = filled(text, key, spot, self.faults)?;
-        match Template::compile(&text) {
+        match Template::compile_knowing(&text, more) {
             Err(e) => {
                 self.faults
                     .add(spot, format!("`{key}` is no template: {e}"), "");

@@ -8,7 +8,8 @@ use super::super::file::Scenario;
 use super::super::json::{Answer, Object};
 use super::super::leaf::{Placed, Span, Text};
 use super::super::plan::{
-    ClaimPlan, DeviceSource, DownlinkPlan, PushKind, PushPlan, RequestPlan, RestLogin, RestPlan,
+    ClaimPlan, Cohort, DeviceSource, DownlinkPlan, PushKind, PushPlan, RequestPlan, RestLogin,
+    RestPlan,
 };
 use super::super::section::Entry;
 use super::super::tree::Spot;
@@ -33,11 +34,12 @@ pub(super) struct Found {
 pub(super) fn downlink(
     file: &Scenario,
     seed: u64,
-    devices: Option<&DeviceSource>,
+    (devices, cohorts): (Option<&DeviceSource>, Option<&[Cohort]>),
     end: Option<Duration>,
     faults: &Faults,
 ) -> Option<Found> {
     let setting = Setting {
+        cohorts,
         devices,
         seed,
         faults,

@@ -137,6 +137,7 @@ pub(super) fn cohorts(
                 expect: None,
                 misbehaviour: None,
                 arrival: None,
+                gateway: None,
             }]);
         }
     };
@@ -196,6 +197,7 @@ fn cohort(
     }
     let version = version(table, transport, faults);
     let profile = profile(table, file, faults);
+    let gateway = setting.gateway(transport);
     let arrival = match &table.arrival {
         Entry::Absent => Some(None),
         entry => schedule::arrival(entry, faults).map(Some),
@@ -210,6 +212,7 @@ fn cohort(
         expect: table.expect.value().map(|choice| choice.0),
         misbehaviour: table.misbehaviour.value().map(|choice| choice.0),
         arrival: arrival?,
+        gateway: gateway?,
     })
 }
 

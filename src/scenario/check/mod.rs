@@ -7,6 +7,7 @@ mod credentials;
 mod downlink;
 pub(super) mod faults;
 mod fleet;
+mod gateway;
 mod life;
 mod profile;
 pub(super) mod rpc;
@@ -39,12 +40,12 @@ pub(super) fn plan(file: &Scenario, seed: Option<u64>, faults: &Faults) -> Optio
     let devices = fleet::devices(&file.devices, seed.unwrap_or(0), &root, faults);
     let cohorts = fleet::cohorts(file, devices.as_ref(), faults);
     let arrival = schedule::shared(file, &root, faults);
-    let telemetry =
-        telemetry::telemetry(&file.telemetry, seed.unwrap_or(0), devices.as_ref(), faults);
+    let speakers = (devices.as_ref(), cohorts.as_deref());
+    let telemetry = telemetry::telemetry(&file.telemetry, seed.unwrap_or(0), speakers, faults);
     let downlink = downlink::downlink(
         file,
         seed.unwrap_or(0),
-        devices.as_ref(),
+        speakers,
         stages_end(arrival.as_ref(), cohorts.as_deref()),
         faults,
     );

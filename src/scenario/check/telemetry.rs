@@ -6,14 +6,14 @@ use super::super::fault::Faults;
 use super::super::json::Object;
 use super::super::leaf::{Choice, Text};
 use super::super::models::{Time, Values};
-use super::super::plan::{DeviceSource, TelemetryPlan};
+use super::super::plan::{Cohort, DeviceSource, TelemetryPlan};
 use super::super::section::Entry;
 use super::super::telemetry_keys::{Attributes, PresetWord, Telemetry};
 use super::super::tree::Spot;
 use super::filled;
 use super::schedule::span;
-use crate::inventory::{GenerateSpec, NameKind, Template, generate};
-use crate::model::Qos;
+use crate::inventory::{GenerateSpec, Inventory, NameKind, Speaker, Template, generate};
+use crate::model::{DeviceIx, Qos};
 use crate::payload::{
     Form, Layout, Model, PAD, Part, Payload, PayloadError, Preset, Reading, Rhythm, Section,
     Spread, Stamp, TEMPLATE_NAMES, Unfit,
@@ -27,7 +27,7 @@ use crate::payload::{
 pub(super) fn telemetry(
     entry: &Entry<Telemetry>,
     seed: u64,
-    devices: Option<&DeviceSource>,
+    (devices, cohorts): (Option<&DeviceSource>, Option<&[Cohort]>),
     faults: &Faults,
 ) -> Option<Option<TelemetryPlan>> {
     let (table, at) = match entry {
@@ -41,6 +41,7 @@ pub(super) fn telemetry(
     let batch = ranged(&table.batch, "batch", 1, 1000, faults);
     let size = size(&table.size, faults);
     let setting = Setting {
+        cohorts,
         devices,
         seed,
         faults,
@@ -144,7 +145,13 @@ fn size(entry: &Entry<u32>, faults: &Faults) -> Option<Option<usize>> {
     ranged(entry, "size", 2, LARGEST, faults).map(|size| Some(size as usize))
 }
 
-fn ranged(entry: &Entry<u32>, key: &str, least: u32, most: u32, faults: &Faults) -> Option<u32> {
+pub(super) fn ranged(
+    entry: &Entry<u32>,
+    key: &str,
+    least: u32,
+    most: u32,
+    faults: &Faults,
+) -> Option<u32> {
     let found = entry.or(least)?;
     if let (false, Some((_, spot))) = ((least..=most).contains(&found), entry.given()) {
         let title = format!("`{key}` must be from {least} to {most}, found {found}");
@@ -196,6 +203,8 @@ impl<'a> Given<'a> {
 
 /// What the sections that say what is sent are read with.
 pub(super) struct Setting<'a> {
+    /// What speaks: devices, and those behind gateways.
+    pub(super) cohorts: Option<&'a [Cohort]>,
     pub(super) devices: Option<&'a DeviceSource>,
     pub(super) seed: u64,
     pub(super) faults: &'a Faults,
@@ -363,11 +372,34 @@ impl Setting<'_> {
                 prefix: None,
                 seed: self.seed,
             });
-            if let Err(PayloadError::Device { why, .. }) = payload.prove(&someone, key) {
+            if let Err(PayloadError::Device { why, .. }) = self.try_with(&payload, &someone, key) {
                 fault(why);
             }
         }
         Some(payload)
+    }
+
+    /// Tries it with a device, one behind it, or both, as there are in the cohorts.
+    fn try_with(
+        &self,
+        payload: &Payload,
+        someone: &Inventory,
+        key: Section,
+    ) -> Result<(), PayloadError> {
+        let cohorts = self.cohorts.unwrap_or_default();
+        let gateways = cohorts.iter().filter_map(|cohort| cohort.gateway.as_ref());
+        let mut proof = payload.proof(someone, key);
+        let first = DeviceIx(0);
+        if cohorts.is_empty() || cohorts.iter().any(|cohort| cohort.gateway.is_none()) {
+            proof.of(&Speaker::listed(someone, first))?;
+        }
+        for plan in gateways {
+            // Where it needs a list, it is tried with that.
+            if let Ok(name) = plan.name_of(someone, first, 0) {
+                proof.of(&Speaker::behind(someone, first, &name, 0))?;
+            }
+        }
+        Ok(())
     }
 }
 

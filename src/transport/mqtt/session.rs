@@ -133,7 +133,7 @@ impl Session {
                 Err(kind) => Err(kind),
             };
             if let Err(kind) = taken {
-                self.over = true;
+                self.give_up(kind);
                 return Err(Fault::before(kind));
             }
         }

@@ -196,7 +196,7 @@ impl Session {
                 Err(kind) => Err(kind),
             };
             if let Err(kind) = waited {
-                self.over = true;
+                self.give_up(kind);
                 return Err(Fault::before(kind));
             }
         }
@@ -213,7 +213,7 @@ impl Session {
     }
 
     /// The session is over: nothing that is under way comes to a good end.
-    fn give_up(&mut self, kind: FaultKind) {
+    pub(super) fn give_up(&mut self, kind: FaultKind) {
         self.over = true;
         self.unsent.clear();
         let Some(posts) = &mut self.posts else { return };
