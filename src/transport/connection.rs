@@ -249,28 +249,26 @@ impl Connection {
     pub async fn subscribe(&mut self, to: &[Subscription]) -> Result<Subscribed, Fault> {
         match self {
             Self::Mqtt(session) => session.subscribe(to).await,
-            Self::Http(_) | Self::Coap(_) => Ok(Subscribed {
-                span: None,
-                refused: None,
-            }),
+            Self::Http(client) => {
+                client.subscribe(to);
+                Ok(Subscribed {
+                    span: None,
+                    refused: None,
+                })
+            }
+            Self::Coap(endpoint) => Box::pin(endpoint.subscribe(to)).await,
         }
     }
 
     /// Keeps the session alive until the deadline and takes in what the server sends.
     ///
-    /// Ends early with the delivery that waits longest, also when the deadline is over, and when an
-    /// MQTT session is. Cancel-safe: it can be dropped at any moment and called again.
+    /// Ends early with the delivery that waits longest, also when the deadline is over, when an MQTT
+    /// session is, and when an HTTP poll or a CoAP observation failed. Cancel-safe: it can be dropped at any moment and called again.
     pub async fn idle_until(&mut self, deadline: Instant) -> Result<Option<Delivery>, Fault> {
         match self {
             Self::Mqtt(session) => session.idle_until(deadline).await,
-            Self::Http(client) => {
-                client.idle_until(deadline).await;
-                Ok(None)
-            }
-            Self::Coap(endpoint) => {
-                endpoint.idle_until(deadline).await;
-                Ok(None)
-            }
+            Self::Http(client) => client.idle_until(deadline).await,
+            Self::Coap(endpoint) => endpoint.idle_until(deadline).await,
         }
     }
 
@@ -278,7 +276,16 @@ impl Connection {
     pub fn take_delivery(&mut self) -> Option<Delivery> {
         match self {
             Self::Mqtt(session) => session.take_delivery(),
-            Self::Http(_) | Self::Coap(_) => None,
+            Self::Http(client) => client.take_delivery(),
+            Self::Coap(endpoint) => endpoint.take_delivery(),
+        }
+    }
+
+    /// The device is done with the calls that were delivered. Until then no poll asks for the next
+    /// one over HTTP, where servers send a call with every poll until it is answered.
+    pub fn resume(&mut self) {
+        if let Self::Http(client) = self {
+            client.resume();
         }
     }
 
@@ -287,7 +294,18 @@ impl Connection {
     pub fn take_missed(&mut self) -> u32 {
         match self {
             Self::Mqtt(session) => session.take_missed(),
-            Self::Http(_) | Self::Coap(_) => 0,
+            Self::Http(client) => client.take_missed(),
+            Self::Coap(endpoint) => endpoint.take_missed(),
+        }
+    }
+
+    /// Whether it is of use after [`idle_until`](Self::idle_until) ended by a fault: that of an HTTP
+    /// poll or a CoAP observation, which is asked for again after a pause.
+    pub fn goes_on(&self) -> bool {
+        match self {
+            Self::Mqtt(_) => false,
+            Self::Http(_) => true,
+            Self::Coap(endpoint) => !endpoint.is_over(),
         }
     }
 

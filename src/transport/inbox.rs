@@ -56,11 +56,16 @@ impl Inbox {
         let full = self.queue.len() >= DELIVERIES_LIMIT
             || self.bytes.saturating_add(delivery.body.len()) > BYTES_LIMIT;
         if full && !self.queue.is_empty() {
-            self.missed = self.missed.saturating_add(1);
+            self.miss();
             return;
         }
         self.bytes += delivery.body.len();
         self.queue.push_back(delivery);
+    }
+
+    /// Something was lost on the way here.
+    pub(super) fn miss(&mut self) {
+        self.missed = self.missed.saturating_add(1);
     }
 
     /// The one that waits longest.

@@ -3,8 +3,8 @@
 //!
 //! A [`Connection`] is opened with a [`Dial`], carries one [`Request`](crate::model::Request) at a
 //! time and gives back its [`Reply`](crate::model::Reply) with the two moments that latencies are
-//! made of; what the server sends unasked it hands over as a [`Delivery`]. What went wrong is a [`Fault`] or [`OpenFault`]: a value, never a panic. Nothing here
-//! knows what a request means, retries one that may have been sent, or trusts a length that a
+//! made of; what the server sends unasked it hands over as a [`Delivery`]. What went wrong is a
+//! [`Fault`] or [`OpenFault`]: a value, never a panic. Nothing here knows what a request means, retries one that may have been sent, or trusts a length that a
 //! peer announces. Everything runs on a `current_thread` runtime; futures are not `Send`.
 
 mod coap;
@@ -14,6 +14,7 @@ mod fault;
 mod http;
 mod inbox;
 mod mqtt;
+mod pause;
 mod records;
 mod scratch;
 mod secured;

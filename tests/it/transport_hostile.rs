@@ -7,7 +7,9 @@
 )]
 
 mod coap;
+mod coap_deliveries;
 mod http;
+mod http_polls;
 pub(crate) mod mqtt;
 mod mqtt_deliveries;
 mod mqtt_posts;

@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg32;
 use secrecy::ExposeSecret;
 use tokio::net::UdpSocket;
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::model::{FaultKind, Request, Route, Status};
 use crate::pki::Identity;
@@ -17,7 +17,8 @@ use crate::transport::{Exchanged, Fault, Span, Tls};
 
 use super::association::Association;
 use super::blocks::{Block, Joined, LARGEST};
-use super::message::{self, Incoming, Malformed, Post};
+use super::message::{self, Draft, Incoming, Malformed};
+use super::observations::Observations;
 use super::terms::terms;
 use super::way::Way;
 use super::{CoapTiming, numbers};
@@ -25,15 +26,17 @@ use super::{CoapTiming, numbers};
 /// A socket that talks with one server, in the open or sealed.
 #[derive(Debug)]
 pub struct Endpoint {
-    way: Way,
+    pub(super) way: Way,
     port: u16,
     timing: CoapTiming,
     answer_timeout: Duration,
-    random: Pcg32,
-    /// The last confirmable answers that were taken, by message id and token: their repetitions
-    /// are acknowledged again and not taken again.
+    pub(super) random: Pcg32,
+    /// The last confirmable answers and the last notifications that were taken, by message id and
+    /// token: their repetitions are acknowledged again and not taken again.
     taken: [Option<(u16, u32)>; 8],
     next_taken: usize,
+    /// `None` while it observes nothing.
+    pub(super) observations: Option<Box<Observations>>,
 }
 
 impl Endpoint {
@@ -69,6 +72,7 @@ impl Endpoint {
             random: Pcg32::seed_from_u64(u64::from(ordinal)),
             taken: [None; 8],
             next_taken: 0,
+            observations: None,
         }
     }
 
@@ -84,11 +88,11 @@ impl Endpoint {
             debug_assert!(false, "a CoAP endpoint was given a topic");
             return Err(Fault::before(FaultKind::Io));
         };
-        let post = Post::new(path.expose_secret(), &request.body).map_err(Fault::before)?;
+        let draft = Draft::post(path.expose_secret(), &request.body).map_err(Fault::before)?;
         self.take_in_what_is_there();
         let mut sending = Sending::default();
         let within = self.timing.exchange_timeout;
-        let conversation = self.conversation(&post, &request.body, &mut sending);
+        let conversation = self.conversation(&draft, &request.body, &mut sending);
         let (code, body, done) = timeout(within, conversation)
             .await
             .unwrap_or(Err(FaultKind::Timeout))
@@ -101,54 +105,57 @@ impl Endpoint {
         ))
     }
 
-    /// See [`Connection::idle_until`](crate::transport::Connection::idle_until).
-    pub(in crate::transport) async fn idle_until(&mut self, deadline: Instant) {
-        while Instant::now() < deadline {
-            if self.way.is_over() {
-                return sleep_until(deadline).await;
-            }
-            match timeout_at(deadline, self.way.receive()).await {
-                Ok(Ok(Ok(stray))) => self.answer_stray(&stray),
-                // Garbage, and refusals of what was sent before: nothing that ends a socket's life.
-                Ok(_) => {}
-                Err(_) => return,
-            }
-        }
+    /// See [`Connection::close`](crate::transport::Connection::close).
+    pub(in crate::transport) fn close(mut self) {
+        self.leave();
+        self.way.close();
     }
 
-    /// See [`Connection::close`](crate::transport::Connection::close).
-    pub(in crate::transport) fn close(self) {
-        self.way.close();
+    /// Whether nothing will ever be heard or sent again.
+    pub(in crate::transport) fn is_over(&self) -> bool {
+        self.way.is_over()
     }
 
     /// All requests and answers that make up one exchange: the code, the body, when it was whole.
     async fn conversation(
         &mut self,
-        post: &Post,
+        draft: &Draft,
         body: &[u8],
         sending: &mut Sending,
     ) -> Result<(u8, Bytes, Instant), FaultKind> {
-        let first = self.send_body(post, body, sending).await?;
+        let first = self.send_body(draft, body, sending).await?;
+        let code = first.code;
+        let (body, done) = self.rest(draft, first, sending).await?;
+        Ok((code, body, done))
+    }
+
+    /// Asks for the other blocks of an answer, if there are more: the body, and when it was whole.
+    pub(super) async fn rest(
+        &mut self,
+        draft: &Draft,
+        first: Incoming,
+        sending: &mut Sending,
+    ) -> Result<(Bytes, Instant), FaultKind> {
         let Some(mut joined) = Joined::start(&first)? else {
-            return Ok((first.code, first.payload, Instant::now()));
+            return Ok((first.payload, Instant::now()));
         };
         let by = Instant::now() + self.answer_timeout;
         while let Some(block) = joined.wanted() {
             let (id, token) = self.numbers();
-            let datagram = post.datagram(id, token, &[], None, Some(block));
+            let datagram = draft.datagram(id, token, &[], None, Some(block));
             let round = self.round(&datagram, id, token, sending);
             let answer = timeout_at(by, round)
                 .await
                 .map_err(|_| FaultKind::Timeout)??;
             joined.add(&answer)?;
         }
-        Ok((first.code, joined.finish(), Instant::now()))
+        Ok((joined.finish(), Instant::now()))
     }
 
     /// Sends the body, in blocks if it is long, and returns the answer to the last of them.
     async fn send_body(
         &mut self,
-        post: &Post,
+        draft: &Draft,
         body: &[u8],
         sending: &mut Sending,
     ) -> Result<Incoming, FaultKind> {
@@ -160,7 +167,7 @@ impl Endpoint {
             let more = chunk.len() < rest.len();
             let block = in_blocks.then(|| Block::at(offset, exponent, more));
             let (id, token) = self.numbers();
-            let datagram = post.datagram(id, token, chunk, block, None);
+            let datagram = draft.datagram(id, token, chunk, block, None);
             let answer = self.round(&datagram, id, token, sending).await?;
             if !more || answer.code != CONTINUE {
                 return Ok(answer);
@@ -175,7 +182,7 @@ impl Endpoint {
     ///
     /// Unacknowledged, it is sent again by the rules and given up after the last wait; once
     /// acknowledged, the answer has `answer_timeout` to come.
-    async fn round(
+    pub(super) async fn round(
         &mut self,
         datagram: &[u8],
         id: u16,
@@ -251,30 +258,37 @@ impl Endpoint {
             // An answer without an acknowledgement before it acknowledges the request as well.
             MessageType::Confirmable if ours => {
                 self.reply(message::acknowledgement(incoming.id));
-                self.taken[self.next_taken] = Some((incoming.id, token));
-                self.next_taken = (self.next_taken + 1) % self.taken.len();
+                self.remember(incoming.id, token);
                 return Ok(Sorted::Answer(incoming));
             }
             MessageType::NonConfirmable if ours => return Ok(Sorted::Answer(incoming)),
-            _ => self.answer_stray(&incoming),
+            _ => self.answer_stray(incoming),
         }
         Ok(Sorted::Stray)
     }
 
-    /// What is owed to a message that belongs to no waiting request: an acknowledgement if it was
-    /// taken before, a reset if it asks for confirmation, else nothing.
-    fn answer_stray(&mut self, stray: &Incoming) {
-        if stray.kind != MessageType::Confirmable {
-            return;
+    /// Takes in a message that belongs to no waiting request: a notification, perhaps. What asks for
+    /// confirmation is acknowledged if it was taken, else reset; so are notifications that nobody
+    /// asked for (RFC 7641, section 3.2).
+    pub(super) fn answer_stray(&mut self, stray: Incoming) {
+        let confirmable = stray.kind == MessageType::Confirmable;
+        let before = |token| self.taken.contains(&Some((stray.id, token)));
+        let known = stray.token.is_some_and(before);
+        let observed = self.observed(&stray);
+        if confirmable && (known || observed.is_some()) {
+            self.reply(message::acknowledgement(stray.id));
+        } else if confirmable || (observed.is_none() && stray.observe.is_some()) {
+            self.reply(message::reset(stray.id));
         }
-        let known = stray
-            .token
-            .is_some_and(|token| self.taken.contains(&Some((stray.id, token))));
-        self.reply(if known {
-            message::acknowledgement(stray.id)
-        } else {
-            message::reset(stray.id)
-        });
+        if let (Some(index), Some(token), false) = (observed, stray.token, known) {
+            self.remember(stray.id, token);
+            self.notified(index, stray);
+        }
+    }
+
+    fn remember(&mut self, id: u16, token: u32) {
+        self.taken[self.next_taken] = Some((id, token));
+        self.next_taken = (self.next_taken + 1) % self.taken.len();
     }
 
     /// Sends an empty message if the kernel takes it at once; the server will else ask again.
@@ -287,7 +301,7 @@ impl Endpoint {
     fn take_in_what_is_there(&mut self) {
         for _ in 0..STRAYS_BEFORE {
             match self.way.try_receive() {
-                Ok(Some(Ok(stray))) => self.answer_stray(&stray),
+                Ok(Some(Ok(stray))) => self.answer_stray(stray),
                 Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => break,
                 Ok(_) | Err(_) => {}
             }
@@ -295,7 +309,7 @@ impl Endpoint {
         let _ = self.way.socket().take_error();
     }
 
-    fn numbers(&self) -> (u16, u32) {
+    pub(super) fn numbers(&self) -> (u16, u32) {
         (numbers::message_id(self.port), numbers::token())
     }
 }
@@ -323,8 +337,8 @@ enum Sorted {
 
 /// What went out so far in one exchange.
 #[derive(Default)]
-struct Sending {
-    first: Option<Instant>,
+pub(super) struct Sending {
+    pub(super) first: Option<Instant>,
     datagrams: u32,
 }
 

@@ -1,5 +1,7 @@
 //! Datagrams to messages and back, on coap-lite's codec.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use coap_lite::{CoapOption, MessageClass, MessageType, Packet, RequestType};
 
@@ -8,7 +10,7 @@ use crate::model::FaultKind;
 use super::blocks::Block;
 
 /// A message from the server, as far as a client looks at it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Incoming {
     pub(super) kind: MessageType,
     pub(super) id: u16,
@@ -19,6 +21,10 @@ pub(super) struct Incoming {
     pub(super) block1: Option<Block>,
     pub(super) block2: Option<Block>,
     pub(super) etag: Option<Bytes>,
+    /// Its place in the order of notifications (RFC 7641, section 2).
+    pub(super) observe: Option<u32>,
+    /// How long it holds.
+    pub(super) max_age: Duration,
     pub(super) payload: Bytes,
 }
 
@@ -60,7 +66,15 @@ pub(super) fn decode(datagram: &[u8]) -> Result<Incoming, Malformed> {
     let etag = packet
         .get_first_option(CoapOption::ETag)
         .map(|tag| Bytes::copy_from_slice(tag));
+    let number = |option, longest| {
+        let value = packet.get_first_option(option)?;
+        // Both options are elective: one of another form is as good as none.
+        (value.len() <= longest).then(|| value.iter().fold(0, |n, byte| n << 8 | u32::from(*byte)))
+    };
+    let max_age = number(CoapOption::MaxAge, 4).unwrap_or(MAX_AGE);
     Ok(Incoming {
+        observe: number(CoapOption::Observe, 3),
+        max_age: Duration::from_secs(max_age.into()),
         kind: packet.header.get_type(),
         id: packet.header.message_id,
         code,
@@ -72,17 +86,27 @@ pub(super) fn decode(datagram: &[u8]) -> Result<Incoming, Malformed> {
     })
 }
 
-/// A confirmable POST, without what differs from one block to the next.
-#[derive(Debug)]
-pub(super) struct Post {
+/// A request, without what differs from one message of it to the next.
+#[derive(Clone)]
+pub(super) struct Draft {
+    method: RequestType,
     segments: Vec<Vec<u8>>,
     has_body: bool,
 }
 
-impl Post {
-    /// Takes a path in the form of a URI's (RFC 7252, section 6.4): `%2F` is a slash inside a
+impl Draft {
+    /// A POST to a path in the form of a URI's (RFC 7252, section 6.4): `%2F` is a slash inside a
     /// segment. A `%` that begins no code stands for itself. Segments are at most 255 bytes long.
-    pub(super) fn new(path: &str, body: &[u8]) -> Result<Self, FaultKind> {
+    pub(super) fn post(path: &str, body: &[u8]) -> Result<Self, FaultKind> {
+        Self::new(RequestType::Post, path, !body.is_empty())
+    }
+
+    /// A GET, likewise.
+    pub(super) fn get(path: &str) -> Result<Self, FaultKind> {
+        Self::new(RequestType::Get, path, false)
+    }
+
+    fn new(method: RequestType, path: &str, has_body: bool) -> Result<Self, FaultKind> {
         let segments: Vec<_> = path
             .strip_prefix('/')
             .ok_or(FaultKind::CredentialsUnusable)?
@@ -95,9 +119,25 @@ impl Post {
             return Err(FaultKind::CredentialsUnusable);
         }
         Ok(Self {
+            method,
             segments,
-            has_body: !body.is_empty(),
+            has_body,
         })
+    }
+
+    /// Asks to be notified (RFC 7641, section 3.1).
+    pub(super) fn observing(&self, id: u16, token: u32) -> Vec<u8> {
+        let mut packet = self.packet(id, token);
+        packet.add_option(CoapOption::Observe, Vec::new());
+        bytes(&packet)
+    }
+
+    /// Asks not to be notified any more, and for no acknowledgement (section 3.6).
+    pub(super) fn leaving(&self, id: u16, token: u32) -> Vec<u8> {
+        let mut packet = self.packet(id, token);
+        packet.header.set_type(MessageType::NonConfirmable);
+        packet.add_option(CoapOption::Observe, vec![1]);
+        bytes(&packet)
     }
 
     /// One datagram of it.
@@ -109,14 +149,7 @@ impl Post {
         block1: Option<Block>,
         block2: Option<Block>,
     ) -> Vec<u8> {
-        let mut packet = Packet::new();
-        packet.header.set_type(MessageType::Confirmable);
-        packet.header.code = MessageClass::Request(RequestType::Post);
-        packet.header.message_id = id;
-        packet.set_token(token.to_be_bytes().to_vec());
-        for segment in &self.segments {
-            packet.add_option(CoapOption::UriPath, segment.clone());
-        }
+        let mut packet = self.packet(id, token);
         // Also where a follow-up asks for the next block of an answer and has no payload: servers
         // know by equal options which request it goes on with (RFC 7959, section 2.4).
         if self.has_body {
@@ -129,10 +162,34 @@ impl Post {
             packet.add_option(CoapOption::Block2, block.to_option());
         }
         packet.payload = payload.to_vec();
-        packet
-            .to_bytes_unlimited()
-            .expect("a header of four bytes always fits into a vector")
+        bytes(&packet)
     }
+
+    /// Confirmable, without what is particular to a message of it.
+    fn packet(&self, id: u16, token: u32) -> Packet {
+        let mut packet = Packet::new();
+        packet.header.set_type(MessageType::Confirmable);
+        packet.header.code = MessageClass::Request(self.method);
+        packet.header.message_id = id;
+        packet.set_token(token.to_be_bytes().to_vec());
+        for segment in &self.segments {
+            packet.add_option(CoapOption::UriPath, segment.clone());
+        }
+        packet
+    }
+}
+
+impl std::fmt::Debug for Draft {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Its path may hold a token.
+        f.debug_struct("Draft").finish_non_exhaustive()
+    }
+}
+
+fn bytes(packet: &Packet) -> Vec<u8> {
+    packet
+        .to_bytes_unlimited()
+        .expect("a header of four bytes always fits into a vector")
 }
 
 /// An empty acknowledgement.
@@ -176,6 +233,9 @@ fn decode_percent(segment: &[u8]) -> Vec<u8> {
 /// Content-Format `application/json` (RFC 7252, section 12.3).
 const JSON: u8 = 50;
 
+/// The Max-Age of an answer that has none, seconds (section 5.10.5).
+const MAX_AGE: u32 = 60;
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -184,10 +244,23 @@ mod tests {
 
     #[test]
     fn a_request_is_written_as_the_specification_draws_it() {
-        let post = Post::new("/api/v1", b"{}").unwrap();
-        let datagram = post.datagram(0x1234, 0xa1a2_a3a4, b"{}", None, None);
+        let draft = Draft::post("/api/v1", b"{}").unwrap();
+        let datagram = draft.datagram(0x1234, 0xa1a2_a3a4, b"{}", None, None);
         let expected = b"\x44\x02\x12\x34\xa1\xa2\xa3\xa4\xb3api\x02v1\x11\x32\xff{}";
         assert_eq!(datagram[..], expected[..]);
+    }
+
+    #[test]
+    fn an_observation_is_asked_for_and_ended_as_its_rfc_draws_it() {
+        let draft = Draft::get("/rpc").unwrap();
+        assert_eq!(
+            draft.observing(0x1234, 0xa1a2_a3a4),
+            b"\x44\x01\x12\x34\xa1\xa2\xa3\xa4\x60\x53rpc"
+        );
+        assert_eq!(
+            draft.leaving(0x1235, 0xa1a2_a3a4),
+            b"\x54\x01\x12\x35\xa1\xa2\xa3\xa4\x61\x01\x53rpc"
+        );
     }
 
     #[test]
@@ -219,8 +292,8 @@ mod tests {
             cut in any::<prop::sample::Index>(),
         ) {
             let block = Block::at(2048, 6, true);
-            let post = Post::new("/a/much-longer-segment-than-twelve-bytes", b"{}").unwrap();
-            let mut datagram = post.datagram(1, 2, b"{}", Some(block), Some(block));
+            let draft = Draft::post("/a/much-longer-segment-than-twelve-bytes", b"{}").unwrap();
+            let mut datagram = draft.datagram(1, 2, b"{}", Some(block), Some(block));
             let at = at.index(datagram.len());
             datagram[at] = byte;
             datagram.truncate(cut.index(datagram.len() + 1));

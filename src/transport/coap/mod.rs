@@ -2,15 +2,18 @@
 //! with retransmission, separate responses and block-wise transfer (RFC 7959).
 //!
 //! `message` judges and makes messages, `endpoint` moves them and keeps the rules of time,
-//! `blocks` cuts and joins long bodies, `numbers` gives out message ids and tokens. `way` is what
+//! `blocks` cuts and joins long bodies, `numbers` gives out message ids and tokens. `observations` are what
+//! it is notified of (RFC 7641), `observing` is how. `way` is what
 //! messages travel in: datagrams, or a DTLS `association` made by the `terms` of the dial. No
-//! observation, no multicast, no pre-shared keys, no proxying.
+//! multicast, no pre-shared keys, no proxying.
 
 mod association;
 mod blocks;
 mod endpoint;
 mod message;
 mod numbers;
+mod observations;
+mod observing;
 mod terms;
 mod way;
 

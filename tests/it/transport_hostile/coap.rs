@@ -17,33 +17,33 @@ const PATH: &str = "/api/v1/provision";
 const CREATED: u8 = 0x41;
 
 /// A server's socket, and whom it last heard from.
-struct Peer {
+pub(super) struct Peer {
     socket: UdpSocket,
     client: Option<SocketAddr>,
 }
 
 impl Peer {
-    async fn new() -> (Self, Dial) {
+    pub(super) async fn new() -> (Self, Dial) {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let dial = dial(TransportKind::Coap, socket.local_addr().unwrap());
         let client = None;
         (Self { socket, client }, dial)
     }
 
-    async fn hear(&mut self) -> Packet {
+    pub(super) async fn hear(&mut self) -> Packet {
         let mut buffer = [0; 2048];
         let (length, client) = self.socket.recv_from(&mut buffer).await.unwrap();
         self.client = Some(client);
         Packet::from_bytes(&buffer[..length]).unwrap()
     }
 
-    async fn say(&self, bytes: &[u8]) {
+    pub(super) async fn say(&self, bytes: &[u8]) {
         let client = self.client.expect("heard somebody before");
         self.socket.send_to(bytes, client).await.unwrap();
     }
 
     /// Hears a message that must be empty and of this kind and id.
-    async fn expect_empty(&mut self, kind: MessageType, id: u16) {
+    pub(super) async fn expect_empty(&mut self, kind: MessageType, id: u16) {
         let heard = self.hear().await;
         assert_eq!(heard.header.get_type(), kind);
         assert_eq!(heard.header.message_id, id);
@@ -62,7 +62,7 @@ fn answer(request: &Packet, kind: MessageType, id: u16, body: &[u8]) -> Packet {
     answer
 }
 
-fn piggybacked(request: &Packet, body: &[u8]) -> Vec<u8> {
+pub(super) fn piggybacked(request: &Packet, body: &[u8]) -> Vec<u8> {
     let id = request.header.message_id;
     let answer = answer(request, MessageType::Acknowledgement, id, body);
     answer.to_bytes_unlimited().unwrap()

@@ -1,7 +1,7 @@
-//! HTTP/1.1 as a device speaks it, over TCP or TLS: POST after POST on one connection that is kept alive, or on a
-//! new one when the server closed it. No pool, no redirects, no retries of what may have been sent.
+//! One HTTP/1.1 connection of a device at a time, over TCP or TLS: kept alive, and a new one when the
+//! server closed it. No pool, no redirects, no retries of what may have been sent.
 //!
-//! hyper's connection is driven by the exchange itself and not by a task of its own: the request
+//! hyper's connection is driven by whoever waits and not by a task of its own: the request
 //! leaves at the moment that is stamped, and a device costs no second task. Between requests a
 //! device that waits keeps its wire and not hyper's buffers.
 
@@ -19,22 +19,21 @@ use hyper::client::conn::http1;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Uri};
 use hyper_util::rt::TokioIo;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::io::Interest;
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use crate::model::{FaultKind, Request, Route, Status};
+use crate::model::{FaultKind, Status};
+use crate::transport::dial::{Dial, tcp};
+use crate::transport::fault::io_kind;
+use crate::transport::tls::Terms;
+use crate::transport::wire::Wire;
+use crate::transport::{Exchanged, Fault, Span};
 
-use super::dial::{Dial, tcp};
-use super::fault::io_kind;
-use super::tls::Terms;
-use super::wire::Wire;
-use super::{Exchanged, Fault, Span};
-
-/// A device's HTTP client: at most one connection at a time.
+/// A way to the server: at most one connection at a time.
 #[derive(Debug)]
-pub struct Client {
+pub(super) struct Line {
     /// `None` after an exchange that left it out of step, and while it rests.
     link: Option<Link>,
     /// A connection on which nothing is under way, without hyper and its buffers.
@@ -48,8 +47,8 @@ pub struct Client {
     host: HeaderValue,
 }
 
-impl Client {
-    /// Takes over a connected wire; `terms` are those of its handshake.
+impl Line {
+    /// Over a connected wire; `terms` are those of its handshake.
     pub(super) async fn new(
         wire: Wire,
         dial: &Dial,
@@ -71,15 +70,32 @@ impl Client {
         }
     }
 
-    /// See [`Connection::exchange`](super::Connection::exchange).
-    pub(super) async fn exchange(&mut self, request: &Request) -> Result<Exchanged, Fault> {
-        let mut message = self.message(request).map_err(Fault::before)?;
+    /// The same without a connection: the first request opens it.
+    pub(super) fn beside(&self) -> Self {
+        Self {
+            link: None,
+            resting: None,
+            addr: self.addr,
+            source: self.source,
+            terms: self.terms.clone(),
+            connect_timeout: self.connect_timeout,
+            answer_timeout: self.answer_timeout,
+            host: self.host.clone(),
+        }
+    }
+
+    /// Sends a request and waits for its answer, for so long on top of `answer_timeout`.
+    pub(super) async fn ask(
+        &mut self,
+        mut message: Message,
+        hold: Duration,
+    ) -> Result<Exchanged, Fault> {
         let mut link = self.ready_link().await.map_err(Fault::before)?;
         let mut fresh = false;
         loop {
             let sent = Instant::now();
             let round_trip = link.round_trip(message);
-            let kind = match timeout_at(sent + self.answer_timeout, round_trip).await {
+            let kind = match timeout_at(sent + hold + self.answer_timeout, round_trip).await {
                 Ok(Ok((status, body, done))) => {
                     link.used = true;
                     self.link = Some(link);
@@ -104,8 +120,8 @@ impl Client {
         }
     }
 
-    /// See [`Connection::sever`](super::Connection::sever).
-    pub(super) fn sever(self: Box<Self>) {
+    /// Ends by a reset.
+    pub(super) fn sever(self) {
         let running = self.link.and_then(|link| link.carrier.running);
         let used = running.map(|connection| connection.into_parts().io.into_inner());
         for wire in self.resting.into_iter().chain(used) {
@@ -159,25 +175,26 @@ impl Client {
         }
     }
 
-    fn message(&self, request: &Request) -> Result<Message, FaultKind> {
-        let Route::Resource { path } = &request.route else {
-            debug_assert!(false, "an HTTP client was given a topic");
-            return Err(FaultKind::Io);
-        };
-        let path = path.expose_secret();
-        // A token with these characters would change what the path means.
-        if !path.starts_with('/') || path.contains(['?', '#']) {
-            return Err(FaultKind::CredentialsUnusable);
-        }
-        let uri = Uri::try_from(path).map_err(|_| FaultKind::CredentialsUnusable)?;
-        let json = HeaderValue::from_static("application/json");
-        let mut message = Message::new(Full::new(request.body.clone()));
+    /// A POST of a body.
+    pub(super) fn post(&self, path: &SecretString, body: Bytes) -> Result<Message, FaultKind> {
+        let mut message = self.message(uri(path, "")?, body);
         *message.method_mut() = Method::POST;
+        message.headers_mut().insert(CONTENT_TYPE, JSON);
+        Ok(message)
+    }
+
+    /// A GET that the server may hold for so long.
+    pub(super) fn poll(&self, path: &SecretString, hold: Duration) -> Result<Message, FaultKind> {
+        let uri = uri(path, &format!("?timeout={}", hold.as_millis()))?;
+        Ok(self.message(uri, Bytes::new()))
+    }
+
+    fn message(&self, uri: Uri, body: Bytes) -> Message {
+        let mut message = Message::new(Full::new(body));
         *message.uri_mut() = uri;
         message.headers_mut().insert(HOST, self.host.clone());
-        message.headers_mut().insert(CONTENT_TYPE, json.clone());
-        message.headers_mut().insert(ACCEPT, json);
-        Ok(message)
+        message.headers_mut().insert(ACCEPT, JSON);
+        message
     }
 
     /// The connection if it is still good, else a new one. Taken out of `self`: an exchange that
@@ -364,7 +381,19 @@ fn hyper_kind(error: &hyper::Error) -> FaultKind {
     }
 }
 
-type Message = hyper::Request<Full<Bytes>>;
+fn uri(path: &SecretString, query: &str) -> Result<Uri, FaultKind> {
+    let path = path.expose_secret();
+    // A token with these characters would change what the path means.
+    if !path.starts_with('/') || path.contains(['?', '#']) {
+        return Err(FaultKind::CredentialsUnusable);
+    }
+    Uri::try_from(format!("{path}{query}")).map_err(|_| FaultKind::CredentialsUnusable)
+}
+
+/// A request as hyper takes it.
+pub(super) type Message = hyper::Request<Full<Bytes>>;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The longest status line and headers of an answer, in bytes.
 const HEAD_LIMIT: usize = 64 * 1024;

@@ -1,0 +1,109 @@
+//! HTTP/1.1 as a device speaks it: one `line` for what it says, POST after POST, and for what it hears
+//! `polls` with lines of their own.
+
+mod line;
+mod polls;
+
+use std::net::IpAddr;
+
+use tokio::time::Instant;
+
+use crate::model::{FaultKind, Request, Route, Subscription};
+
+use self::line::Line;
+use self::polls::Polls;
+use super::dial::Dial;
+use super::inbox::Delivery;
+use super::tls::Terms;
+use super::wire::Wire;
+use super::{Exchanged, Fault};
+
+/// A device's HTTP client.
+#[derive(Debug)]
+pub struct Client {
+    line: Line,
+    /// `None` while it hears nothing.
+    polls: Option<Box<Polls>>,
+}
+
+impl Client {
+    /// Takes over a connected wire; `terms` are those of its handshake.
+    pub(super) async fn new(
+        wire: Wire,
+        dial: &Dial,
+        source: Option<IpAddr>,
+        terms: Option<Terms>,
+    ) -> Self {
+        Self {
+            line: Line::new(wire, dial, source, terms).await,
+            polls: None,
+        }
+    }
+
+    /// See [`Connection::exchange`](super::Connection::exchange).
+    pub(super) async fn exchange(&mut self, request: &Request) -> Result<Exchanged, Fault> {
+        let Route::Resource { path } = &request.route else {
+            debug_assert!(false, "an HTTP client was given a topic");
+            return Err(Fault::before(FaultKind::Io));
+        };
+        let message = self.line.post(path, request.body.clone());
+        let own = self.line.ask(message.map_err(Fault::before)?, NOT_HELD);
+        match &mut self.polls {
+            None => own.await,
+            Some(polls) => polls.beside(own).await,
+        }
+    }
+
+    /// See [`Connection::subscribe`](super::Connection::subscribe).
+    pub(super) fn subscribe(&mut self, to: &[Subscription]) {
+        let polls = Polls::new(&self.line, to);
+        self.polls = Some(Box::new(polls));
+    }
+
+    /// See [`Connection::idle_until`](super::Connection::idle_until).
+    pub(super) async fn idle_until(
+        &mut self,
+        deadline: Instant,
+    ) -> Result<Option<Delivery>, Fault> {
+        let waits = self.line.idle_until(deadline);
+        let Some(polls) = &mut self.polls else {
+            waits.await;
+            return Ok(None);
+        };
+        tokio::select! {
+            biased;
+            came = polls.next() => came.map(Some).map_err(Fault::before),
+            () = waits => Ok(None),
+        }
+    }
+
+    /// See [`Connection::take_delivery`](super::Connection::take_delivery).
+    pub(super) fn take_delivery(&mut self) -> Option<Delivery> {
+        self.polls.as_mut()?.take_delivery()
+    }
+
+    /// See [`Connection::resume`](super::Connection::resume).
+    pub(super) fn resume(&mut self) {
+        if let Some(polls) = &mut self.polls {
+            polls.resume();
+        }
+    }
+
+    /// See [`Connection::take_missed`](super::Connection::take_missed).
+    pub(super) fn take_missed(&mut self) -> u32 {
+        self.polls.as_mut().map_or(0, |polls| polls.take_missed())
+    }
+
+    /// See [`Connection::sever`](super::Connection::sever).
+    pub(super) fn sever(self: Box<Self>) {
+        self.line.sever();
+    }
+
+    /// Closes: over TLS with close_notify, then by FIN. Polls are broken off.
+    pub(super) async fn close(self) {
+        drop(self.polls);
+        self.line.close().await;
+    }
+}
+
+const NOT_HELD: std::time::Duration = std::time::Duration::ZERO;
