@@ -9,6 +9,7 @@ mod life;
 mod misbehaviour;
 mod provision_retry;
 mod provisioning;
+mod questions;
 mod reconnect;
 mod rotation;
 mod telemetry;
@@ -61,6 +62,8 @@ enum InFlight {
     Reply,
     /// What a gateway says for those behind it.
     Posts,
+    /// A claim, or a call of the server.
+    Question,
 }
 
 /// What the server can have heard of a try to be provisioned.
@@ -294,7 +297,7 @@ impl<'a> Device<'a> {
     /// What the end of the run makes of a step that was still under way.
     fn cut_off(&mut self) {
         let sending = match self.in_flight {
-            InFlight::Message | InFlight::Attributes | InFlight::Reply => true,
+            InFlight::Message | InFlight::Attributes | InFlight::Reply | InFlight::Question => true,
             InFlight::Posts => self.abandon_posts(),
             InFlight::Nothing | InFlight::Request => false,
         };

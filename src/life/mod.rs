@@ -17,4 +17,4 @@ pub use boot::Boot;
 pub use duty::{Awake, Duty};
 pub use event::{Event, EventKind};
 pub use push::{PushSchedule, PushTime};
-pub use reply::reply_delay;
+pub use reply::{reply_delay, request_due};

@@ -1,6 +1,7 @@
 //! Devices that are spoken to: pushes over REST and calls of their methods, from the operator's
 //! request to what the report says of it.
 
+mod aiocoap;
 mod broker;
 
 use crate::support::{Ran, Run};
@@ -88,6 +89,85 @@ fn what_is_pushed_over_mqtt_is_received_and_answered() {
         "{}",
         ran.stdout
     );
+}
+
+#[test]
+fn what_is_pushed_is_received_and_answered_over_every_transport() {
+    let over = ["mqtt", "mqtts", "http", "https", "coap", "coaps"];
+    let ran = Run::of(&scenario(&cohorts(&over), 60, 5, EVERYTHING)).finish();
+    passed(&ran);
+    for name in over {
+        for (key, count) in [
+            ("downlink.attributes.received", 10),
+            ("downlink.rpc.received", 20),
+            ("downlink.replies.acked", 20),
+            // A device over HTTP asks for the next call when it has answered the last.
+            ("downlink.duplicates", 0),
+            ("downlink.unasked", 0),
+            ("downlink.garbled", 0),
+            ("phases.attribute_update.count", 10),
+            ("phases.server_rpc.count", 20),
+            ("phases.rpc_round_trip.count", 10),
+        ] {
+            assert_eq!(
+                ran.number(&format!("cohorts.{name}.{key}")),
+                count,
+                "{name}: {key}"
+            );
+        }
+    }
+    // Nothing says that a long poll is heard; the others are told.
+    assert_eq!(ran.number("phases.subscribe.count"), 40);
+}
+
+#[test]
+fn devices_call_the_server_and_say_that_they_may_be_claimed_over_every_transport() {
+    let over = ["mqtt", "mqtts", "http", "https", "coap", "coaps"];
+    let more = r#"
+        [target.rpc.getTime]
+        answer = { time = 1 }
+        [downlink.request]
+        method = "getTime"
+        interval = "1s"
+        [downlink.claim]
+        secret_key = "{{ name }}"
+        duration = "1m"
+    "#;
+    let ran = Run::of(&scenario(&cohorts(&over), 30, 4, more)).finish();
+    passed(&ran);
+    for name in over {
+        let count = |phase: &str| ran.number(&format!("cohorts.{name}.phases.{phase}.count"));
+        assert_eq!(count("claim"), 5, "{name}");
+        // Each device in each of at least three whole seconds.
+        assert!(
+            (15..=25).contains(&count("client_rpc")),
+            "{name}: {}",
+            count("client_rpc")
+        );
+    }
+}
+
+#[test]
+fn a_call_that_nobody_answers_is_an_error_and_ends_nothing() {
+    let over = ["mqtt", "http", "coap"];
+    let more = r#"
+        [telemetry]
+        interval = "1s"
+        [downlink]
+        attributes = false
+        rpc = false
+        [downlink.request]
+        method = "nobody"
+        interval = "3s"
+        [limits]
+        answer_timeout = "300ms"
+    "#;
+    let ran = Run::of(&scenario(&cohorts(&over), 9, 4, more)).finish();
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    let errors = ran.errors();
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(errors["client_rpc.timeout"] >= 9, "{errors:?}");
+    assert_eq!(ran.number("telemetry.lost"), 0);
 }
 
 #[test]

@@ -1,12 +1,13 @@
 """A ThingsBoard of one device, made of paho-mqtt beside a broker that knows nothing, for tests.
 
-usage: paho_operator.py PORT calls|garbage
+usage: paho_operator.py PORT calls|garbage|questions
 
 Answers provision requests with the token TOK. Once telemetry comes, "calls" changes shared attributes once and
 calls the device three times, the last with params that are no object; "garbage" sends what no server says: 200
 calls without a method, ids that are no numbers, texts that are no JSON, and a flood of 3,000 attribute updates at
 QoS 0. Then it calls the device once more, id 99. Prints a line of JSON for each answer of the device, and "done"
-after that to 99.
+after that to 99. "questions" answers the device's own calls but every third and prints them and claims as lines of JSON;
+"done" comes after the fourth call.
 """
 import json
 import sys
@@ -16,12 +17,13 @@ import paho.mqtt.client as mqtt
 
 port, what = int(sys.argv[1]), sys.argv[2]
 REQUEST, RESPONSE = "v1/devices/me/rpc/request/", "v1/devices/me/rpc/response/"
-ATTRIBUTES = "v1/devices/me/attributes"
+ATTRIBUTES, CLAIM = "v1/devices/me/attributes", "v1/devices/me/claim"
 begun, done = threading.Event(), threading.Event()
 
 
 def on_connect(peer, userdata, flags, reason, properties):
-    topics = ["/provision/request", "v1/devices/me/telemetry", RESPONSE + "+"]
+    topics = ["/provision/request", "v1/devices/me/telemetry"]
+    topics += [CLAIM, REQUEST + "+"] if what == "questions" else [RESPONSE + "+"]
     peer.subscribe([(topic, 1) for topic in topics])
 
 
@@ -62,6 +64,15 @@ def on_message(peer, userdata, message):
         print(json.dumps({**told, "body": message.payload.decode()}), flush=True)
         if message.topic == f"{RESPONSE}99":
             done.set()
+    elif message.topic == CLAIM:
+        print(json.dumps({"claim": message.payload.decode()}), flush=True)
+    elif message.topic.startswith(REQUEST):
+        number = message.topic[len(REQUEST):]
+        print(json.dumps({"id": number, "body": message.payload.decode()}), flush=True)
+        if int(number) % 3 != 2:
+            peer.publish(f"{RESPONSE}{number}", json.dumps({"time": 1}), qos=1)
+        if number == "3":
+            done.set()
     elif not begun.is_set():
         begun.set()
 
@@ -73,8 +84,9 @@ operator.on_message = on_message
 operator.max_inflight_messages_set(0)
 operator.connect("127.0.0.1", port, 30)
 operator.loop_start()
-if begun.wait(30):
-    speak(operator)
+if what == "questions" or begun.wait(30):
+    if what != "questions":
+        speak(operator)
     done.wait(30)
     print("done", flush=True)
 operator.disconnect()

@@ -1,5 +1,4 @@
-//! What a device is sent and how it answers: shared attributes, calls of its methods; what it asks
-//! the server itself; its claim.
+//! What a device is sent and how it answers: shared attributes, calls of its methods.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -27,6 +26,10 @@ pub(super) struct Downlink {
     replies: VecDeque<Reply>,
     /// Calls that it read.
     calls: u32,
+    /// Calls of its own that had their turn.
+    pub(super) asked: u32,
+    /// Its claim went out, or there is none.
+    pub(super) claimed: bool,
 }
 
 /// An answer that is to be given.
@@ -40,7 +43,7 @@ struct Reply {
 }
 
 impl<'a> Device<'a> {
-    fn downlink_plan(&self) -> Option<&'a DownlinkPlan> {
+    pub(super) fn downlink_plan(&self) -> Option<&'a DownlinkPlan> {
         self.worker.fleet.plan.downlink.as_ref()
     }
 
@@ -112,6 +115,15 @@ impl<'a> Device<'a> {
             Err(_) => counts.garbled += 1,
         }
         self.count_downlink(&counts);
+        self.resume();
+    }
+
+    /// Asks for the next call once it owes no answer.
+    fn resume(&mut self) {
+        let owes = self.downlink.as_ref().map(|own| own.replies.len());
+        if let (Some(0), Some(connection)) = (owes, &mut self.connection) {
+            connection.resume();
+        }
     }
 
     /// Takes in what is for the device, or for the one at that position behind it.
@@ -278,6 +290,7 @@ impl<'a> Device<'a> {
             }
         }
         self.count_replies(counts);
+        self.resume();
     }
 
     /// Takes in what its connection still holds, before that goes.

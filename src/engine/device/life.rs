@@ -42,6 +42,7 @@ struct Nap {
 enum Step {
     Message,
     Reply,
+    Call,
     Attempt,
     Wake,
     Sleep,
@@ -142,6 +143,10 @@ impl<'a> Device<'a> {
                     self.hear_of_missed();
                     return Idle::Heard;
                 }
+                Err(fault) if connection.goes_on() => {
+                    self.trouble(Phase::Subscribe, fault.kind);
+                    return Idle::Heard;
+                }
                 Err(fault) => {
                     let phase = match self.telemetry() {
                         Some(_) => Phase::Telemetry,
@@ -189,7 +194,11 @@ impl<'a> Device<'a> {
             (_, _, None) => None,
         };
         let attempt = self.away.as_ref().and_then(|away| away.next());
-        for (step, at) in [(Step::Attempt, attempt), (Step::Reply, self.reply_due())] {
+        for (step, at) in [
+            (Step::Attempt, attempt),
+            (Step::Reply, self.reply_due()),
+            (Step::Call, self.call_due(course.ready)),
+        ] {
             if let Some(at) = at
                 && next.is_none_or(|(_, next)| at < next)
             {
@@ -242,7 +251,7 @@ impl<'a> Device<'a> {
             InFlight::Posts => {
                 self.abandon_posts();
             }
-            InFlight::Nothing | InFlight::Request => {}
+            InFlight::Nothing | InFlight::Request | InFlight::Question => {}
         }
         (self.step, self.in_flight) = (Phase::Telemetry, InFlight::Nothing);
     }
@@ -260,6 +269,10 @@ impl<'a> Device<'a> {
                 }
             }
             Step::Reply => Box::pin(self.answer()).await,
+            Step::Call => {
+                let asleep = course.nap.as_ref().is_some_and(|nap| nap.asleep);
+                Box::pin(self.call(due, asleep)).await;
+            }
             Step::Attempt => {
                 self.come_back(due).await;
             }

@@ -160,8 +160,7 @@ impl Device<'_> {
                 if shown.is_some() {
                     Box::pin(self.rotation_done()).await;
                 }
-                let listens = Box::pin(self.listen(ready)).await;
-                Some(Box::pin(self.introduce(listens)).await)
+                Some(Box::pin(self.greet(ready)).await)
             }
             Err(broken) => {
                 self.trouble(phase, broken.kind);

@@ -19,7 +19,7 @@ impl Device<'_> {
         let serves_on = self.connection.is_some();
         let mut ready = self.ensure_connected().await;
         if serves_on {
-            ready = self.listen(ready).await;
+            ready = self.greet(ready).await;
         }
         let Some(telemetry) = self.telemetry() else {
             return (ready, 0);

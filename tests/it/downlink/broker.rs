@@ -109,3 +109,53 @@ fn garbage_is_counted_and_the_device_goes_on() {
     assert_eq!(ran.number("telemetry.lost"), 0);
     assert_eq!(ran.errors().len(), 0, "{:?}", ran.errors());
 }
+
+#[test]
+fn a_server_that_we_did_not_write_gets_claims_and_answers_calls_of_devices() {
+    for version in [3, 5] {
+        let broker = Broker::start(false);
+        let port = broker.addr.port();
+        let (_process, said) = operator(port, "questions");
+        let scenario = scenario(port, version);
+        // A broker would send a device its own calls, if it took any.
+        let (before, _) = scenario.split_once("reply_template").unwrap();
+        let ran = Run::of(&format!(
+            r#"{before}
+            attributes = false
+            rpc = false
+            [downlink.claim]
+            secret_key = "{{{{ name }}}}"
+            duration = "1m"
+            [downlink.request]
+            method = "getTime"
+            params = {{ nth = "{{{{ tick }}}}" }}
+            interval = "500ms"
+            [limits]
+            answer_timeout = "1s"
+            "#
+        ))
+        .finish();
+        assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+        let told: Value = serde_json::from_str(&said.next("{")).unwrap();
+        let claim: Value = serde_json::from_str(told["claim"].as_str().unwrap()).unwrap();
+        let name = &ran.rows("devices.csv")[0]["name"];
+        assert_eq!(claim, json!({"secretKey": name, "durationMs": 60_000}));
+        for nth in 0..4 {
+            let told: Value = serde_json::from_str(&said.next("{")).unwrap();
+            let call: Value = serde_json::from_str(told["body"].as_str().unwrap()).unwrap();
+            assert_eq!(told["id"], nth.to_string(), "MQTT {version}");
+            let params = json!({"nth": nth.to_string()});
+            assert_eq!(call, json!({"method": "getTime", "params": params}));
+        }
+        assert_eq!(said.next("done"), "done");
+        assert_eq!(ran.number("phases.claim.count"), 1);
+        assert!(ran.number("phases.client_rpc.count") >= 3);
+        assert_eq!(
+            ran.number("phases.client_rpc.errors"),
+            ran.errors()["client_rpc.timeout"]
+        );
+        assert_eq!(ran.errors().len(), 1, "{:?}", ran.errors());
+        // An answer that did not come costs no session.
+        assert_eq!(ran.summary()["reconnects"], Value::Null);
+    }
+}
