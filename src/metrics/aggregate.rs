@@ -98,6 +98,7 @@ impl Aggregate {
             telemetry_rate: self.sent.figures(),
             telemetry: self.overall.telemetry,
             gateway: self.overall.gateway,
+            downlink: self.overall.downlink,
             phases: Phase::ALL
                 .into_iter()
                 .zip(&self.overall.phases)

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::bars::Bars;
 use super::counts::{DeviceCounts, LiveCounts, StartCounts, TelemetryCounts};
+use super::downlink::DownlinkCounts;
 use super::gateway::GatewayCounts;
 use super::latency::{LagFigures, LatencyFigures};
 use super::rate::RateFigures;
@@ -43,6 +44,8 @@ pub struct Snapshot {
     pub telemetry: TelemetryCounts,
     /// Gateways and those behind them.
     pub gateway: GatewayCounts,
+    /// What devices were sent unasked, as far as it has come to an end.
+    pub downlink: DownlinkCounts,
     /// The phases that occurred, in the order in which a device passes them.
     pub phases: Vec<PhaseRow>,
     /// The most frequent first.

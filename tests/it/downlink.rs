@@ -3,6 +3,7 @@
 
 mod aiocoap;
 mod broker;
+mod outside;
 
 use crate::support::{Ran, Run};
 
@@ -184,6 +185,56 @@ fn the_time_that_a_device_takes_is_in_the_round_trip_and_in_nothing_else() {
     let trips = ran.number("phases.rpc_round_trip.count");
     assert_eq!(trips, ran.number("downlink.rpc.received"));
     assert!(trips >= 60, "{trips}");
+}
+
+#[test]
+fn a_delay_of_the_server_shows_in_what_devices_hear_and_in_nothing_else() {
+    let over = ["mqtt", "http", "coap"];
+    let more = r#"
+        [target.faults.downlink]
+        delay = "400ms"
+        [downlink]
+        [[push]]
+        kind = "attributes"
+        at = "2s"
+        [[push]]
+        kind = "rpc"
+        at = "3s"
+        method = "m"
+    "#;
+    let ran = Run::of(&scenario(&cohorts(&over), 15, 5, more)).finish();
+    passed(&ran);
+    for name in over {
+        let p50 =
+            |phase: &str| ran.number(&format!("cohorts.{name}.phases.{phase}.service_us.p50"));
+        assert!(p50("attribute_update") >= 400_000, "{name}");
+        assert!(p50("server_rpc") >= 400_000, "{name}");
+        assert!(p50("rpc_round_trip") >= 400_000, "{name}");
+        assert!(p50("rpc_reply") < 300_000, "{name}: {}", p50("rpc_reply"));
+        assert_eq!(
+            ran.number(&format!("cohorts.{name}.downlink.rpc.received")),
+            5
+        );
+    }
+}
+
+#[test]
+fn what_the_server_took_and_never_sent_is_lost() {
+    let more = r#"
+        [target.faults.downlink]
+        lose = 1
+        [downlink]
+        [[push]]
+        kind = "attributes"
+        at = "2s"
+        timeout = "500ms"
+    "#;
+    let over = ["mqtt", "http", "coap"];
+    let ran = Run::of(&scenario(&cohorts(&over), 9, 4, more)).finish();
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(ran.number("downlink.attributes.lost"), 9);
+    assert_eq!(ran.errors()["attribute_update.undelivered"], 9);
+    assert_eq!(ran.errors().len(), 1, "{:?}", ran.errors());
 }
 
 #[test]

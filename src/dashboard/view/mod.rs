@@ -5,6 +5,7 @@
 
 mod cohorts;
 mod devices;
+mod downlink;
 mod errors;
 mod header;
 mod help;
@@ -42,7 +43,8 @@ use crate::model::{Outcome, units};
 ///
 /// From 140 columns on the latency table shows service times as well and errors are explained;
 /// from 36 rows on there is a row per cohort. Below 60x20 there is one line of counts. Notes, and
-/// why the run is not valid, stand below the title when there are any.
+/// why the run is not valid, stand below the title when there are any; what devices hear stands
+/// above the response times.
 pub fn render(frame: &mut Frame<'_>, snapshot: &Snapshot, state: &State) {
     let area = frame.area();
     let theme = Theme::new(state.color);
@@ -57,11 +59,13 @@ pub fn render(frame: &mut Frame<'_>, snapshot: &Snapshot, state: &State) {
         0
     };
     let note_rows = u16::from(header::has_notes(snapshot));
+    let heard_rows = u16::from(downlink::is_there(snapshot));
     let rows = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(note_rows),
         Constraint::Length(1),
         Constraint::Length(5),
+        Constraint::Length(heard_rows),
         Constraint::Length(latency_rows),
         Constraint::Length(cohort_rows),
         Constraint::Min(0),
@@ -72,6 +76,7 @@ pub fn render(frame: &mut Frame<'_>, snapshot: &Snapshot, state: &State) {
         notes,
         progress,
         counts,
+        heard,
         latencies,
         per_cohort,
         rest,
@@ -85,6 +90,9 @@ pub fn render(frame: &mut Frame<'_>, snapshot: &Snapshot, state: &State) {
     let [left, right] = beside(counts, Constraint::Length(42.max(area.width / 4)));
     devices::draw(frame, left, snapshot, theme);
     rates::draw(frame, right, snapshot, theme);
+    if heard_rows > 0 {
+        downlink::draw(frame, heard, snapshot, theme);
+    }
     let chosen = state.phase(snapshot);
     latency::draw(frame, latencies, snapshot, chosen, theme);
     if cohort_rows > 0 {

@@ -7,7 +7,7 @@ use ratatui::style::Color;
 
 use super::super::keys::Key;
 use super::*;
-use crate::metrics::{Aggregate, Setting, fixture};
+use crate::metrics::{Aggregate, DownlinkCounts, PushCounts, ReplyCounts, Setting, fixture};
 
 fn state(color: bool) -> State {
     State::new(color)
@@ -119,6 +119,33 @@ fn a_run_of_misbehaving_devices_at_80x38() {
 #[test]
 fn a_run_of_misbehaving_devices_at_200x40() {
     insta::assert_snapshot!(screen(&negative(), &state(false), 200, 40));
+}
+
+#[test]
+fn what_devices_hear_has_a_line_when_there_is_something() {
+    let mut snapshot = half_way();
+    assert!(!screen(&snapshot, &state(false), 80, 24).contains("heard"));
+    let pushes = PushCounts {
+        received: 1_200,
+        lost: 3,
+        ..PushCounts::default()
+    };
+    snapshot.downlink = DownlinkCounts {
+        attributes: pushes,
+        rpc: pushes,
+        replies: ReplyCounts {
+            acked: 1_199,
+            ..ReplyCounts::default()
+        },
+        ..DownlinkCounts::default()
+    };
+    let shown = screen(&snapshot, &state(false), 80, 24);
+    let line = shown.lines().find(|line| line.contains("heard"));
+    assert_eq!(
+        line,
+        Some(" heard: attributes 1,200  calls 1,200  lost 6  refused 0  answers 1,199  lost 0")
+    );
+    assert!(shown.contains("Response times"));
 }
 
 /// The texts of the cells that want attention.

@@ -17,7 +17,8 @@ impl Device<'_> {
         self.claim(introduced).await
     }
 
-    /// When its next call of the server is due, if it makes any; gateways make none. `ready` is when it was live.
+    /// When its next call of the server is due, if it makes any; gateways make none. `ready` is when
+    /// it was live.
     pub(super) fn call_due(&self, ready: Instant) -> Option<Instant> {
         let plan = self.downlink_plan()?.request.as_ref()?;
         if self.behind.is_some() {

@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::support::{Process, Run, python, root};
+use crate::support::{Process, Run, program, python, root, succeed};
 use crate::transport_peers::{Broker, Lines};
 
 /// One device that reports to the broker, and hears what comes.
@@ -47,12 +47,33 @@ fn operator(port: u16, what: &str) -> (Process, Lines) {
     (process, lines)
 }
 
+/// mosquitto_sub on all answers, once it is subscribed.
+fn listener(port: u16) -> (Process, Lines) {
+    let (port, filter) = (port.to_string(), format!("{RESPONSE}+"));
+    let here = ["-h", "127.0.0.1", "-p", &port];
+    let mut marker = program("mosquitto_pub");
+    succeed(marker.args(here).args(["-r", "-t", "marker", "-m", "1"]));
+    let mut process = Process::start(
+        program("mosquitto_sub")
+            .args(here)
+            .args(["-q", "1", "-v", "-t", &filter, "-t", "marker"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped()),
+    );
+    let lines = Lines::of(&mut process);
+    lines.next("marker");
+    (process, lines)
+}
+
+const RESPONSE: &str = "v1/devices/me/rpc/response/";
+
 #[test]
 fn a_server_that_we_did_not_write_gets_the_exact_answers() {
     for version in [3, 5] {
         let broker = Broker::start(false);
         let port = broker.addr.port();
         let (_process, said) = operator(port, "calls");
+        let (_listener, overheard) = listener(port);
         let ran = Run::of(&scenario(port, version)).finish();
         assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
         for (id, method, params) in [
@@ -75,6 +96,12 @@ fn a_server_that_we_did_not_write_gets_the_exact_answers() {
             );
         }
         assert_eq!(said.next("done"), "done");
+        // Byte by byte, as somebody else heard it.
+        assert_eq!(
+            overheard.next(RESPONSE),
+            format!(r#"{RESPONSE}0 {{"id":0,"method":"setGpio","params":{{"pin": 7}}}}"#),
+            "MQTT {version}"
+        );
         for (key, count) in [
             ("downlink.replies.due", 4),
             ("downlink.replies.acked", 4),
