@@ -24,6 +24,7 @@ pub mod scenario;
 // Floor 3: edges, each touching one outside thing.
 pub mod dashboard;
 pub mod ledger;
+pub mod monitor;
 pub mod report;
 pub mod rest;
 pub mod target;

@@ -11,6 +11,7 @@ mod handover;
 mod house;
 mod init;
 mod lodger;
+mod monitor;
 mod report;
 mod rest;
 mod run;

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::house::{self, House};
+use super::monitor::{Endpoint, Monitor, MonitorArgs};
 use super::rest;
 use super::run_files::{self, CERTIFICATES, TIMELINE};
 use super::screen::{Screen, Ui};
@@ -49,6 +50,8 @@ pub(super) struct RunArgs {
     /// What to show while the run goes on
     #[arg(long, value_enum, default_value_t = Ui::Auto)]
     ui: Ui,
+    #[command(flatten)]
+    monitor: MonitorArgs,
     /// End an invalid run by its thresholds, too: with exit code 0 or 3 in place of 4. The report
     /// says INVALID all the same
     #[arg(long)]
@@ -81,6 +84,8 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
     let equipment = equip(&plan, &inventory, &cohort_of, &authorities)?;
     let mut fleet = Fleet::new(plan, inventory, cohort_of, equipment).map_err(Failure::usage)?;
 
+    let endpoint = args.monitor.bind()?;
+
     let started = Timestamp::now();
     let tracks = Tracks::make(args.out.as_deref(), &fleet.plan.name, started)?;
     tracks.open_log()?;
@@ -109,7 +114,7 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
             provisions,
             allow_invalid: args.allow_invalid,
         };
-        run.carry_through(args.ui).await
+        run.carry_through(args.ui, endpoint).await
     })
 }
 
@@ -145,7 +150,7 @@ struct Run {
 }
 
 impl Run {
-    async fn carry_through(mut self, ui: Ui) -> Result<Exit, Failure> {
+    async fn carry_through(mut self, ui: Ui, endpoint: Option<Endpoint>) -> Result<Exit, Failure> {
         let stop = StopSwitch::new();
         let unreachable = self.unreachable().await;
         if let Some(message) = &unreachable {
@@ -166,9 +171,17 @@ impl Run {
         let timeline =
             TimelineFile::create(&self.tracks.file(TIMELINE), header).map_err(Failure::usage)?;
         self.house.begin().await;
-        let (summary, fates) = self.drive(ui, stop, ledger, timeline).await?;
+        let first = Aggregate::new(self.setting()).expose(Duration::ZERO);
+        let monitor = endpoint.map(|endpoint| endpoint.open(first)).transpose();
+        let monitor = monitor.map_err(Failure::bug)?;
+        let (summary, fates) = self
+            .drive(ui, stop, ledger, timeline, monitor.as_ref())
+            .await?;
         listening.abort();
         run_files::write(&self.fleet, &self.tracks, &summary, &fates)?;
+        if let Some(monitor) = monitor {
+            monitor.close().await;
+        }
         self.house.close().await;
         Ok(if unreachable.is_some() {
             Exit::Unreachable
@@ -213,6 +226,7 @@ impl Run {
         stop: StopSwitch,
         ledger: Ledger,
         timeline: TimelineFile,
+        monitor: Option<&Monitor>,
     ) -> Result<(Summary, Vec<Fate>), Failure> {
         let mut aggregate = Aggregate::new(self.setting());
         let first = Arc::new(aggregate.tick(Duration::ZERO));
@@ -229,6 +243,7 @@ impl Run {
         let fleet = Arc::clone(&self.fleet);
         let outlets = Outlets {
             live: &live,
+            monitor: monitor.map(Monitor::state),
             ledger: ledger.sender(),
             timeline: timeline.sender(),
         };
@@ -360,6 +375,7 @@ Examples:
   fleetcall run scenarios/quickstart.toml
   fleetcall run line.toml --devices lot-17.csv --out results/lot-17
   fleetcall run line.toml --set telemetry.interval=1s --ui none
+  fleetcall run soak.toml --metrics 127.0.0.1:9464 --metrics-linger 30s
   fleetcall run nightly.toml --allow-invalid   where a busy machine is no reason to fail
   fleetcall run scenarios/negative.toml        does the server keep everybody else out?
   TB_HOST=… TB_PROVISION_KEY=… TB_PROVISION_SECRET=… fleetcall run scenarios/mqtt.toml

@@ -18,7 +18,7 @@ use super::usage::{self, Sampler};
 use super::worker::{self, Frame, Shard};
 use crate::ledger::Record;
 use crate::metrics::timeline::Line;
-use crate::metrics::{Aggregate, Ending, Recorder, Snapshot, Summary};
+use crate::metrics::{Aggregate, Ending, Exposure, Recorder, Snapshot, Summary};
 
 /// A run that could not be carried through; everything else is an outcome.
 #[derive(Debug, Error)]
@@ -40,6 +40,8 @@ pub enum EngineError {
 pub struct Outlets<'a> {
     /// To the screen.
     pub live: &'a watch::Sender<Arc<Snapshot>>,
+    /// To monitoring systems, if anybody may ask.
+    pub monitor: Option<&'a watch::Sender<Arc<Exposure>>>,
     /// To the ledger.
     pub ledger: mpsc::Sender<Record>,
     /// To the time line's writer.
@@ -56,10 +58,9 @@ pub async fn run(
     outlets: Outlets<'_>,
     generator_includes_target: bool,
 ) -> Result<Summary, EngineError> {
+    let mut show = Show::on(&outlets);
     let Outlets {
-        live,
-        ledger,
-        timeline,
+        ledger, timeline, ..
     } = outlets;
     let cpu_before = usage::cpu();
     let clock = Clock::starting_at(Instant::now() + LEAD);
@@ -96,7 +97,7 @@ pub async fn run(
                     aggregate.set_evidence(evidence);
                 }
                 let elapsed = clock.elapsed();
-                live.send_replace(Arc::new(aggregate.tick(elapsed)));
+                show.moment(&mut aggregate, elapsed);
                 feed.tick(&aggregate, elapsed);
             }
             () = reached(&mut watched, Stop::Winding), if !course.winding => course.wound_down(),
@@ -108,9 +109,8 @@ pub async fn run(
     // The workers wait for it, so that their last second is seen.
     aggregate.set_evidence(sampler.finish());
     crew.join();
-    let last = Arc::new(aggregate.tick(elapsed));
+    let last = show.end(&mut aggregate, elapsed);
     let (ended, listed) = (last.devices.decided(), u64::from(fleet.len()));
-    live.send_replace(last);
     feed.end(&aggregate, elapsed).await;
     if ended != listed {
         return Err(EngineError::Lost { ended, listed });
@@ -125,6 +125,43 @@ pub async fn run(
         processes: 1,
         generator_includes_target,
     }))
+}
+
+/// What is shown of the run while it goes on.
+struct Show<'a> {
+    live: &'a watch::Sender<Arc<Snapshot>>,
+    monitor: Option<&'a watch::Sender<Arc<Exposure>>>,
+    /// When monitoring systems get the next state.
+    due: Duration,
+}
+
+impl<'a> Show<'a> {
+    fn on(outlets: &Outlets<'a>) -> Self {
+        Self {
+            live: outlets.live,
+            monitor: outlets.monitor,
+            due: Duration::ZERO,
+        }
+    }
+
+    /// To be called several times a second.
+    fn moment(&mut self, aggregate: &mut Aggregate, elapsed: Duration) -> Arc<Snapshot> {
+        let snapshot = Arc::new(aggregate.tick(elapsed));
+        self.live.send_replace(Arc::clone(&snapshot));
+        if let Some(monitor) = self.monitor
+            && elapsed >= self.due
+        {
+            monitor.send_replace(Arc::new(aggregate.expose(elapsed)));
+            self.due = elapsed + EXPOSURE_EVERY;
+        }
+        snapshot
+    }
+
+    /// The last moment.
+    fn end(mut self, aggregate: &mut Aggregate, elapsed: Duration) -> Arc<Snapshot> {
+        self.due = Duration::ZERO;
+        self.moment(aggregate, elapsed)
+    }
 }
 
 /// When the run winds down, and when its grace is over.
@@ -280,3 +317,6 @@ const LEAD: Duration = Duration::from_millis(50);
 
 /// From one snapshot to the next: twice as often as the dashboard draws at most.
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(100);
+
+/// Scrapers come less often.
+const EXPOSURE_EVERY: Duration = Duration::from_secs(1);

@@ -27,7 +27,7 @@ pub struct Aggregate {
     pub(super) overall: Tally,
     provisioned: Meter,
     sent: Meter,
-    dropped: u64,
+    pub(super) dropped: u64,
     pub(super) evidence: Option<Evidence>,
 }
 

@@ -17,6 +17,7 @@ mod gateway;
 mod hostile_server;
 mod life;
 mod lists;
+mod monitoring;
 mod mqtt5;
 mod peers_against_target;
 mod reports;

@@ -120,6 +120,7 @@ async fn a_cut_off_run_still_hands_over_every_credential_it_received() {
     // Nobody reads it: the run goes on without a time line.
     let (timeline, _) = mpsc::channel(1);
     let outlets = Outlets {
+        monitor: None,
         live: &live,
         ledger,
         timeline,

@@ -1,0 +1,109 @@
+//! The metric families that are exposed. Names, labels and meanings are those of docs/monitoring.md,
+//! which a test holds against this table.
+
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Unit;
+
+/// What a family is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows; its samples end in `_total`.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Cumulative buckets, `_sum` and `_count`.
+    Histogram,
+}
+
+/// A metric family.
+#[derive(Debug)]
+pub struct Family {
+    /// Without the prefix `fleetcall_`, the unit and the suffix of its samples.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// Whether it counts seconds; then `_seconds` follows the name.
+    pub seconds: bool,
+    /// Labels besides `scenario`, which all have.
+    pub labels: &'static [&'static str],
+    /// What it says, one line without a full stop.
+    pub help: &'static str,
+}
+
+impl Family {
+    /// The name by which it is queried; of a histogram, without `_bucket`, `_sum` and `_count`.
+    pub fn queried_as(&self) -> String {
+        let seconds = if self.seconds { "_seconds" } else { "" };
+        let total = if self.kind == Kind::Counter {
+            "_total"
+        } else {
+            ""
+        };
+        format!("fleetcall_{}{seconds}{total}", self.name)
+    }
+
+    pub(super) fn unit(&self) -> Option<&'static Unit> {
+        self.seconds.then_some(&Unit::Seconds)
+    }
+
+    pub(super) fn metric_type(&self) -> MetricType {
+        match self.kind {
+            Kind::Counter => MetricType::Counter,
+            Kind::Gauge => MetricType::Gauge,
+            Kind::Histogram => MetricType::Histogram,
+        }
+    }
+}
+
+macro_rules! families {
+    ($($constant:ident: $name:literal, $kind:ident, $seconds:literal, [$($label:literal),*], $help:literal;)*) => {
+        $(
+            pub(super) const $constant: Family = Family {
+                name: $name,
+                kind: Kind::$kind,
+                seconds: $seconds,
+                labels: &[$($label),*],
+                help: $help,
+            };
+        )*
+        /// All of them, in the order of the page.
+        pub const FAMILIES: &[Family] = &[$($constant),*];
+    };
+}
+
+families! {
+    RUN: "run_info", Gauge, false, ["version", "seed", "schedule_digest"],
+        "The run that is watched, always 1";
+    ELAPSED: "run_elapsed", Gauge, true, [],
+        "Time since the start of the run";
+    VERDICT: "run_verdict", Gauge, false, ["verdict"],
+        "Whether the figures so far may be quoted: 1 for the verdict that holds, else 0";
+    LISTED: "devices_listed", Gauge, false, ["cohort", "transport"],
+        "Devices on the list";
+    DEVICES: "devices", Counter, false, ["cohort", "transport", "outcome"],
+        "Devices whose provisioning ended, by how";
+    NOW: "devices_now", Gauge, false, ["cohort", "transport", "state"],
+        "Devices by what they are doing now: waiting, bringing_up or live";
+    STARTS: "starts", Counter, false, ["cohort", "transport"],
+        "Devices started";
+    LATE: "starts_late", Counter, false, ["cohort", "transport"],
+        "Devices started later than due by more than 10 ms";
+    DROPPED: "starts_dropped", Counter, false, [],
+        "Devices that were due and that the generator could not start";
+    START_LAG: "start_lag", Histogram, true, [],
+        "How late devices started";
+    MESSAGE_LAG: "message_lag", Histogram, true, [],
+        "How late the generator handed telemetry messages to their connections";
+    STEP: "step", Histogram, true, ["cohort", "transport", "phase", "kind"],
+        "Steps completed, by how long they took: response from the intended start, service from the actual send";
+    STEP_ERRORS: "step_errors", Counter, false, ["cohort", "transport", "phase"],
+        "Steps not completed";
+    STEP_RETRIES: "step_retries", Counter, false, ["cohort", "transport", "phase"],
+        "Attempts that were not a step's first";
+    TELEMETRY: "telemetry_messages", Counter, false, ["cohort", "transport", "state"],
+        "Telemetry messages sent, acked (acknowledged by the server) and lost (known to be unacknowledged)";
+    SESSIONS: "sessions", Counter, false, ["cohort", "transport", "event"],
+        "Sessions of provisioned devices that were lost or taken_over, devices back after a loss, and budgets given_up";
+    ERRORS: "errors", Counter, false, ["cause"],
+        "Errors by cause, as in the summary; causes beyond a bound are together";
+}
