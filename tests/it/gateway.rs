@@ -221,6 +221,38 @@ fn a_gateway_that_comes_back_connects_its_devices_again() {
 }
 
 #[test]
+fn a_gateway_that_sleeps_connects_its_devices_whenever_it_wakes() {
+    let more = r#"
+        [telemetry]
+        interval = "200ms"
+        qos = 0
+        [duty]
+        wake = "1s"
+        awake = 2
+    "#;
+    let cohorts = cohort("all", "", "devices = 4");
+    let ran = Run::of(&scenario("embedded = true", 3, &cohorts, 5, more)).finish();
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    let (acked, messages) = (
+        ran.number("gateway.connects.acked"),
+        ran.number("gateway.messages.sent"),
+    );
+    assert!(acked >= 3 * 4 * 3 && acked.is_multiple_of(4), "{acked}");
+    assert_eq!(ran.number("gateway.connected"), 12);
+    assert_eq!(ran.number("telemetry.sent"), 4 * messages);
+    // Nothing acknowledges them.
+    counted(
+        &ran,
+        &[
+            ("telemetry.acked", 0),
+            ("telemetry.lost", 0),
+            ("gateway.messages.lost", 0),
+        ],
+    );
+    assert!(messages >= 3 * 2 * 3, "{messages}");
+}
+
+#[test]
 fn a_server_that_knows_no_gateway_is_told_from_one_that_is_slow() {
     let more = "[telemetry]\ninterval = \"1s\"\n[limits]\nanswer_timeout = \"700ms\"\n";
     let ignored = |connect: &str| {

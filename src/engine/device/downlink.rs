@@ -298,15 +298,17 @@ impl<'a> Device<'a> {
         if self.downlink.is_none() && self.behind.is_none() {
             return;
         }
-        while let Some(delivery) = self.next_delivery() {
-            self.hear(&delivery);
-        }
+        self.hear_waiting();
         self.hear_of_missed();
         self.count_strays();
     }
 
-    fn next_delivery(&mut self) -> Option<Delivery> {
-        self.connection.as_mut()?.take_delivery()
+    /// Takes in what came and waits.
+    pub(super) fn hear_waiting(&mut self) {
+        let next = |device: &mut Self| device.connection.as_mut()?.take_delivery();
+        while let Some(delivery) = next(self) {
+            self.hear(&delivery);
+        }
     }
 
     /// Counts what found no room.

@@ -225,6 +225,7 @@ impl Ran {
             assert_eq!(self.number(key), rows, "{key}");
         }
         Self::check_downlink(&summary);
+        Self::check_gateways(&summary);
         for phase in ["time_to_provision", "time_to_first_telemetry"] {
             Self::check_times(&summary["phases"][phase], &devices, &format!("{phase}_ms"));
         }
@@ -288,6 +289,35 @@ impl Ran {
         );
         assert_eq!(samples("server_rpc"), count(&all["rpc"], "received"));
         assert_eq!(samples("rpc_reply"), replies("acked"));
+    }
+
+    /// What gateways said has its ends, and cohorts make up the whole.
+    fn check_gateways(summary: &Value) {
+        let all = &summary["gateway"];
+        if all.is_null() {
+            return;
+        }
+        let count = |counts: &Value, path: &str| counts.pointer(path).unwrap().as_u64().unwrap();
+        let whole = |path: &str| count(all, path);
+        let ended = whole("/connects/acked") + whole("/connects/lost");
+        assert_eq!(whole("/connects/sent"), ended, "{all}");
+        let told = ["acked", "partial", "lost"].map(|end| whole(&format!("/messages/{end}")));
+        assert!(told.iter().sum::<u64>() <= whole("/messages/sent"), "{all}");
+        assert!(whole("/connected") <= whole("/sub_devices"), "{all}");
+        let cohorts = summary["cohorts"].as_object().unwrap().values();
+        let theirs: Vec<_> = cohorts
+            .map(|c| &c["gateway"])
+            .filter(|c| !c.is_null())
+            .collect();
+        for path in [
+            "/sub_devices",
+            "/connected",
+            "/connects/sent",
+            "/messages/sent",
+        ] {
+            let sum: u64 = theirs.iter().map(|cohort| count(cohort, path)).sum();
+            assert_eq!(sum, whole(path), "{path} over the cohorts");
+        }
     }
 
     /// The times in `devices.csv` are those in the summary: as many, and the same longest one.

@@ -149,17 +149,16 @@ impl Device<'_> {
             return;
         };
         let known = self.behind.as_ref().is_some_and(|behind| behind.known);
+        // Counted before anything is awaited: a cut-off cannot take it back.
+        self.account(round.saying, &posted);
+        // A long round must not fill the room for what comes meanwhile.
+        self.hear_waiting();
         let kind = match posted.fault {
             // Some of its parts were taken: whoever answers so is there.
             Some(FaultKind::Timeout) if posted.acked > 0 => Some(FaultKind::PubacksMissing),
             Some(FaultKind::Timeout) if !known && posted.wanted > 0 => {
                 if round.silence.is_none() {
-                    let alive = connection.ping().await.is_ok();
-                    round.silence = Some(if alive {
-                        FaultKind::GatewayIgnored
-                    } else {
-                        FaultKind::Timeout
-                    });
+                    round.silence = Some(self.silence().await);
                 }
                 round.silence
             }
@@ -171,9 +170,21 @@ impl Device<'_> {
             Some(FaultKind::Timeout) => !(known && matches!(round.saying, Saying::Connects { .. })),
             Some(_) => true,
         };
-        self.account(round.saying, &posted);
         if let Some(kind) = kind {
             self.trouble(round.saying.phase(), kind);
+        }
+    }
+
+    /// What it means that nothing was acknowledged: a server that answers a ping knows no gateway.
+    async fn silence(&mut self) -> FaultKind {
+        let there = match &mut self.connection {
+            Some(connection) => connection.ping().await.is_ok(),
+            None => false,
+        };
+        if there {
+            FaultKind::GatewayIgnored
+        } else {
+            FaultKind::Timeout
         }
     }
 
