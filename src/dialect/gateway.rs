@@ -100,12 +100,9 @@ pub fn part_overhead(device: &str) -> usize {
 impl ThingsBoard {
     /// A gateway's word that a device is there; it is made if there is none.
     pub fn gateway_connect(&self, device: &str, kind: &str) -> Request {
-        say(CONNECT, &Connect { device, kind })
-    }
-
-    /// A gateway's word that a device is gone.
-    pub fn gateway_disconnect(&self, device: &str) -> Request {
-        say(DISCONNECT, &Named { device })
+        let body = serde_json::to_vec(&Connect { device, kind });
+        let body = body.expect("a struct of strings serialises");
+        publish(CONNECT, Qos::AtLeastOnce, body)
     }
 
     /// How a gateway subscribes to these feeds for the devices behind it.
@@ -158,11 +155,6 @@ struct Connect<'a> {
     kind: &'a str,
 }
 
-#[derive(Serialize)]
-struct Named<'a> {
-    device: &'a str,
-}
-
 #[derive(Deserialize)]
 struct Told {
     device: String,
@@ -174,11 +166,6 @@ struct Closed {
     device: String,
     #[serde(default)]
     reason: u8,
-}
-
-fn say(topic: &'static str, what: &impl Serialize) -> Request {
-    let body = serde_json::to_vec(what).expect("a struct of strings serialises");
-    publish(topic, Qos::AtLeastOnce, body)
 }
 
 fn publish(topic: &'static str, qos: Qos, body: Vec<u8>) -> Request {
@@ -227,7 +214,6 @@ mod tests {
         parts.add(odd, b"{}");
         for request in [
             dialect().gateway_connect(odd, odd),
-            dialect().gateway_disconnect(odd),
             dialect().gateway_reply(odd, 1, b"[1]"),
             parts.request(Qos::AtLeastOnce),
         ] {

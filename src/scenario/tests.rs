@@ -164,10 +164,8 @@ fn defaults_are_filled_in() {
 /// What the first of ten made-up devices sends first.
 fn first_message(telemetry: &TelemetryPlan) -> String {
     let list = check(SHORT, &["seed=1"]).unwrap().load_inventory().unwrap();
-    let bytes = telemetry
-        .payload
-        .at(&Speaker::listed(&list, DeviceIx(0)), 0, 0)
-        .unwrap();
+    let speaker = Speaker::listed(&list, DeviceIx(0));
+    let bytes = telemetry.payload.at(&speaker, 0, 0).unwrap();
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 

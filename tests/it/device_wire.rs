@@ -189,11 +189,6 @@ fn a_gateway_speaks_in_the_golden_messages() {
             "connect",
             "gateway-connect",
         ),
-        (
-            dialect.gateway_disconnect("A"),
-            "disconnect",
-            "gateway-disconnect",
-        ),
         (telemetry.request(qos), "telemetry", "gateway-telemetry"),
         (attributes.request(qos), "attributes", "gateway-attributes"),
         (
