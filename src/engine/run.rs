@@ -18,7 +18,7 @@ use super::usage::{self, Sampler};
 use super::worker::{self, Frame, Shard};
 use crate::ledger::Record;
 use crate::metrics::timeline::Line;
-use crate::metrics::{Aggregate, Ending, Exposure, Recorder, Snapshot, Summary};
+use crate::metrics::{Aborted, Aggregate, Ending, Exposure, Recorder, Snapshot, Summary};
 
 /// A run that could not be carried through; everything else is an outcome.
 #[derive(Debug, Error)]
@@ -98,6 +98,9 @@ pub async fn run(
                 }
                 let elapsed = clock.elapsed();
                 show.moment(&mut aggregate, elapsed);
+                if let Some(by) = course.gives_up(&aggregate, elapsed) {
+                    feed.aborted(by);
+                }
                 feed.tick(&aggregate, elapsed);
             }
             () = reached(&mut watched, Stop::Winding), if !course.winding => course.wound_down(),
@@ -115,16 +118,8 @@ pub async fn run(
     if ended != listed {
         return Err(EngineError::Lost { ended, listed });
     }
-    Ok(aggregate.finish(Ending {
-        elapsed,
-        interrupted: stop.was_raised(),
-        dropped: course.dropped,
-        cpu_s: usage::cpu().saturating_sub(cpu_before).as_secs_f64(),
-        peak_rss_bytes: usage::peak_rss_bytes(),
-        workers: course.workers,
-        processes: 1,
-        generator_includes_target,
-    }))
+    let cpu_s = usage::cpu().saturating_sub(cpu_before).as_secs_f64();
+    Ok(aggregate.finish(course.ending(elapsed, cpu_s, generator_includes_target)))
 }
 
 /// What is shown of the run while it goes on.
@@ -178,6 +173,8 @@ struct Course {
     places_final: bool,
     winding: bool,
     dropped: u64,
+    /// The threshold that ended it.
+    aborted: Option<Aborted>,
     /// When grace is over, once winding.
     cut: Option<Instant>,
 }
@@ -196,6 +193,7 @@ impl Course {
             places_final: false,
             winding: false,
             dropped: 0,
+            aborted: None,
             cut: None,
         }
     }
@@ -224,6 +222,32 @@ impl Course {
             self.stop.raise_to(Stop::Now);
         } else {
             self.stop.raise_to(Stop::Winding);
+        }
+    }
+
+    /// Winds the run down when it cannot pass any more, and says by which threshold.
+    fn gives_up(&mut self, aggregate: &Aggregate, elapsed: Duration) -> Option<&Aborted> {
+        if self.winding || self.aborted.is_some() {
+            return None;
+        }
+        self.aborted = aggregate.hopeless(elapsed);
+        let by = self.aborted.as_ref()?;
+        tracing::warn!("{}", by.words());
+        self.stop.raise_to(Stop::Winding);
+        Some(by)
+    }
+
+    fn ending(self, elapsed: Duration, cpu_s: f64, generator_includes_target: bool) -> Ending {
+        Ending {
+            elapsed,
+            interrupted: self.stop.was_raised(),
+            aborted: self.aborted,
+            dropped: self.dropped,
+            cpu_s,
+            peak_rss_bytes: usage::peak_rss_bytes(),
+            workers: self.workers,
+            processes: 1,
+            generator_includes_target,
         }
     }
 

@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 use super::fleet::Fleet;
 use super::shutdown::{Stop, StopSwitch};
 use crate::life::EventKind;
-use crate::metrics::Aggregate;
 use crate::metrics::timeline::{Cutter, End, Line, MARKS_MAX, Mark, MarkKind};
+use crate::metrics::{Aborted, Aggregate};
 use crate::model::Outage;
 use crate::scenario::{Plan, TargetPlan};
 
@@ -29,6 +29,8 @@ pub(super) struct Feed {
     waiting: VecDeque<Mark>,
     marks: usize,
     marks_dropped: u64,
+    /// A threshold ended the run.
+    aborted: bool,
     /// When the run began to wind down.
     winding: Option<Duration>,
     cut_off: bool,
@@ -50,6 +52,7 @@ impl Feed {
             waiting: VecDeque::new(),
             marks: 0,
             marks_dropped: 0,
+            aborted: false,
             winding: None,
             cut_off: false,
         }
@@ -73,6 +76,14 @@ impl Feed {
             let interval = self.cutter.cut(aggregate, boundary, due);
             room.send(Line::Interval(Box::new(interval)));
         }
+    }
+
+    /// Notes what ends the run.
+    pub(super) fn aborted(&mut self, by: &Aborted) {
+        self.aborted = true;
+        let elapsed = Duration::try_from_secs_f64(by.at_s).unwrap_or_default();
+        let text = format!("{}, observed {}", by.expression, by.observed);
+        self.mark(moment(elapsed, MarkKind::ThresholdCrossed, text));
     }
 
     /// The last interval and the end, after which nothing follows.
@@ -99,6 +110,8 @@ impl Feed {
             self.winding = Some(elapsed);
             let text = if self.stop.was_raised() {
                 "the end was asked for: no device starts any more"
+            } else if self.aborted {
+                "a threshold ended the run: no device starts any more"
             } else {
                 "the plan is over: no device starts any more"
             };

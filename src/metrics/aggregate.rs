@@ -117,7 +117,7 @@ impl Aggregate {
     /// When the listed devices of a cohort do not all have exactly one outcome: the engine's sums
     /// are wrong, and no figure may be shown.
     pub fn finish(self, end: Ending) -> Summary {
-        super::finish::summary(&self, &end)
+        super::finish::summary(&self, end)
     }
 
     /// Without `dropped`, which only the engine knows.

@@ -138,7 +138,7 @@ impl Summary {
     /// When the devices of a judged cohort were not all added exactly once: no figure may be
     /// shown then.
     pub fn judge(&mut self, matrix: Matrix, findings: Findings) {
-        let rows = matrix.rows(self.result != RunResult::Interrupted);
+        let rows = matrix.rows(self.result != RunResult::Interrupted && self.aborted.is_empty());
         for row in &rows {
             assert_eq!(
                 Some(row.devices()),
@@ -154,12 +154,13 @@ impl Summary {
         }
     }
 
-    /// Whether every threshold held, every expectation was met and nothing was found, whatever the
-    /// generator's verdict.
+    /// Whether every threshold held and ended nothing, every expectation was met and nothing was
+    /// found, whatever the generator's verdict.
     pub fn holds(&self) -> bool {
         self.thresholds.iter().all(|judged| judged.passed)
             && self.expectations_met()
             && self.findings.is_empty()
+            && self.aborted.is_empty()
     }
 
     /// Whether every judged device went as expected.

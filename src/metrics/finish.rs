@@ -8,17 +8,17 @@ use hdrhistogram::Histogram;
 use super::aggregate::Aggregate;
 use super::counts::{DeviceCounts, StartCounts, TelemetryCounts};
 use super::latency::{CarriedHistogram, LatencyFigures};
-use super::setting::{CohortSetting, Ending};
+use super::setting::{CohortSetting, Ending, Setting};
 use super::summary::{
     CohortSummary, PhaseHistograms, PhaseSummary, RunHistograms, RunResult, SCHEMA_VERSION,
     Summary, TelemetrySummary,
 };
 use super::tally::{PhaseTally, Tally};
-use super::threshold::Threshold;
+use super::threshold::{Threshold, ThresholdResult};
 use super::validity::{GeneratorSummary, GeneratorVerdict};
 use crate::model::Phase;
 
-pub(super) fn summary(aggregate: &Aggregate, end: &Ending) -> Summary {
+pub(super) fn summary(aggregate: &Aggregate, end: Ending) -> Summary {
     let setting = &aggregate.setting;
     let overall = &aggregate.overall;
     let devices = DeviceCounts::new(setting.listed, &overall.outcomes);
@@ -54,13 +54,14 @@ pub(super) fn summary(aggregate: &Aggregate, end: &Ending) -> Summary {
         thresholds: Vec::new(),
         expectations: Vec::new(),
         findings: Vec::new(),
-        generator: generator(aggregate, &starts, end),
+        aborted: Vec::new(),
+        generator: generator(aggregate, &starts, &end),
         result: RunResult::Passed,
         cohorts: setting
             .cohorts
             .iter()
             .zip(&aggregate.sum.cohorts)
-            .map(|(cohort, tally)| (cohort.name.clone(), cohort_summary(cohort, tally, end)))
+            .map(|(cohort, tally)| (cohort.name.clone(), cohort_summary(cohort, tally, &end)))
             .collect(),
         histograms: run_histograms(aggregate),
         machine: Some(setting.host.clone()),
@@ -72,18 +73,22 @@ pub(super) fn summary(aggregate: &Aggregate, end: &Ending) -> Summary {
         setting.cohorts.len(),
         "names of cohorts are unique"
     );
+    summary.thresholds = judged(setting, &summary);
+    summary.aborted = end.aborted.into_iter().collect();
+    summary.result = result(&summary, end.interrupted);
+    summary
+}
+
+fn judged(setting: &Setting, summary: &Summary) -> Vec<ThresholdResult> {
     // Where expectations are stated, every device is held to its own instead.
     let thresholds = if setting.states_expectations() {
         setting.thresholds.clone()
     } else {
-        Threshold::with_implicit(&setting.thresholds)
+        let cohorts = setting.cohorts.iter().map(|cohort| cohort.name.as_str());
+        Threshold::with_implicit(&setting.thresholds, cohorts)
     };
-    summary.thresholds = thresholds
-        .iter()
-        .map(|threshold| threshold.judge(&summary))
-        .collect();
-    summary.result = result(&summary, end.interrupted);
-    summary
+    let judged = thresholds.iter().map(|threshold| threshold.judge(summary));
+    judged.collect()
 }
 
 fn run_histograms(aggregate: &Aggregate) -> RunHistograms {
@@ -126,7 +131,7 @@ fn assert_closed(whose: &str, tally: &Tally) {
 }
 
 fn generator(aggregate: &Aggregate, starts: &StartCounts, end: &Ending) -> GeneratorSummary {
-    let (verdict, reasons) = aggregate.judge(starts, end.interrupted);
+    let (verdict, reasons) = aggregate.judge(starts, end.interrupted || end.aborted.is_some());
     GeneratorSummary {
         cpu_s: to_micro(end.cpu_s),
         wall_s: to_micro(end.elapsed.as_secs_f64()),

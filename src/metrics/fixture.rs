@@ -39,8 +39,9 @@ pub(crate) fn setting() -> Setting {
         expected_span: Duration::from_mins(1),
         target: "mqtts 127.0.0.1:8883, coap 127.0.0.1:5683".to_owned(),
         thresholds: vec![
-            Threshold::parse("time_to_provision.p99", "< 500ms").expect("legal"),
-            Threshold::parse("devices.provisioned", ">= 99.9%").expect("legal"),
+            Threshold::parse("time_to_provision.p99", "< 500ms", std::iter::empty())
+                .expect("legal"),
+            Threshold::parse("devices.provisioned", ">= 99.9%", std::iter::empty()).expect("legal"),
         ],
         validity: ValidityLimits::default(),
         started_at: "2026-11-23T02:22:00Z".to_owned(),
@@ -60,6 +61,7 @@ pub(crate) fn setting() -> Setting {
 /// The setting's run, ended after its minute.
 pub(crate) fn ending() -> Ending {
     Ending {
+        aborted: None,
         elapsed: Duration::from_millis(60_250),
         interrupted: false,
         dropped: 0,

@@ -193,6 +193,7 @@ fn add(sum: &mut Summary, run: Summary) -> Result<(), MergeError> {
         thresholds: _,
         expectations,
         findings,
+        aborted,
         generator,
         result,
         cohorts,
@@ -219,6 +220,7 @@ fn add(sum: &mut Summary, run: Summary) -> Result<(), MergeError> {
     for row in findings {
         add_finding(&mut sum.findings, row);
     }
+    sum.aborted.extend(aborted);
     add_generator(&mut sum.generator, generator);
     sum.result = sum.result.max(result);
     for (name, cohort) in cohorts {
@@ -289,7 +291,8 @@ fn settle(
         figures(&mut cohort.phases, &cohort.histograms)?;
     }
     let judged = conditions.iter().map(|condition| {
-        let threshold = condition.threshold().map_err(MergeError::Damaged)?;
+        let cohorts = sum.cohorts.keys().map(String::as_str);
+        let threshold = condition.threshold(&cohorts).map_err(MergeError::Damaged)?;
         Ok(threshold.judge(sum))
     });
     sum.thresholds = judged.collect::<Result<_, MergeError>>()?;

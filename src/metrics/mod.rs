@@ -20,7 +20,6 @@ mod finish;
 mod gateway;
 mod latency;
 mod merge;
-mod metric;
 mod rate;
 mod recorder;
 mod schema;
@@ -62,7 +61,7 @@ pub use summary::{
     CohortSummary, HostSummary, PhaseHistograms, PhaseSummary, RunHistograms, RunPart, RunResult,
     SCHEMA_VERSION, Summary, TelemetrySummary,
 };
-pub use threshold::{Threshold, ThresholdResult};
+pub use threshold::{Aborted, Threshold, ThresholdResult};
 pub use validity::{
     ClockEvidence, Clocks, CpuEvidence, Evidence, FilesEvidence, Gather, GeneratorSummary,
     GeneratorVerdict, Load, MachineTimes, Memory, MemoryEvidence, Network, PortsEvidence, Quota,

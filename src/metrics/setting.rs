@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::summary::HostSummary;
-use super::threshold::Threshold;
+use super::threshold::{Aborted, Threshold};
 use super::validity::ValidityLimits;
 use crate::model::{Expectation, Misbehaviour, Outcome, TransportKind};
 
@@ -52,8 +52,9 @@ impl Setting {
     /// Whether a cohort's devices are held to its expectation: where it is stated, and everywhere
     /// once one is stated and no threshold says how many devices may end otherwise.
     pub fn judges(&self, cohort: &CohortSetting) -> bool {
-        let about_devices = self.thresholds.iter().any(Threshold::is_about_devices);
-        cohort.is_stated() || (self.states_expectations() && !about_devices)
+        let about = |whose| self.thresholds.iter().any(|t| t.is_about_devices_of(whose));
+        let spoken = about(None) || about(Some(&cohort.name));
+        cohort.is_stated() || (self.states_expectations() && !spoken)
     }
 }
 
@@ -117,12 +118,14 @@ pub(super) fn alarms(
 }
 
 /// A run after its last device.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Ending {
     /// Wall-clock time from the start to the end.
     pub elapsed: Duration,
     /// Somebody ended it before its plan did.
     pub interrupted: bool,
+    /// A threshold ended it before its plan did.
+    pub aborted: Option<Aborted>,
     /// Starts that were due, and that the generator could not make.
     pub dropped: u64,
     /// CPU time of the generator's processes, user and system, in s.

@@ -12,7 +12,7 @@ use super::finding::FindingRow;
 use super::gateway::GatewayCounts;
 use super::latency::{CarriedError, CarriedHistogram, LagFigures, LatencyFigures};
 use super::setting::alarms;
-use super::threshold::ThresholdResult;
+use super::threshold::{Aborted, ThresholdResult};
 use super::validity::{GeneratorSummary, GeneratorVerdict};
 use crate::model::{Expectation, Outcome, Phase, TransportKind, units};
 
@@ -76,6 +76,9 @@ pub struct Summary {
     /// Proofs of a server's fault; absent when there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<FindingRow>,
+    /// The thresholds that ended the run, or runs, before its plan was over; absent when none did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aborted: Vec<Aborted>,
     /// The generator's own figures.
     pub generator: GeneratorSummary,
     /// The overall result.

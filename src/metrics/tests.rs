@@ -240,15 +240,18 @@ fn the_gravest_result_wins() {
     let end = fixture::ending();
     let interrupted = Ending {
         interrupted: true,
-        ..end
+        ..end.clone()
     };
-    let passed = finish(setting(1), end, |r| {
+    let passed = finish(setting(1), end.clone(), |r| {
         r.outcome(ONE, Outcome::Provisioned, None);
     });
     assert_eq!(passed.result, RunResult::Passed);
-    assert_eq!(finish(setting(1), end, refuse).result, RunResult::Failed);
     assert_eq!(
-        finish(setting(1), end, late_and_refused).result,
+        finish(setting(1), end.clone(), refuse).result,
+        RunResult::Failed
+    );
+    assert_eq!(
+        finish(setting(1), end.clone(), late_and_refused).result,
         RunResult::Invalid
     );
     assert_eq!(
@@ -270,7 +273,8 @@ fn a_run_that_did_not_provision_everybody_does_not_pass_by_silence() {
         "devices.provisioned == 100%"
     );
     let mut spoken = setting(1);
-    spoken.thresholds = vec![Threshold::parse("devices.refused", "== 0").expect("legal")];
+    spoken.thresholds =
+        vec![Threshold::parse("devices.refused", "== 0", std::iter::empty()).expect("legal")];
     let spoken = finish(spoken, fixture::ending(), cut);
     assert_eq!(
         (spoken.result, spoken.thresholds.len()),

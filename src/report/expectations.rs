@@ -1,7 +1,7 @@
 //! What had to happen against what did, and proofs of the server's faults, within the text.
 
 use super::style::{Style, fit, wrap};
-use crate::metrics::{Deviation, Example, ExpectationRow, Summary};
+use crate::metrics::{Aborted, Deviation, Example, ExpectationRow, Summary};
 use crate::model::{Misbehaviour, Paint as _, printable, units};
 
 /// A line per judged cohort; below those that did not go as expected, why and who.
@@ -54,8 +54,9 @@ pub(super) fn findings(summary: &Summary, style: Style, out: &mut Vec<String>) {
 
 /// What nobody may overlook, at the top.
 pub(super) fn notes(summary: &Summary, style: Style, out: &mut Vec<String>) {
-    for note in &summary.notes {
-        for (line, text) in wrap(&printable(note), style.columns() - 4)
+    let ended = summary.aborted.iter().map(Aborted::words);
+    for note in summary.notes.iter().cloned().chain(ended) {
+        for (line, text) in wrap(&printable(&note), style.columns() - 4)
             .iter()
             .enumerate()
         {

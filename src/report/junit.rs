@@ -11,7 +11,7 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use super::failures::FailureRow;
 use super::results::Results;
 use crate::metrics::{
-    ExpectationRow, FindingKind, GeneratorVerdict, RunResult, Summary, word_hint,
+    Aborted, ExpectationRow, FindingKind, GeneratorVerdict, RunResult, Summary, word_hint,
 };
 use crate::model::units::count;
 use crate::model::{Misbehaviour, Outcome, printable_xml};
@@ -72,6 +72,11 @@ fn run(summary: &Summary) -> Vec<TestCase> {
             "it was ended before its plan was over",
             "",
         );
+    }
+    if !summary.aborted.is_empty() {
+        let ended: Vec<String> = summary.aborted.iter().map(Aborted::words).collect();
+        let why = "a threshold ended it before its plan was over";
+        through.status = non_success(NonSuccessKind::Failure, "aborted", why, &ended.join("\n"));
     }
     let mut valid = TestCase::new("the generator kept up", TestCaseStatus::success());
     let reasons = summary.generator.reasons.join("\n");
@@ -210,7 +215,10 @@ fn unnamed(summary: &Summary) -> Vec<FailureRow> {
 
 fn crossed_about_devices(summary: &Summary) -> bool {
     let crossed = summary.thresholds.iter().filter(|judged| !judged.passed);
-    let mut about = crossed.filter_map(|judged| judged.threshold().ok());
+    let mut about = crossed.filter_map(|judged| {
+        let cohorts = summary.cohorts.keys().map(String::as_str);
+        judged.threshold(&cohorts).ok()
+    });
     about.any(|threshold| threshold.is_about_devices())
 }
 

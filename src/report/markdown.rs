@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use super::expectations::wrong;
 use super::results::Results;
 use super::text::{seconds, why};
-use crate::metrics::{GeneratorVerdict, LatencyFigures, RunResult, Summary, word_hint};
+use crate::metrics::{Aborted, GeneratorVerdict, LatencyFigures, RunResult, Summary, word_hint};
 use crate::model::{Outcome, Phase, printable, units};
 
 /// The page.
@@ -46,7 +46,8 @@ fn verdict(summary: &Summary, page: &mut Vec<String>) {
     let notes = summary.notes.iter();
     let reasons = summary.generator.reasons.iter();
     let reasons = reasons.map(|reason| format!("{}: {reason}", summary.generator.verdict.as_str()));
-    for note in notes.cloned().chain(reasons) {
+    let ended = summary.aborted.iter().map(Aborted::words);
+    for note in notes.cloned().chain(ended).chain(reasons) {
         page.push(String::new());
         page.push(format!("> ⚠️ {}", inert(&note)));
     }

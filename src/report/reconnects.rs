@@ -195,7 +195,7 @@ mod tests {
             ("time_to_reconnect.errors", "== 3", "3", true),
             ("time_to_reconnect.max", "<= 2s", "1940.479ms", true),
         ] {
-            let threshold = crate::metrics::Threshold::parse(metric, condition);
+            let threshold = crate::metrics::Threshold::parse(metric, condition, std::iter::empty());
             let judged = threshold.expect(metric).judge(&summary);
             assert_eq!(
                 (judged.observed.as_str(), judged.passed),
@@ -204,7 +204,8 @@ mod tests {
             );
         }
         let calm = crate::metrics::fixture::summary();
-        let back = crate::metrics::Threshold::parse("devices.back", "== 100%").expect("legal");
+        let back = crate::metrics::Threshold::parse("devices.back", "== 100%", std::iter::empty())
+            .expect("legal");
         let judged = back.judge(&calm);
         assert_eq!(
             (judged.observed.as_str(), judged.passed),

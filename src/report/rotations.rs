@@ -91,7 +91,7 @@ mod tests {
                 true,
             ),
         ] {
-            let judged = Threshold::parse(metric, condition)
+            let judged = Threshold::parse(metric, condition, std::iter::empty())
                 .expect(metric)
                 .judge(&summary);
             assert_eq!(
@@ -101,7 +101,7 @@ mod tests {
             );
         }
         let calm = crate::metrics::fixture::summary();
-        let judged = Threshold::parse("rotations.done", "== 100%")
+        let judged = Threshold::parse("rotations.done", "== 100%", std::iter::empty())
             .expect("legal")
             .judge(&calm);
         assert_eq!(

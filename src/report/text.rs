@@ -86,6 +86,7 @@ pub(super) fn why(summary: &Summary) -> &'static str {
     match summary.result {
         RunResult::Passed if summary.expectations.is_empty() => "every threshold held",
         RunResult::Passed => "all as expected",
+        RunResult::Failed if !summary.aborted.is_empty() => "a threshold ended the run",
         RunResult::Failed if crossed => "a threshold was crossed, see below",
         RunResult::Failed if !summary.expectations_met() => "not as expected, see below",
         RunResult::Failed => "a fault was found, see below",

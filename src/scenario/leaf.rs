@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::fault::Faults;
-use super::section::{FromToml, wrong_type};
+use super::section::{Entry, FromToml, Reader, wrong_type};
 use super::tree::{Kind, Spot, Table, Value};
 use crate::inventory::nearest;
 
@@ -240,7 +240,17 @@ impl<W: Word> FromToml for Choice<W> {
 
 /// Metrics and the conditions on them, with the place of each.
 #[derive(Debug)]
-pub(super) struct Conditions(pub(super) Vec<(String, Text, Spot)>);
+pub(super) struct Conditions(pub(super) Vec<Condition>);
+
+/// One entry of `[thresholds]`.
+#[derive(Debug)]
+pub(super) struct Condition {
+    pub(super) metric: String,
+    pub(super) holds: Entry<Text>,
+    pub(super) abort: Entry<bool>,
+    pub(super) after: Entry<Span>,
+    pub(super) spot: Spot,
+}
 
 impl FromToml for Conditions {
     fn from_toml(value: &Value, key: &str, faults: &Faults) -> Option<Self> {
@@ -255,20 +265,48 @@ impl FromToml for Conditions {
 }
 
 /// A metric's dots need no quotes: `a.b = "…"` is the metric `a.b`, too.
-fn gather(prefix: &str, table: &Table, all: &mut Vec<(String, Text, Spot)>, faults: &Faults) {
+fn gather(prefix: &str, table: &Table, all: &mut Vec<Condition>, faults: &Faults) {
     for (key, value) in &table.entries {
         let metric = format!("{prefix}{}", key.name);
+        let spot = key.spot.to(&value.spot);
         match &value.kind {
             Kind::Faulty => {}
+            Kind::Table(inner) if is_condition(inner) => {
+                let reader = Reader::new(inner, "the threshold", &CONDITION_KEYS, faults);
+                all.push(Condition {
+                    metric,
+                    holds: reader.entry("condition"),
+                    abort: reader.entry("abort"),
+                    after: reader.entry("after"),
+                    spot,
+                });
+            }
             Kind::Table(inner) => gather(&format!("{metric}."), inner, all, faults),
             _ => {
                 if let Some(text) = Text::from_toml(value, &metric, faults) {
-                    all.push((metric, text, key.spot.to(&value.spot)));
+                    all.push(Condition {
+                        metric,
+                        holds: Entry::Given(text, value.spot.clone()),
+                        abort: Entry::Absent,
+                        after: Entry::Absent,
+                        spot,
+                    });
                 }
             }
         }
     }
 }
+
+/// Whether it is a condition with what goes with it. A cohort may be called `abort`: what stands
+/// under its name is a table again.
+fn is_condition(table: &Table) -> bool {
+    let plain = |value: &Value| !matches!(value.kind, Kind::Table(_));
+    CONDITION_KEYS
+        .iter()
+        .any(|key| table.get(key).is_some_and(plain))
+}
+
+const CONDITION_KEYS: [&str; 3] = ["condition", "abort", "after"];
 
 /// Schemas of leaves, each inline.
 macro_rules! describe {

@@ -1,6 +1,8 @@
 //! Whole scenarios: the bad ones against the diagnostics that stand beside them, the good ones
 //! against the plans they mean.
 
+mod thresholds;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -344,21 +346,6 @@ fn the_seed_decides_over_what_is_made_up_and_is_drawn_when_there_is_none() {
     assert_ne!(key("seed=5"), key("seed=6"));
     let drawn: BTreeSet<_> = (0..8).map(|_| check(SHORT, &[]).unwrap().seed).collect();
     assert!(drawn.len() > 1);
-}
-
-#[test]
-fn a_bad_threshold_is_shown_at_its_place() {
-    let shown = check(
-        &format!("{SHORT}[thresholds]\nno_such.metric = \"is nice\"\n"),
-        &[],
-    )
-    .unwrap_err();
-    let shown = shown.to_string();
-    assert!(
-        shown.starts_with("error: threshold \"no_such.metric\": "),
-        "{shown}"
-    );
-    assert!(shown.contains("--> s.toml:6:"), "{shown}");
 }
 
 #[test]

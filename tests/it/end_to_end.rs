@@ -1,6 +1,7 @@
 //! Whole runs of the program, against the embedded target and against one that outlives the run.
 
 use std::collections::HashSet;
+use std::fs;
 use std::time::Duration;
 
 use fleetcall::model::{Faults, Strategy};
@@ -329,6 +330,58 @@ fn a_crossed_threshold_is_exit_code_3() {
         passed.contains(&true) && passed.contains(&false),
         "{passed:?}"
     );
+}
+
+#[test]
+fn a_hopeless_run_ends_early_with_its_reports_and_exit_code_3() {
+    let scenario = r#"
+        name = "hopeless"
+        [target]
+        embedded = true
+        faults = { delay = "50ms" }
+        [devices]
+        generate = { count = 6000, kind = "mac" }
+        [arrival]
+        stages = [{ duration = "60s", rate = 100 }]
+        [[cohort]]
+        name = "meters"
+        [thresholds]
+        "devices.provisioned" = ">= 1%"
+        "cohort.meters.provision.p50" = { condition = "< 20ms", abort = true, after = "1s" }
+    "#;
+    let ran = Run::of(scenario).finish();
+    assert_eq!(ran.code, 3, "{}", ran.stdout);
+    let summary = ran.summary();
+    let ended = &summary["aborted"][0];
+    assert_eq!(ended["expression"], "cohort.meters.provision.p50 < 20ms");
+    let at = ended["at_s"].as_f64().unwrap();
+    assert!(summary["elapsed_s"].as_f64().unwrap() < 40.0, "it went on");
+    assert!((1.0..20.0).contains(&at), "{ended}");
+    assert_eq!(summary["result"], "failed");
+    assert!(ran.number("devices.provisioned") > 60, "{summary}");
+    assert!(ran.number("devices.unfinished") > 1_000, "{summary}");
+    let why = format!("ended after {at:.1} s: cohort.meters.provision.p50 < 20ms, observed 5");
+    assert!(
+        ran.stdout.contains("a threshold ended the run"),
+        "{}",
+        ran.stdout
+    );
+    for report in ["report.md", "junit.xml", "run.log"] {
+        let text = fs::read_to_string(ran.out.join(report)).unwrap();
+        assert!(
+            text.replace("&lt;", "<")
+                .replace("&#60;", "<")
+                .replace('\\', "")
+                .contains(&why),
+            "{report}: {text}"
+        );
+    }
+    let timeline = fs::read_to_string(ran.out.join("timeline.jsonl")).unwrap();
+    assert!(
+        timeline.contains("\"kind\":\"threshold_crossed\""),
+        "{timeline}"
+    );
+    assert!(timeline.contains("a threshold ended the run"), "{timeline}");
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn what_is_graver_stays_and_an_interruption_excuses_the_unfinished_alone() {
         Observed::Unfinished,
         Observed::Unfinished,
     ];
-    let summary = judged(wrong_secret(3), interrupted, &cut);
+    let summary = judged(wrong_secret(3), interrupted.clone(), &cut);
     assert_eq!(summary.result, RunResult::Interrupted);
     let row = &summary.expectations[0];
     assert_eq!((row.off, row.observed[&Observed::Unfinished]), (0, 2));
@@ -171,9 +171,11 @@ fn the_other_cohorts_are_judged_unless_a_threshold_speaks_of_devices() {
     let meters = ("meters".to_owned(), Expectation::Provisioned);
     let valves = ("valves".to_owned(), Expectation::Refused);
     assert_eq!(names(&two), [meters.clone(), valves.clone()]);
-    two.thresholds = vec![Threshold::parse("provision.p99", "< 1s").expect("legal")];
+    two.thresholds =
+        vec![Threshold::parse("provision.p99", "< 1s", std::iter::empty()).expect("legal")];
     assert_eq!(names(&two), [meters, valves.clone()]);
-    two.thresholds = vec![Threshold::parse("devices.failed", "< 5").expect("legal")];
+    two.thresholds =
+        vec![Threshold::parse("devices.failed", "< 5", std::iter::empty()).expect("legal")];
     assert_eq!(names(&two), [valves]);
     two.cohorts[1].expect = None;
     assert_eq!(names(&two), []);

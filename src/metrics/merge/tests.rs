@@ -15,7 +15,8 @@ fn run(minute: u32, ms: &[u64]) -> Summary {
     setting.cohorts[0].listed = ms.len() as u64;
     (setting.listed, setting.planned) = (ms.len() as u64, ms.len() as u64);
     setting.started_at = format!("2026-11-23T02:{minute:02}:00.000Z");
-    setting.thresholds = vec![Threshold::parse("provision.p99", "< 500ms").expect("legal")];
+    setting.thresholds =
+        vec![Threshold::parse("provision.p99", "< 500ms", std::iter::empty()).expect("legal")];
     let mut recorder = Recorder::new(1);
     for ms in ms {
         let took = Duration::from_millis(*ms);

@@ -35,7 +35,9 @@ pub enum MarkKind {
     TargetStall,
     /// The embedded target was down.
     TargetRestart,
-    /// No device starts from here on: the plan is over, or somebody asked for the end.
+    /// A threshold that ends a run was crossed.
+    ThresholdCrossed,
+    /// No device starts from here on: the plan is over, a threshold ended the run, or somebody asked for the end.
     WindingDown,
     /// What was still under way was cut off.
     CutOff,
@@ -43,13 +45,14 @@ pub enum MarkKind {
 
 impl MarkKind {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::PowerLoss,
         Self::Disconnect,
         Self::Takeover,
         Self::Rotate,
         Self::TargetStall,
         Self::TargetRestart,
+        Self::ThresholdCrossed,
         Self::WindingDown,
         Self::CutOff,
     ];
@@ -63,6 +66,7 @@ impl MarkKind {
             Self::Rotate => "rotate",
             Self::TargetStall => "target_stall",
             Self::TargetRestart => "target_restart",
+            Self::ThresholdCrossed => "threshold_crossed",
             Self::WindingDown => "winding_down",
             Self::CutOff => "cut_off",
         }

@@ -14,6 +14,7 @@ pub(super) mod rpc;
 mod schedule;
 mod target;
 mod telemetry;
+mod thresholds;
 mod validity;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -60,7 +61,12 @@ pub(super) fn plan(file: &Scenario, seed: Option<u64>, faults: &Faults) -> Optio
         life::rotations(file, cohorts, faults);
     }
     let limits = schedule::limits(&file.limits, faults);
-    let thresholds = schedule::thresholds(&file.thresholds, faults);
+    let thresholds = thresholds::thresholds(
+        &file.thresholds,
+        cohorts.as_deref(),
+        telemetry.as_ref(),
+        faults,
+    );
     let validity = validity::validity(&file.validity, faults);
     let downlink = downlink?;
     let plan = Plan {

@@ -1,16 +1,15 @@
-//! `[arrival]`, `[limits]` and `[thresholds]`.
+//! `[arrival]` and `[limits]`.
 
 use std::time::Duration;
 
 use super::super::fault::Faults;
 use super::super::file::{self, Model, Spacing, Stage};
-use super::super::leaf::{Choice, Conditions, Placed, Span};
+use super::super::leaf::{Choice, Placed, Span};
 use super::super::plan::Limits;
 use super::super::section::Entry;
 use super::super::tree::Spot;
 use super::required;
 use crate::arrival::{Arrival, Closed, ClosedStage, Open, OpenStage, StageEnd};
-use crate::metrics::Threshold;
 
 /// When devices start that belong to a cohort without its own arrival; there need be none.
 #[expect(
@@ -429,23 +428,6 @@ pub(super) fn at_least_one(
         return None;
     }
     Some(found)
-}
-
-/// What decides over the result.
-pub(super) fn thresholds(entry: &Entry<Conditions>, faults: &Faults) -> Option<Vec<Threshold>> {
-    let Conditions(conditions) = match entry {
-        Entry::Absent => return Some(Vec::new()),
-        Entry::Faulty => return None,
-        Entry::Given(conditions, _) => conditions,
-    };
-    let read = |(metric, condition, spot): &(String, _, Spot)| {
-        let condition: &super::super::leaf::Text = condition;
-        Threshold::parse(metric, condition.as_str())
-            .map_err(|why| faults.add(spot, format!("threshold {metric:?}: {why}"), ""))
-            .ok()
-    };
-    let read: Vec<_> = conditions.iter().map(read).collect();
-    read.into_iter().collect()
 }
 
 const ARRIVAL: &str = "[arrival] with stages = [{ duration = \"10s\", rate = 100 }]";
