@@ -310,7 +310,7 @@ impl Connection {
     }
 
     /// Drops the connection without a word, as a device whose power fails: over TCP, the server
-    /// sees a reset, and nothing over UDP.
+    /// sees a reset, and nothing over UDP. Of an HTTP poll under way it sees the end.
     pub fn sever(self) {
         match self {
             Self::Mqtt(session) => session.sever(),

@@ -300,6 +300,46 @@ fn a_device_hears_again_after_a_power_loss_and_of_calls_that_were_kept() {
 }
 
 #[test]
+fn polls_and_observations_begin_anew_after_a_power_loss() {
+    let more = r#"
+        [telemetry]
+        interval = "200ms"
+        [reconnect]
+        initial = "50ms"
+        [downlink]
+        [[event]]
+        at = "2s"
+        kind = "power_loss"
+        boot = { model = "fixed", time = "2s" }
+        [[push]]
+        kind = "attributes"
+        at = "3s"
+        timeout = "500ms"
+        [[push]]
+        kind = "attributes"
+        at = "5500ms"
+        [[push]]
+        kind = "rpc"
+        at = "5500ms"
+        method = "m"
+    "#;
+    let over = ["http", "coap", "coaps"];
+    let ran = Run::of(&scenario(&cohorts(&over), 15, 8, more)).finish();
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    let count = |over: &str, key: &str| ran.number(&format!("cohorts.{over}.{key}"));
+    for name in over {
+        assert_eq!(count(name, "downlink.rpc.received"), 5, "{name}");
+        assert_eq!(count(name, "phases.rpc_round_trip.count"), 5, "{name}");
+        assert_eq!(count(name, "downlink.attributes.sent"), 10, "{name}");
+    }
+    // A poll brings what changes while it is held; an observation begins with what there is.
+    assert_eq!(count("http", "downlink.attributes.received"), 5);
+    assert_eq!(count("http", "downlink.attributes.lost"), 5);
+    assert_eq!(count("coap", "downlink.attributes.received"), 10);
+    assert_eq!(count("coaps", "downlink.attributes.received"), 10);
+}
+
+#[test]
 fn a_rest_api_that_is_not_there_ends_the_run_before_its_first_device() {
     let port = crate::support::free_tcp_port();
     let more = format!(

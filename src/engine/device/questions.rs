@@ -88,37 +88,33 @@ impl Device<'_> {
         let key = plan.secret_key.as_ref();
         let key = key.map(|key| key.render(&fleet.inventory, self.ix));
         let Ok(key) = key.transpose() else {
-            self.is_claimed();
+            self.has_claimed(true);
             self.trouble(Phase::Claim, FaultKind::PayloadUnusable);
             return ready;
         };
         let key = key.map(Into::into);
         let (dialect, over) = (fleet.dialect(self.ix), self.transport());
         let request = dialect.claim_request(over, credentials, key.as_ref(), plan.duration);
+        // What may have arrived is not said twice, even if this is broken off.
+        self.has_claimed(true);
         match self.say(Phase::Claim, request).await {
-            Some(Ok(exchanged)) => {
-                self.is_claimed();
-                match dialect.telemetry_answer(&exchanged.reply) {
-                    Ok(true) => self.sample(Phase::Claim, ready, &exchanged.span),
-                    Ok(false) => {}
-                    Err(kind) => self.trouble(Phase::Claim, kind),
-                }
-            }
+            Some(Ok(exchanged)) => match dialect.telemetry_answer(&exchanged.reply) {
+                Ok(true) => self.sample(Phase::Claim, ready, &exchanged.span),
+                Ok(false) => {}
+                Err(kind) => self.trouble(Phase::Claim, kind),
+            },
             Some(Err(fault)) => {
-                // What may have arrived is not said twice.
-                if fault.sent {
-                    self.is_claimed();
-                }
+                self.has_claimed(fault.sent);
                 self.lose();
             }
-            None => self.is_claimed(),
+            None => {}
         }
         Instant::now()
     }
 
-    fn is_claimed(&mut self) {
+    fn has_claimed(&mut self, claimed: bool) {
         if let Some(own) = &mut self.downlink {
-            own.claimed = true;
+            own.claimed = claimed;
         }
     }
 
