@@ -2,8 +2,8 @@
 //! with retransmission, separate responses and block-wise transfer (RFC 7959).
 //!
 //! `message` judges and makes messages, `endpoint` moves them and keeps the rules of time,
-//! `blocks` cuts and joins long bodies, `numbers` gives out message ids and tokens. `observations` are what
-//! it is notified of (RFC 7641), `observing` is how. `way` is what
+//! `blocks` cuts and joins long bodies, `numbers` gives out message ids and tokens. `observations`
+//! are what a device is notified of (RFC 7641), `observing` how it comes to it. `way` is what
 //! messages travel in: datagrams, or a DTLS `association` made by the `terms` of the dial. No
 //! multicast, no pre-shared keys, no proxying.
 

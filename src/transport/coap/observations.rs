@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
 use crate::model::{FaultKind, Feed, Source, Subscription};
@@ -60,7 +62,7 @@ impl Observations {
             };
             all.push(Observation {
                 feed: *feed,
-                draft: Draft::get(secrecy::ExposeSecret::expose_secret(path))?,
+                draft: Draft::get(path.expose_secret())?,
                 token: token(),
                 asked: false,
                 newest: None,
@@ -125,7 +127,7 @@ impl Observations {
     }
 
     /// Keeps what is whole. An empty answer tells nothing: it grants an observation.
-    pub(super) fn push(&mut self, index: usize, body: bytes::Bytes, standing: Standing) {
+    pub(super) fn push(&mut self, index: usize, body: Bytes, standing: Standing) {
         if body.is_empty() {
             return;
         }

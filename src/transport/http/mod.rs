@@ -5,6 +5,7 @@ mod line;
 mod polls;
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -106,4 +107,5 @@ impl Client {
     }
 }
 
-const NOT_HELD: std::time::Duration = std::time::Duration::ZERO;
+/// What is posted is answered at once.
+const NOT_HELD: Duration = Duration::ZERO;
