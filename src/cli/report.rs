@@ -37,6 +37,8 @@ enum Format {
     Text,
     /// summary.json
     Json,
+    /// All of it in one page, with charts; needs nothing beside it
+    Html,
     /// Thresholds, expectations and validity as test cases
     Junit,
     /// A page for the summary of a CI job
@@ -65,6 +67,7 @@ pub(super) fn run(args: &ReportArgs) -> Result<(), Failure> {
     let drawn = match (args.format, args.table) {
         (Format::Text, _) => report::text(&results.summary, style),
         (Format::Json, _) => report::summary_json(&results.summary),
+        (Format::Html, _) => report::html(&results).map_err(Failure::usage)?,
         (Format::Junit, _) => report::junit(&results),
         (Format::Markdown, _) => report::markdown(&results),
         (Format::Csv, Table::Phases) => report::phases_csv(&results.summary),
@@ -94,6 +97,7 @@ const EXAMPLES: &str = "\
 Examples:
   fleetcall report results/lot-17                                 what the run said at its end
   fleetcall report results/lot-17 --format markdown >> \"$GITHUB_STEP_SUMMARY\"
+  fleetcall report results/lot-17 --format html -o lot-17.html    a page with charts
   fleetcall report results/shift-* --format junit -o shift.xml    several runs as one
   fleetcall report results/lot-17 --format csv --table timeline   a row for each interval
   fleetcall report results/lot-17 --format hlog -o latency.hlog   for HdrHistogram's tools

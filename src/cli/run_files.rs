@@ -10,7 +10,7 @@ use crate::engine::Fleet;
 use crate::ledger::Fate;
 use crate::metrics::Summary;
 use crate::model::DeviceIx;
-use crate::report::{self, DeviceRow, Failures, Results, Style};
+use crate::report::{self, DeviceRow, Failures, Results, Slowest, Style};
 use crate::scenario::Plan;
 
 /// Writes the scenario as it is run, before the first packet.
@@ -30,20 +30,26 @@ pub(super) fn write(
     let rows = devices().map(|(ix, fate)| row(fleet, ix, fate));
     let written = report::write_devices(&tracks.file("devices.csv"), rows).map_err(Failure::bug)?;
     let mut failures = Failures::default();
+    let mut slowest = Slowest::default();
     for (ix, fate) in devices() {
         let (cohort, cause) = (&fleet.cohort(ix).name, fate.cause);
         let cause = cause.map(|cause| cause.to_string()).unwrap_or_default();
         failures.add(summary, cohort, fleet.name(ix), fate.outcome, &cause);
+        if let Some(took) = fate.time_to_provision {
+            slowest.add(fleet.name(ix), cohort, took.as_secs_f64() * 1e3);
+        }
     }
     let results = Results {
         summary: summary.clone(),
         // One that could not be written is told of already.
         timeline: report::read_timeline(&tracks.file(TIMELINE)).ok(),
         failures: Some(failures),
+        slowest: Some(slowest),
     };
     let write = |name, text: &str| report::write_text(&tracks.file(name), text);
     write("summary.json", &report::summary_json(summary)).map_err(Failure::bug)?;
     for (name, text) in [
+        ("report.html", report::html(&results).map_err(Failure::bug)?),
         ("report.md", report::markdown(&results)),
         ("junit.xml", report::junit(&results)),
         (
@@ -102,9 +108,10 @@ const SCENARIO_HEAD: &str = "\
 ";
 
 /// What a run's directory holds, as the text summary lists it.
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 10] = [
     ("summary.json", "every number of this run"),
     (TIMELINE, "the same numbers, interval by interval"),
+    ("report.html", "all of it in one page, with charts"),
     ("report.md", "a page for the summary of a CI job"),
     ("junit.xml", "thresholds and expectations as test cases"),
     (

@@ -6,19 +6,30 @@ use crate::model::{Paint, Phase, units};
 
 /// Pushes, answers, and what came besides; nothing when nobody was sent anything.
 pub(super) fn downlink(summary: &Summary, style: Style, out: &mut Vec<String>) {
-    let counts = &summary.downlink;
-    if counts.is_empty() {
+    let lines = told(summary);
+    if lines.is_empty() {
         return;
     }
     out.push(String::new());
     out.push(style.bold("Downlink"));
+    for line in lines {
+        out.push(format!("  {}", fit(&line, style.columns() - 2)));
+    }
+}
+
+/// The same in sentences.
+pub(super) fn told(summary: &Summary) -> Vec<String> {
+    let counts = &summary.downlink;
     let mut lines = Vec::new();
+    if counts.is_empty() {
+        return lines;
+    }
     for (what, pushes) in [
         ("attribute updates", &counts.attributes),
         ("calls of devices", &counts.rpc),
     ] {
         if pushes.due > 0 {
-            lines.extend(told(what, pushes));
+            lines.extend(pushed(what, pushes));
         }
     }
     let replies = &counts.replies;
@@ -46,12 +57,10 @@ pub(super) fn downlink(summary: &Summary, style: Style, out: &mut Vec<String>) {
         (counts.garbled, "garbled"),
     ];
     lines.extend(some(&besides).map(|besides| format!("messages besides: {besides}")));
-    for line in lines {
-        out.push(format!("  {}", fit(&line, style.columns() - 2)));
-    }
+    lines
 }
 
-fn told(what: &str, pushes: &PushCounts) -> Vec<String> {
+fn pushed(what: &str, pushes: &PushCounts) -> Vec<String> {
     let mut lines = vec![format!(
         "{what}: {} due, {} sent, {} received, {} lost",
         units::count(pushes.due),

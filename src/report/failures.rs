@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::slowest::Slowest;
 use crate::metrics::{DISTINCT_CAUSES_MAX, OTHER_CAUSES, Summary};
 use crate::model::Outcome;
 
@@ -65,8 +66,9 @@ impl Failures {
         }
     }
 
-    /// Reads a run's `devices.csv`, which has to be that run's.
-    pub fn read(path: &Path, run: &Summary) -> Result<Self, DevicesError> {
+    /// Reads a run's `devices.csv`, which has to be that run's: those that want attention, and the
+    /// slowest.
+    pub fn read(path: &Path, run: &Summary) -> Result<(Self, Slowest), DevicesError> {
         let failed = |why: String| DevicesError {
             path: path.to_owned(),
             why,
@@ -83,7 +85,11 @@ impl Failures {
             column("outcome")?,
             column("cause")?,
         ];
+        let time = header
+            .iter()
+            .position(|column| column == "time_to_provision_ms");
         let mut failures = Self::default();
+        let mut slowest = Slowest::default();
         let mut counts = [0u64; Outcome::ALL.len()];
         for row in csv.records() {
             let row = row.map_err(|e| failed(e.to_string()))?;
@@ -92,12 +98,16 @@ impl Failures {
             let known = known.ok_or_else(|| failed(format!("{outcome:?} is no outcome")))?;
             counts[known as usize] += 1;
             failures.add(run, cohort, name, known, cause);
+            let time = time.and_then(|at| row.get(at)?.parse().ok());
+            if let Some(ms) = time {
+                slowest.add(name, cohort, ms);
+            }
         }
         if Outcome::ALL.map(|outcome| run.devices.of(outcome)) != counts {
             let why = "its devices are not those of the summary.json beside it";
             return Err(failed(why.to_owned()));
         }
-        Ok(failures)
+        Ok((failures, slowest))
     }
 
     /// Adds those of another run.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::failures::Failures;
 use super::results::Results;
+use super::slowest::Slowest;
 use super::timeline::Timeline;
 use crate::metrics::fixture;
 use crate::metrics::timeline::{End, Header, Mark, MarkKind, coarsen};
@@ -30,7 +31,13 @@ fn play() -> Results {
         let name = format!("AA:BB:CC:00:00:{device:02X}");
         failures.add(&summary, cohort, &name, outcome, cause);
     }
+    let mut slowest = Slowest::default();
+    for device in 0..30u32 {
+        let name = format!("AA:BB:CC:00:00:{device:02X}");
+        slowest.add(&name, "meters", 180.5 + f64::from(device));
+    }
     Results {
+        slowest: Some(slowest),
         timeline: Some(timeline()),
         failures: Some(failures),
         summary,
@@ -101,11 +108,32 @@ pub(super) fn hostile() -> Results {
     summary.findings[0].examples = vec![vec![next(), next()]; 3];
     summary.errors = EVIL.into_iter().map(|word| (word.to_owned(), 3)).collect();
     summary.result = RunResult::Failed;
+    let mut slowest = Slowest::default();
+    for evil in EVIL {
+        slowest.add(evil, evil, 12.5);
+    }
     Results {
+        slowest: Some(slowest),
         failures: Some(named(&summary)),
-        timeline: None,
+        timeline: Some(hostile_timeline()),
         summary,
     }
+}
+
+fn hostile_timeline() -> Timeline {
+    let mut timeline = timeline();
+    for (interval, evil) in timeline.intervals.iter_mut().zip(EVIL) {
+        interval.errors.insert(evil.to_owned(), 100);
+    }
+    timeline.marks = EVIL
+        .map(|evil| Mark {
+            at_s: 1.0,
+            until_s: None,
+            kind: MarkKind::PowerLoss,
+            text: evil.to_owned(),
+        })
+        .into();
+    timeline
 }
 
 fn named(summary: &Summary) -> Failures {

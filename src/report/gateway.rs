@@ -6,9 +6,22 @@ use crate::model::{Paint, units};
 
 /// Who was connected, and what became of shared messages; nothing when there are no gateways.
 pub(super) fn gateway(summary: &Summary, style: Style, out: &mut Vec<String>) {
+    let lines = told(summary);
+    if lines.is_empty() {
+        return;
+    }
+    out.push(String::new());
+    out.push(style.bold("Gateways"));
+    for line in lines {
+        out.push(format!("  {}", fit(&line, style.columns() - 2)));
+    }
+}
+
+/// The same in sentences.
+pub(super) fn told(summary: &Summary) -> Vec<String> {
     let counts = &summary.gateway;
     if counts.is_empty() {
-        return;
+        return Vec::new();
     }
     let count = units::count;
     let mut lines = vec![format!(
@@ -47,11 +60,7 @@ pub(super) fn gateway(summary: &Summary, style: Style, out: &mut Vec<String>) {
     if !besides.is_empty() {
         lines.push(format!("besides: {}", besides.join(", ")));
     }
-    out.push(String::new());
-    out.push(style.bold("Gateways"));
-    for line in lines {
-        out.push(format!("  {}", fit(&line, style.columns() - 2)));
-    }
+    lines
 }
 
 #[cfg(test)]

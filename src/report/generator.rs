@@ -21,6 +21,17 @@ pub(super) fn generator(summary: &Summary, style: Style, out: &mut Vec<String>) 
             out.push(format!("  {} {line}", if n == 0 { "!" } else { " " }));
         }
     }
+    let block = generator.verdict != GeneratorVerdict::Valid;
+    for (name, row) in told(summary, block) {
+        let line = format!("{name:<7} {row}");
+        out.push(format!("  {}", fit(&line, style.columns() - 2)));
+    }
+}
+
+/// What it did, what it took, and what was seen of it: the most telling peaks, or the whole. An
+/// empty name goes on with the one before.
+pub(super) fn told(summary: &Summary, whole: bool) -> Vec<(&'static str, String)> {
+    let generator = &summary.generator;
     let mut rows = vec![("starts", starts(summary))];
     rows.extend(lags(summary));
     rows.push(("used", used(summary)));
@@ -32,7 +43,7 @@ pub(super) fn generator(summary: &Summary, style: Style, out: &mut Vec<String>) 
     );
     if let Some(evidence) = &generator.evidence {
         rows.extend(peaks(evidence));
-        if generator.verdict != GeneratorVerdict::Valid {
+        if whole {
             rows.extend(block(evidence));
         }
         let untold = evidence.untold();
@@ -50,10 +61,7 @@ pub(super) fn generator(summary: &Summary, style: Style, out: &mut Vec<String>) 
             format!("set by the scenario: {}", changed.join(", ")),
         ));
     }
-    for (name, row) in rows {
-        let line = format!("{name:<7} {row}");
-        out.push(format!("  {}", fit(&line, style.columns() - 2)));
-    }
+    rows
 }
 
 fn starts(summary: &Summary) -> String {

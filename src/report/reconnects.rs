@@ -6,12 +6,24 @@ use crate::model::{Paint, Phase, units};
 
 /// What was lost, who is back, and how long that took; nothing when nothing was lost or retried.
 pub(super) fn reconnects(summary: &Summary, style: Style, out: &mut Vec<String>) {
-    let counts = &summary.reconnects;
-    if counts.is_empty() && summary.retries() == 0 {
+    let lines = told(summary);
+    if lines.is_empty() {
         return;
     }
     out.push(String::new());
     out.push(style.bold("Reconnects"));
+    for line in lines {
+        out.push(format!("  {}", fit(&line, style.columns() - 2)));
+    }
+    histogram(summary, style, out);
+}
+
+/// The same in sentences.
+pub(super) fn told(summary: &Summary) -> Vec<String> {
+    let counts = &summary.reconnects;
+    if counts.is_empty() && summary.retries() == 0 {
+        return Vec::new();
+    }
     let mut lines = vec![format!(
         "{} sessions lost, {} came back; {} of {} devices are back, {} not",
         units::count(counts.lost),
@@ -50,10 +62,7 @@ pub(super) fn reconnects(summary: &Summary, style: Style, out: &mut Vec<String>)
             units::micros(service.p99),
         ));
     }
-    for line in lines {
-        out.push(format!("  {}", fit(&line, style.columns() - 2)));
-    }
-    histogram(summary, style, out);
+    lines
 }
 
 /// The response times of `time_to_reconnect`, a row for each range.

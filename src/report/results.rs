@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::failures::{DevicesError, Failures};
 use super::json::{ReadError, read_summary};
+use super::slowest::Slowest;
 use super::timeline::{Timeline, TimelineError, read_timeline};
 use crate::metrics::timeline::{Header, beside};
 use crate::metrics::{CarriedError, MergeError, Summary, differences, merge};
@@ -19,6 +20,8 @@ pub struct Results {
     pub timeline: Option<Timeline>,
     /// The devices that want attention, if there is a table of devices.
     pub failures: Option<Failures>,
+    /// The slowest devices, if there is a table of devices.
+    pub slowest: Option<Slowest>,
 }
 
 /// Why there is nothing to draw.
@@ -91,13 +94,15 @@ impl Results {
         let timeline = beside("timeline.jsonl")
             .map(|path| timeline_of(&summary, path))
             .transpose()?;
-        let failures = beside("devices.csv")
+        let devices = beside("devices.csv")
             .map(|path| Failures::read(&path, &summary))
             .transpose()?;
+        let (failures, slowest) = devices.unzip();
         Ok(Self {
             summary,
             timeline,
             failures,
+            slowest,
         })
     }
 
@@ -128,11 +133,15 @@ impl Results {
             return Ok(all.remove(0));
         }
         let (mut summaries, mut timelines, mut failures) = (Vec::new(), Vec::new(), Vec::new());
+        let mut slowest: Option<Slowest> = None;
         let runs = all.len();
         for run in all {
             summaries.push(run.summary);
             timelines.extend(run.timeline);
             failures.extend(run.failures);
+            if let Some(part) = run.slowest {
+                slowest.get_or_insert_default().merge(part);
+            }
         }
         let mut summary = merge(summaries)?;
         let mut note = |what: &str, there: usize| {
@@ -155,10 +164,12 @@ impl Results {
             }
             sum
         });
+        let slowest = slowest.filter(|_| failures.is_some());
         Ok(Self {
             summary,
             timeline,
             failures,
+            slowest,
         })
     }
 }

@@ -6,12 +6,23 @@ use crate::model::{Paint as _, units};
 
 /// How many were taken, and what became of the others; nothing when nobody got one.
 pub(super) fn rotations(summary: &Summary, style: Style, out: &mut Vec<String>) {
-    let counts = &summary.rotations;
-    if counts.is_empty() {
+    let lines = told(summary);
+    if lines.is_empty() {
         return;
     }
     out.push(String::new());
     out.push(style.bold("Rotations of certificates"));
+    for line in lines {
+        out.push(format!("  {}", fit(&line, style.columns() - 2)));
+    }
+}
+
+/// The same in sentences.
+pub(super) fn told(summary: &Summary) -> Vec<String> {
+    let counts = &summary.rotations;
+    if counts.is_empty() {
+        return Vec::new();
+    }
     let mut lines = vec![format!(
         "{} due, {} done, {} failed, {} in doubt",
         units::count(counts.due),
@@ -26,9 +37,7 @@ pub(super) fn rotations(summary: &Summary, style: Style, out: &mut Vec<String>) 
             units::count(counts.old_accepted),
         ));
     }
-    for line in lines {
-        out.push(format!("  {}", fit(&line, style.columns() - 2)));
-    }
+    lines
 }
 
 #[cfg(test)]

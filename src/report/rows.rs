@@ -53,7 +53,11 @@ pub(super) fn latency(summary: &Summary, style: Style, out: &mut Vec<String>) {
 }
 
 /// What it means that a phase's times differ, where they do so by far.
-fn waiting(phase: Phase, response: &LatencyFigures, service: &LatencyFigures) -> Option<String> {
+pub(super) fn waiting(
+    phase: Phase,
+    response: &LatencyFigures,
+    service: &LatencyFigures,
+) -> Option<String> {
     let far = response.p99 >= 2 * service.p99 && response.p99 - service.p99 >= FAR_US;
     far.then(|| {
         let why = if phase == Phase::Telemetry {

@@ -1,6 +1,7 @@
 //! `fleetcall report` and the files that a run leaves, read by others than us.
 
 mod formats;
+mod html;
 mod merged;
 
 use std::fs;

@@ -15,6 +15,7 @@ fn the_files_of_a_run_are_what_report_draws() {
         ("json", "summary.json"),
         ("junit", "junit.xml"),
         ("markdown", "report.md"),
+        ("html", "report.html"),
         ("hlog", "latency.hlog"),
     ] {
         let written = fs::read_to_string(ran.out.join(file)).unwrap();
