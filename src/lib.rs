@@ -8,6 +8,7 @@
 // Floor 0: plain words.
 pub mod model;
 pub mod pki;
+pub mod statistics;
 
 // Floor 1: rules, without socket, clock or runtime.
 pub mod arrival;
