@@ -31,6 +31,9 @@ pub mod rest;
 pub mod target;
 pub mod transport;
 
+// Floor 3½: what is made of several runs.
+pub mod compare;
+
 // Floor 4: the run, and a server seen by its administrator.
 pub mod admin;
 pub mod engine;

@@ -5,6 +5,7 @@ mod certs;
 mod check;
 mod check_file;
 mod check_fix;
+mod compare;
 mod exit;
 mod generate;
 mod handover;
@@ -45,6 +46,8 @@ enum Command {
     Run(run::RunArgs),
     /// Draw reports of finished runs again, of several as one
     Report(report::ReportArgs),
+    /// Hold runs against a baseline: has the target become worse?
+    Compare(compare::CompareArgs),
     /// Serve as a ThingsBoard-compatible target until interrupted
     Target(target::TargetArgs),
     /// Find what is wrong with device lists before anything is sent
@@ -57,7 +60,7 @@ enum Command {
     Selftest(selftest::SelftestArgs),
     /// Write a commented scenario to start from
     Init(init::InitArgs),
-    /// Print the JSON Schema of scenarios, of summary.json or of timeline.jsonl
+    /// Print the JSON Schema of scenarios, or of what is written
     Schema(schema::SchemaArgs),
     /// Print completions for a shell
     #[command(
@@ -87,6 +90,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Run(args) => run::run(args),
         Command::Report(args) => report::run(&args).map(|()| Exit::Passed),
+        Command::Compare(args) => compare::run(&args),
         Command::Target(args) => target::run(args).map(|()| Exit::Passed),
         Command::Check(args) => check::run(&args),
         Command::Admin(args) => admin::run(*args),
@@ -118,6 +122,7 @@ Examples:
   fleetcall run scenarios/quickstart.toml                 1,000 devices against the embedded target
   fleetcall run line.toml --devices lot-17.csv --out out  your scenario with another list
   fleetcall report results/lot-17 --format markdown       any report of a finished run again
+  fleetcall compare results/main --with results/branch    is it slower, does it fail more?
   fleetcall target --mqtt 127.0.0.1:1883                  a server to try devices against
   fleetcall check lot-17.csv                              what is wrong with a device list
   fleetcall admin import lot-17.csv --profile meter       put it onto a ThingsBoard server
@@ -125,5 +130,5 @@ Examples:
   fleetcall generate certs --devices macs.csv --out certs keys and certificates for a list
 
 Exit codes:
-  0 passed   1 bug or unforeseen   2 usage, scenario or list invalid   3 threshold crossed
+  0 passed   1 bug or unforeseen   2 usage, scenario or list invalid   3 threshold crossed, regression
   4 run invalid: the generator was the limit   5 target unreachable   130 interrupted";

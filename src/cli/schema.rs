@@ -5,7 +5,8 @@ use std::io::{self, ErrorKind, Write};
 use clap::Args;
 
 use super::Failure;
-use crate::metrics::{summary_schema, timeline_schema};
+use crate::compare::Comparison;
+use crate::metrics::{schema_of, summary_schema, timeline_schema};
 use crate::scenario::schema;
 
 /// The arguments of `fleetcall schema`: of what; without, of a scenario.
@@ -19,13 +20,17 @@ pub(super) struct SchemaArgs {
     /// That of each line of a run's timeline.jsonl
     #[arg(long)]
     timeline: bool,
+    /// That of `fleetcall compare --format json`
+    #[arg(long)]
+    compare: bool,
 }
 
 /// Prints the schema.
 pub(super) fn run(args: &SchemaArgs) -> Result<(), Failure> {
-    let schema = match (args.summary, args.timeline) {
-        (true, _) => summary_schema(),
-        (_, true) => timeline_schema(),
+    let schema = match (args.summary, args.timeline, args.compare) {
+        (true, ..) => summary_schema(),
+        (_, true, _) => timeline_schema(),
+        (.., true) => schema_of::<Comparison>(),
         _ => schema(),
     };
     match writeln!(io::stdout().lock(), "{schema}") {

@@ -79,6 +79,17 @@ pub struct OutcomeCounts {
 }
 
 impl OutcomeCounts {
+    /// How many ended so.
+    pub fn of(&self, outcome: Outcome) -> u64 {
+        match outcome {
+            Outcome::Provisioned => self.provisioned,
+            Outcome::Refused => self.refused,
+            Outcome::Failed => self.failed,
+            Outcome::Unknown => self.unknown,
+            Outcome::Unfinished => self.unfinished,
+        }
+    }
+
     pub(super) fn new(outcomes: &[u64; Outcome::ALL.len()]) -> Self {
         let [provisioned, refused, failed, unknown, unfinished] = *outcomes;
         Self {

@@ -122,6 +122,14 @@ impl CarriedHistogram {
         Ok(LatencyFigures::of(&self.decode()?))
     }
 
+    /// The values that occur, each the highest of its bucket, with their counts; ascending.
+    pub fn counts(&self) -> Result<Vec<(u64, u64)>, CarriedError> {
+        let histogram = self.decode()?;
+        let recorded = histogram.iter_recorded();
+        let counted = recorded.map(|at| (at.value_iterated_to(), at.count_at_value()));
+        Ok(counted.collect())
+    }
+
     /// Adds another one bucket for bucket.
     pub(super) fn add(&mut self, other: &Self) -> Result<(), CarriedError> {
         let mut sum = self.decode()?;

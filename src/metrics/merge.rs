@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::counts::StartCounts;
+use super::difference::{kind, unseeded};
 use super::expectation::ExpectationRow;
 use super::finding::FindingRow;
 use super::finish::{per_second, result, to_micro};
@@ -45,91 +46,10 @@ impl From<CarriedError> for MergeError {
     }
 }
 
-/// What keeps two runs from being two measurements of the same thing, in words; empty when
-/// nothing does.
-pub fn differences(one: &Summary, other: &Summary) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut differ = |what: &str, one: &str, other: &str| {
-        if one != other {
-            found.push(format!("{what}: {one} and {other}"));
-        }
-    };
-    differ("scenario", &one.scenario, &other.scenario);
-    differ("arrival model", &one.models(), &other.models());
-    let digest = |run: &Summary| match run.schedule_digest.as_str() {
-        "" => "unknown".to_owned(),
-        digest => digest.chars().take(12).collect(),
-    };
-    if one.schedule_digest != other.schedule_digest || one.schedule_digest.is_empty() {
-        found.push(format!("schedule: {} and {}", digest(one), digest(other)));
-    }
-    let mut differ = |what: &str, one: String, other: String| {
-        if one != other {
-            found.push(format!("{what}: {one} and {other}"));
-        }
-    };
-    differ("cohorts", cohorts(one), cohorts(other));
-    let conditions = |run: &Summary| {
-        let thresholds = run.thresholds.iter().map(|t| t.expression.clone());
-        thresholds.collect::<Vec<_>>().join(", ")
-    };
-    differ("thresholds", conditions(one), conditions(other));
-    let expected = |run: &Summary| {
-        let rows = run.expectations.iter();
-        let rows = rows.map(|row| format!("{} {}", row.cohort, row.expected.as_str()));
-        rows.collect::<Vec<_>>().join(", ")
-    };
-    differ("expectations", expected(one), expected(other));
-    if let Some((one, other)) = differing_lines(&one.scenario_toml, &other.scenario_toml) {
-        differ("scenario.toml", format!("`{one}`"), format!("`{other}`"));
-    }
-    found
-}
-
-/// Scenarios that differ in their seeds alone are the same.
-fn unseeded(scenario: &str) -> impl Iterator<Item = &str> {
-    scenario.lines().filter(|line| !line.starts_with("seed = "))
-}
-
-/// The first lines in which two scenarios differ; older results have none.
-fn differing_lines<'a>(one: &'a str, other: &'a str) -> Option<(&'a str, &'a str)> {
-    if one.is_empty() || other.is_empty() {
-        return None;
-    }
-    let (mut one, mut other) = (unseeded(one), unseeded(other));
-    loop {
-        match (one.next(), other.next()) {
-            (None, None) => return None,
-            (one, other) if one == other => {}
-            (one, other) => return Some((one.unwrap_or_default(), other.unwrap_or_default())),
-        }
-    }
-}
-
-fn cohorts(run: &Summary) -> String {
-    let cohorts = run.cohorts.iter();
-    let cohorts = cohorts.map(|(name, cohort)| {
-        format!(
-            "{name} ({}, {} devices)",
-            kind(cohort),
-            cohort.devices.listed
-        )
-    });
-    cohorts.collect::<Vec<_>>().join(", ")
-}
-
-fn kind(cohort: &CohortSummary) -> String {
-    format!("{} with {}", cohort.transport.as_str(), cohort.credentials)
-}
-
 /// The result of all runs together; a single one as it is.
 pub fn merge(runs: Vec<Summary>) -> Result<Summary, MergeError> {
     for (position, run) in runs.iter().enumerate() {
-        let same = |other: &&Summary| {
-            (&other.started_at, &other.schedule_digest) == (&run.started_at, &run.schedule_digest)
-                && other.devices == run.devices
-        };
-        if runs[..position].iter().any(|other| same(&other)) {
+        if runs[..position].iter().any(|other| other.is_same_run(run)) {
             return Err(MergeError::Twice(format!("the run of {}", run.started_at)));
         }
     }

@@ -11,6 +11,7 @@ mod bars;
 mod cause;
 mod counts;
 mod deviation;
+mod difference;
 mod downlink;
 mod errors;
 mod expectation;
@@ -44,6 +45,7 @@ pub use counts::{
     StartCounts, TelemetryCounts,
 };
 pub use deviation::Deviation;
+pub use difference::{Difference, differences, load_differences};
 pub use downlink::{DownlinkCounts, PushCounts, ReplyCounts};
 pub use errors::DISTINCT_CAUSES_MAX;
 pub use expectation::{EXAMPLES_MAX, Example, ExpectationRow, Matrix};
@@ -51,10 +53,10 @@ pub use exposure::{BOUNDS_US, Buckets, CohortExposure, Exposure, PhaseExposure};
 pub use finding::{Finding, FindingKind, FindingRow, Findings};
 pub use gateway::{ConnectCounts, GatewayCounts, MessageCounts};
 pub use latency::{CarriedError, CarriedHistogram, LagFigures, LatencyFigures};
-pub use merge::{MergeError, differences, merge};
+pub use merge::{MergeError, merge};
 pub use rate::RateFigures;
 pub use recorder::{LATE_AFTER, Recorder};
-pub use schema::{summary_schema, timeline_schema};
+pub use schema::{schema_of, summary_schema, timeline_schema};
 pub use setting::{CohortSetting, Ending, Setting};
 pub use snapshot::{CohortRow, ErrorRow, PhaseRow, Snapshot};
 pub use summary::{

@@ -9,16 +9,17 @@ use super::timeline::Line;
 
 /// The JSON Schema (2020-12) of `summary.json`, indented.
 pub fn summary_schema() -> String {
-    of::<Summary>()
+    schema_of::<Summary>()
 }
 
 /// The JSON Schema (2020-12) of each line of `timeline.jsonl`, indented.
 pub fn timeline_schema() -> String {
-    of::<Line>()
+    schema_of::<Line>()
 }
 
-/// As it is written, by this version: what is always there is required.
-fn of<T: JsonSchema>() -> String {
+/// The JSON Schema (2020-12) of a form as it is written, by this version: what is always there is
+/// required.
+pub fn schema_of<T: JsonSchema>() -> String {
     let settings = SchemaSettings::draft2020_12().for_serialize();
     let schema = settings.into_generator().into_root_schema_for::<T>();
     serde_json::to_string_pretty(&schema).expect("a schema is JSON")

@@ -328,6 +328,12 @@ impl Summary {
         }
     }
 
+    /// Whether both are the result of one run.
+    pub fn is_same_run(&self, other: &Self) -> bool {
+        (&other.started_at, &other.schedule_digest) == (&self.started_at, &self.schedule_digest)
+            && other.devices == self.devices
+    }
+
     /// The load model in words: both, where cohorts differ.
     pub fn models(&self) -> String {
         let other = |cohort: &&CohortSummary| !["", &self.model].contains(&cohort.model.as_str());

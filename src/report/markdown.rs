@@ -255,7 +255,7 @@ fn cut(rows: usize, page: &mut Vec<String>) {
 /// A text from outside that stays text: what could mean something is a character reference, which
 /// Markdown takes for nothing but the character. Mentions and references are looked for later, but
 /// not in code.
-fn inert(text: &str) -> String {
+pub(crate) fn inert(text: &str) -> String {
     let text = shortened(text);
     let address = text.to_ascii_lowercase().contains("www");
     let mut out = String::with_capacity(text.len());
@@ -283,7 +283,8 @@ fn reference(c: char) -> String {
 
 /// A word from outside as code, in which nothing means anything but a backtick and, within a table,
 /// a bar.
-fn code(text: &str) -> String {
+/// A text from outside as code.
+pub(crate) fn code(text: &str) -> String {
     let text = shortened(text);
     if text.is_empty() || text.trim() != text || text.contains(['`', '|', '\\']) {
         format!("<code>{}</code>", inert(&text))

@@ -8,7 +8,7 @@ use super::failures::{DevicesError, Failures};
 use super::json::{ReadError, read_summary};
 use super::slowest::Slowest;
 use super::timeline::{Timeline, TimelineError, read_timeline};
-use crate::metrics::timeline::{Header, beside};
+use crate::metrics::timeline::{self, Header};
 use crate::metrics::{CarriedError, MergeError, Summary, differences, merge};
 
 /// Everything that reports are drawn from.
@@ -72,11 +72,17 @@ impl From<CarriedError> for ResultsError {
 impl Results {
     /// What a run left in its directory, or a `summary.json` with what stands beside it.
     pub fn read(path: &Path) -> Result<Self, ResultsError> {
-        let file = if path.is_dir() {
-            path.join(SUMMARY)
-        } else {
-            path.to_owned()
-        };
+        let mut results = Self::read_figures(path)?;
+        let devices = beside(path, "devices.csv")
+            .map(|path| Failures::read(&path, &results.summary))
+            .transpose()?;
+        (results.failures, results.slowest) = devices.unzip();
+        Ok(results)
+    }
+
+    /// The same without its devices.
+    pub fn read_figures(path: &Path) -> Result<Self, ResultsError> {
+        let file = summary_file(path);
         let text = text(&file).map_err(|source| ResultsError::Unreadable {
             path: file.clone(),
             source,
@@ -85,24 +91,14 @@ impl Results {
             path: file.clone(),
             source,
         })?;
-        // A summary under another name is on its own.
-        let beside = |name: &str| {
-            let named = file.file_name().is_some_and(|file| file == SUMMARY);
-            let path = file.with_file_name(name);
-            (named && path.exists()).then_some(path)
-        };
-        let timeline = beside("timeline.jsonl")
+        let timeline = beside(path, "timeline.jsonl")
             .map(|path| timeline_of(&summary, path))
             .transpose()?;
-        let devices = beside("devices.csv")
-            .map(|path| Failures::read(&path, &summary))
-            .transpose()?;
-        let (failures, slowest) = devices.unzip();
         Ok(Self {
             summary,
             timeline,
-            failures,
-            slowest,
+            failures: None,
+            slowest: None,
         })
     }
 
@@ -174,6 +170,22 @@ impl Results {
     }
 }
 
+fn summary_file(path: &Path) -> PathBuf {
+    if path.is_dir() {
+        path.join(SUMMARY)
+    } else {
+        path.to_owned()
+    }
+}
+
+/// What stands beside a run's summary; one under another name is on its own.
+fn beside(path: &Path, name: &str) -> Option<PathBuf> {
+    let file = summary_file(path);
+    let named = file.file_name().is_some_and(|file| file == SUMMARY);
+    let path = file.with_file_name(name);
+    (named && path.exists()).then_some(path)
+}
+
 fn timeline_of(summary: &Summary, path: PathBuf) -> Result<Timeline, ResultsError> {
     let timeline = read_timeline(&path)?;
     let header = &timeline.header;
@@ -207,7 +219,7 @@ fn merged_timeline(all: Vec<Timeline>) -> Result<Timeline, CarriedError> {
     let all_ended = ended.len() == runs.len();
     Ok(Timeline {
         header: header.expect("there are several"),
-        intervals: beside(&runs)?,
+        intervals: timeline::beside(&runs)?,
         marks,
         end: ended
             .into_iter()

@@ -13,7 +13,7 @@ pub struct Style {
 
 impl Style {
     /// Columns in use.
-    pub(super) fn columns(self) -> usize {
+    pub(crate) fn columns(self) -> usize {
         usize::from(self.width.clamp(80, 100))
     }
 }
@@ -34,7 +34,7 @@ pub(super) fn fit(text: &str, columns: usize) -> String {
 }
 
 /// Lines of at most so many characters, broken at blanks; a word that is longer is cut.
-pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ').filter(|word| !word.is_empty()) {
         let line = lines.last_mut().expect("begins with one");

@@ -28,6 +28,7 @@ fn every_command_of_the_help_is_explained_with_an_example() {
     let help = String::from_utf8(help.stdout).unwrap();
     for command in [
         "run",
+        "compare",
         "target",
         "check",
         "admin",

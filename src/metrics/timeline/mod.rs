@@ -16,7 +16,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use beside::beside;
+pub use beside::{beside, common_cuts, micros};
 pub use cutter::Cutter;
 pub use interval::{
     Interval, IntervalCohort, IntervalPhase, IntervalStarts, Join, StepCounts, coarsen,
