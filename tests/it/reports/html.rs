@@ -36,7 +36,7 @@ fn assert_calm(seen: &Value) {
 #[test]
 fn a_browser_shows_the_figures_of_the_summary_and_loads_nothing() {
     let ran = finished(&scenario(1, ""));
-    let seen = told_by("html.py", &ran.out.join("report.html"));
+    let seen = told_by("browser.py", &ran.out.join("report.html"));
     assert_calm(&seen);
     for view in ["light", "plain"] {
         for outcome in ["provisioned", "refused", "failed", "unknown", "unfinished"] {
@@ -94,7 +94,7 @@ fn hostile_names_are_text_and_nothing_else() {
     let ran = Run::of(&scenario).finish();
     // The server refuses those that look like elements: they are named among the errors.
     assert_eq!(ran.code, 3, "{}{}", ran.stdout, ran.stderr);
-    let seen = told_by("html.py", &ran.out.join("report.html"));
+    let seen = told_by("browser.py", &ran.out.join("report.html"));
     assert_calm(&seen);
     for view in ["light", "plain"] {
         assert_eq!(seen[view]["hit"], Value::Null, "{view}");
@@ -121,7 +121,7 @@ fn a_merged_report_has_a_row_for_each_run() {
         "-o",
         file.to_str().unwrap(),
     ]);
-    let seen = told_by("html.py", &file);
+    let seen = told_by("browser.py", &file);
     assert_calm(&seen);
     let sum = one.number("devices.provisioned") + two.number("devices.provisioned");
     let text = seen["light"]["text"].as_str().unwrap();

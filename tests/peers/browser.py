@@ -1,6 +1,6 @@
 """Opens a report in a browser: with JavaScript and without, light and dark. Prints what it saw as JSON.
 
-html.py FILE | html.py FILE PICTURE.png WIDTH HEIGHT
+browser.py FILE | browser.py FILE PICTURE.png WIDTH HEIGHT
 """
 
 import json
