@@ -2,13 +2,15 @@
 
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
 use super::screen;
 use super::{Exit, Failure};
-use crate::compare::{self, Comparison, Given, Selection, Terms, Verdict};
+use crate::compare::{self, Comparison, Entry, Given, Selection, Terms, Verdict};
+use crate::metrics::HostSummary;
 use crate::report::{self, Results, Style};
 
 /// The arguments of `fleetcall compare`.
@@ -39,6 +41,15 @@ pub(super) struct CompareArgs {
     /// Compare runs that are invalid, interrupted or of different scenarios
     #[arg(long)]
     force: bool,
+    /// Append what the candidate measured to this file, and tell where its figures changed for good
+    #[arg(long, value_name = "FILE", conflicts_with = "force")]
+    history: Option<PathBuf>,
+    /// The commit that was measured; without, that of the CI job or of the working directory
+    #[arg(long, value_name = "COMMIT", requires = "history")]
+    commit: Option<String>,
+    /// The server's version
+    #[arg(long, value_name = "VERSION", requires = "history")]
+    server_version: Option<String>,
     /// The form of the report
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -72,7 +83,19 @@ pub(super) fn run(args: &CompareArgs) -> Result<Exit, Failure> {
     let [baseline, candidate] = [&args.baseline, &args.candidate].map(|paths| given(paths));
     let (baseline, candidate) = (baseline?, candidate?);
     let comparison = compare::compare(&baseline, &candidate, terms, args.force);
-    let comparison = comparison.map_err(Failure::usage)?;
+    let mut comparison = comparison.map_err(Failure::usage)?;
+    if let Some(path) = &args.history {
+        let machine = candidate
+            .first()
+            .and_then(|run| run.results.summary.machine.as_ref());
+        let entry = Entry {
+            commit: args.commit.clone().or_else(commit),
+            server_version: args.server_version.clone(),
+            machine: machine.map(HostSummary::words),
+            ..Entry::of(&comparison)
+        };
+        compare::append(path, &entry, &mut comparison).map_err(Failure::usage)?;
+    }
     write(args, &comparison)?;
     if comparison.verdict == Verdict::Inconclusive && !args.strict {
         eprintln!("fleetcall: inconclusive: the data cannot tell; --strict makes this fail");
@@ -116,6 +139,22 @@ fn write(args: &CompareArgs, comparison: &Comparison) -> Result<(), Failure> {
     }
 }
 
+/// The commit by the variables of CI systems, else by Git.
+fn commit() -> Option<String> {
+    let told = ["GITHUB_SHA", "CI_COMMIT_SHA", "GIT_COMMIT"].into_iter();
+    let told = told
+        .filter_map(|name| std::env::var(name).ok())
+        .find(|sha| !sha.is_empty());
+    told.or_else(|| {
+        let output = Command::new("git")
+            .args(["rev-parse", "HEAD"])
+            .output()
+            .ok()?;
+        let sha = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+        (output.status.success() && !sha.is_empty()).then_some(sha)
+    })
+}
+
 /// `5%` or `0.05`, from 0 to below 1.
 fn share(text: &str) -> Result<f64, String> {
     let (number, unit) = match text.strip_suffix('%') {
@@ -136,6 +175,7 @@ Examples:
   fleetcall compare old --with new --metric provision --tolerance 10%
   fleetcall compare old --with new --format markdown >> \"$GITHUB_STEP_SUMMARY\"
   fleetcall compare old --with new --format junit -o compare.xml
+  fleetcall compare old --with new --history history.jsonl --server-version 3.9.1
 
 Exit codes:
   0 no regression, or the data cannot tell (said on standard error)   2 runs cannot be compared

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::history::History;
+
 /// The version of the form below. It rises when a key changes its meaning or goes away.
 pub const COMPARISON_VERSION: u32 = 1;
 
@@ -40,6 +42,9 @@ pub struct Comparison {
     pub effects: Vec<EffectRow>,
     /// What both sides have and the data cannot tell.
     pub not_judged: Vec<NotJudged>,
+    /// What `--history` says; absent without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<History>,
 }
 
 /// A run that was compared.

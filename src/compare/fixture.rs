@@ -3,6 +3,7 @@
 use super::comparison::{
     COMPARISON_VERSION, Comparison, EffectRow, MetricRow, Noise, NotJudged, RunRow, Unit, Verdict,
 };
+use super::history::{ChangePoint, History};
 
 fn run(path: &str, started_at: &str) -> RunRow {
     RunRow {
@@ -119,6 +120,21 @@ pub(super) fn comparison() -> Comparison {
             cohort: None,
             why: "3000 and 3000 samples: fewer than 10 are beyond it".to_owned(),
         }],
+        history: Some(history()),
+    }
+}
+
+fn history() -> History {
+    History {
+        entries: 24,
+        changes: vec![ChangePoint {
+            metric: "provision.p50".to_owned(),
+            unit: Unit::Us,
+            started_at: "2026-11-14T02:22:00Z".to_owned(),
+            commit: Some("1f0c2d7".to_owned()),
+            before: 100_351.0,
+            after: 112_063.0,
+        }],
     }
 }
 
@@ -137,5 +153,9 @@ pub(super) fn hostile() -> Comparison {
             (evil.to_owned(), evil.to_owned(), evil.to_owned());
     }
     comparison.metrics[0].cohort = Some(evil.to_owned());
+    if let Some(history) = &mut comparison.history {
+        history.changes[0].commit = Some(evil.to_owned());
+        history.changes[0].metric = evil.to_owned();
+    }
     comparison
 }

@@ -1,7 +1,7 @@
 //! A comparison on one page, for the summary of a CI job or a merge request.
 
 use super::comparison::{Comparison, MetricRow, Verdict};
-use super::text::{change, figure, interval, more_runs, name, sentence, terms};
+use super::text::{change, changes, figure, interval, more_runs, name, sentence, terms};
 use crate::report::{code, inert};
 
 /// The page. Whatever comes from outside is inert.
@@ -39,6 +39,10 @@ pub fn markdown(comparison: &Comparison) -> String {
         table(&quiet, &mut page);
         page.push(String::new());
         page.push("</details>".to_owned());
+    }
+    for line in changes(comparison).iter().take(ROWS) {
+        page.push(String::new());
+        page.push(inert(line));
     }
     runs(comparison, &mut page);
     page.join("\n") + "\n"

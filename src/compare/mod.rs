@@ -11,6 +11,7 @@ mod calibration;
 mod comparison;
 #[cfg(test)]
 mod fixture;
+mod history;
 mod judge;
 mod junit;
 mod markdown;
@@ -30,6 +31,7 @@ use recorded::{Recorded, RunData};
 pub use comparison::{
     COMPARISON_VERSION, Comparison, EffectRow, MetricRow, Noise, NotJudged, RunRow, Unit, Verdict,
 };
+pub use history::{ChangePoint, Entry, HISTORY_VERSION, History, HistoryError, append};
 pub use judge::Terms;
 pub use junit::junit;
 pub use markdown::markdown;
@@ -104,6 +106,7 @@ pub fn compare(
         metrics: judged.rows,
         effects: judged.effects,
         not_judged: judged.not,
+        history: None,
     })
 }
 

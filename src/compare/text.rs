@@ -21,6 +21,7 @@ pub fn text(comparison: &Comparison, style: Style) -> String {
     metrics(comparison, style, &mut out);
     effects(comparison, style, &mut out);
     not_judged(comparison, style, &mut out);
+    history(comparison, style, &mut out);
     out.join("\n") + "\n"
 }
 
@@ -202,6 +203,43 @@ fn not_judged(comparison: &Comparison, style: Style, out: &mut Vec<String>) {
         &format!("The data are too few to judge {names}"),
         style,
     ));
+}
+
+fn history(comparison: &Comparison, style: Style, out: &mut Vec<String>) {
+    let told = changes(comparison);
+    if !told.is_empty() {
+        out.push(String::new());
+    }
+    out.extend(told.iter().flat_map(|line| wrapped("", line, style)));
+}
+
+/// What the history says, line by line.
+pub(super) fn changes(comparison: &Comparison) -> Vec<String> {
+    let Some(history) = &comparison.history else {
+        return Vec::new();
+    };
+    let many = history.changes.len();
+    let entries = history.entries;
+    let mut lines = vec![match many {
+        0 => format!("History of {entries} entries: no lasting change"),
+        1 => format!("History of {entries} entries: 1 lasting change"),
+        _ => format!("History of {entries} entries: {many} lasting changes"),
+    }];
+    lines.extend(history.changes.iter().map(|change| {
+        let commit = change
+            .commit
+            .as_ref()
+            .map(|commit| format!(", commit {}", printable(commit)));
+        format!(
+            "{}: {} to {}, since {}{}",
+            printable(&change.metric),
+            figure(change.unit, change.before),
+            figure(change.unit, change.after),
+            printable(&change.started_at),
+            commit.unwrap_or_default(),
+        )
+    }));
+    lines
 }
 
 fn wrapped(mark: &str, text: &str, style: Style) -> Vec<String> {

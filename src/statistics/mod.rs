@@ -1,5 +1,5 @@
 //! What numbers of noisy runs tell: bootstrap over blocks of time, Student's t, Holm's correction,
-//! effect sizes without a distribution. `docs/compare.md` has the formulas and the references.
+//! effect sizes without a distribution, changes of a level. `docs/compare.md` has the formulas and the references.
 //!
 //! Pure: neither file nor clock, and nothing of what is measured. All chance comes from a seed, so
 //! that the same input gives the same answer. It refuses to guess: where the data cannot tell, there
@@ -8,6 +8,7 @@
 mod blocks;
 #[cfg(test)]
 mod calibration;
+mod change_points;
 mod contrast;
 mod effect;
 mod figure;
@@ -16,6 +17,7 @@ mod samples;
 mod student;
 
 pub use blocks::{Blocks, blocks, resampled};
+pub use change_points::change_points;
 pub use contrast::{Contrast, Scale, Spread, contrast};
 pub use effect::a12;
 pub use figure::{Figure, Parts};

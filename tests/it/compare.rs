@@ -277,3 +277,56 @@ fn the_same_runs_give_the_same_verdict_to_the_last_digit() {
     let json = || held(&RUNS.one.out, &RUNS.slower.out, &["--format", "json"]).out;
     assert_eq!(json(), json());
 }
+
+#[test]
+fn a_history_grows_by_a_line_for_each_candidate() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("history.jsonl");
+    let file = file.to_str().unwrap();
+    let more = [
+        "--history",
+        file,
+        "--commit",
+        "c0ffee",
+        "--server-version",
+        "3.9.1",
+    ];
+    let said = held(&RUNS.one.out, &RUNS.slower.out, &more);
+    assert_eq!(said.code, Some(3), "{}{}", said.out, said.err);
+    assert!(
+        said.out.contains("History of 1 entries: no lasting change"),
+        "{}",
+        said.out
+    );
+    held(&RUNS.one.out, &RUNS.slower.out, &more);
+    let said = held(&RUNS.one.out, &RUNS.same.out, &["--history", file]);
+    assert!(
+        said.out.contains("History of 2 entries"),
+        "once each: {}",
+        said.out
+    );
+    let text = fs::read_to_string(file).unwrap();
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    assert_eq!(lines[0]["commit"], "c0ffee");
+    assert_eq!(lines[0]["server_version"], "3.9.1");
+    assert_eq!(lines[0]["verdict"], "regression");
+    assert!(
+        lines[0]["metrics"]["provision.p50"].as_f64().unwrap() > 480_000.0,
+        "{text}"
+    );
+    assert!(
+        lines[1]["commit"]
+            .as_str()
+            .is_some_and(|sha| !sha.is_empty()),
+        "Git knows it"
+    );
+
+    fs::write(file, "name\nAA:BB\n").unwrap();
+    let said = held(&RUNS.one.out, &RUNS.same.out, &["--history", file]);
+    assert_eq!(said.code, Some(2), "{}", said.err);
+    assert_eq!(fs::read_to_string(file).unwrap(), "name\nAA:BB\n");
+}
