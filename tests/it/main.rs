@@ -7,7 +7,6 @@ mod authorities;
 mod certs;
 mod check;
 mod cli;
-mod compare;
 mod device_wire;
 mod docs;
 mod downlink;

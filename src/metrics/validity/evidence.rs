@@ -17,7 +17,8 @@ pub struct Evidence {
     pub cpu: CpuEvidence,
     /// File descriptors of this process.
     pub files: Option<FilesEvidence>,
-    /// Local ports.
+    /// Local ports; in results of older versions nothing is known of them.
+    #[serde(default)]
     pub ports: PortsEvidence,
     /// Memory.
     pub memory: MemoryEvidence,

@@ -63,6 +63,10 @@
     },
   });
 
+  // A line needs two values: one between gaps is a point.
+  const alone = (u, s) => u.data[s].flatMap((v, i, all) =>
+    v != null && all[i - 1] == null && all[i + 1] == null ? [i] : []);
+
   const draw = (chart, place) => {
     const [x, y] = [across[chart.x_kind], up[chart.y_unit]];
     const axis = (values, more) => Object.assign({
@@ -97,7 +101,7 @@
           stroke: colour("--s" + line.colour),
           width: 1.6,
           dash: line.dashed ? [5, 3] : undefined,
-          points: { show: false },
+          points: { show: true, size: 4, filter: alone },
           paths: chart.stepped ? uPlot.paths.stepped({ align: -1 }) : undefined,
           value: (u, v) => v === null || v === undefined ? "–" : y(v),
         }))),

@@ -154,10 +154,10 @@ fn results_of_older_versions_are_read_and_of_newer_ones_refused() {
         ] {
             top.remove(key);
         }
-        summary["telemetry"]
-            .as_object_mut()
-            .unwrap()
-            .remove("lag_us");
+        for (of, key) in [("/telemetry", "lag_us"), ("/generator/evidence", "ports")] {
+            let object = summary.pointer_mut(of).unwrap().as_object_mut().unwrap();
+            assert!(object.remove(key).is_some(), "{of}/{key}");
+        }
         summary["histograms"]
             .as_object_mut()
             .unwrap()

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::support::documents::{all_of, validated};
 use crate::support::{Ran, Run, Said, python, root, succeed};
+use crate::undisturbed;
 
 /// 300 devices over 12 s, whose provisioning takes as long as the target is told.
 fn scenario(delay: &str, rate: u32) -> String {
@@ -87,6 +88,7 @@ fn metrics(said: &Said, verdict: &str) -> Vec<String> {
 
 #[test]
 fn a_target_that_is_slower_by_a_fifth_is_found_and_the_phase_named() {
+    let _machine = undisturbed();
     let said = held(&RUNS.one.out, &RUNS.slower.out, &[]);
     assert_eq!(said.code, Some(3), "{}{}", said.out, said.err);
     let first = said.out.lines().next().unwrap();
@@ -120,6 +122,7 @@ fn a_target_that_is_slower_by_a_fifth_is_found_and_the_phase_named() {
 
 #[test]
 fn the_same_scenario_twice_is_no_regression() {
+    let _machine = undisturbed();
     let said = held(&RUNS.one.out, &RUNS.same.out, &[]);
     assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
     assert!(!said.out.contains("REGRESSION"), "{}", said.out);
@@ -127,6 +130,7 @@ fn the_same_scenario_twice_is_no_regression() {
 
 #[test]
 fn a_target_that_became_faster_is_an_improvement() {
+    let _machine = undisturbed();
     let said = held(
         &RUNS.slower.out,
         &RUNS.one.out,
@@ -138,6 +142,7 @@ fn a_target_that_became_faster_is_an_improvement() {
 
 #[test]
 fn a_tolerance_lets_pass_what_it_says() {
+    let _machine = undisturbed();
     let more = ["--metric", "provision.p50", "--tolerance"];
     for (tolerance, code) in [("40%", Some(0)), ("0.1", Some(3))] {
         let more = [&more[..], &[tolerance]].concat();
@@ -154,6 +159,7 @@ fn a_tolerance_lets_pass_what_it_says() {
 
 #[test]
 fn several_runs_are_compared_by_how_they_differ() {
+    let _machine = undisturbed();
     let [one, same, slower] =
         [&RUNS.one, &RUNS.same, &RUNS.slower].map(|ran| ran.out.to_str().unwrap());
     let said = compare(&[
@@ -174,6 +180,7 @@ fn several_runs_are_compared_by_how_they_differ() {
 
 #[test]
 fn what_is_no_measurement_of_the_same_is_refused_with_the_difference() {
+    let _machine = undisturbed();
     let said = held(&RUNS.one.out, &RUNS.other.out, &[]);
     assert_eq!(said.code, Some(2), "{}{}", said.out, said.err);
     assert!(
@@ -213,6 +220,7 @@ fn alone(ran: &Ran, place: &Path, started_at: &str) -> PathBuf {
 
 #[test]
 fn results_without_a_time_line_cannot_tell_one_by_one() {
+    let _machine = undisturbed();
     let place = tempfile::tempdir().unwrap();
     let one = alone(&RUNS.one, place.path(), "2026-01-01T00:00:00Z");
     let two = alone(&RUNS.slower, place.path(), "2026-01-02T00:00:00Z");
@@ -230,6 +238,7 @@ fn results_without_a_time_line_cannot_tell_one_by_one() {
 
 #[test]
 fn each_format_is_read_by_a_reader_that_is_not_ours() {
+    let _machine = undisturbed();
     let place = tempfile::tempdir().unwrap();
     let into = |format: &str| {
         let path = place.path().join(format);
@@ -274,12 +283,14 @@ fn each_format_is_read_by_a_reader_that_is_not_ours() {
 
 #[test]
 fn the_same_runs_give_the_same_verdict_to_the_last_digit() {
+    let _machine = undisturbed();
     let json = || held(&RUNS.one.out, &RUNS.slower.out, &["--format", "json"]).out;
     assert_eq!(json(), json());
 }
 
 #[test]
 fn a_history_grows_by_a_line_for_each_candidate() {
+    let _machine = undisturbed();
     let place = tempfile::tempdir().unwrap();
     let file = place.path().join("history.jsonl");
     let file = file.to_str().unwrap();

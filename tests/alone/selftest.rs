@@ -1,26 +1,12 @@
-//! Tests that hold measured times against theory, and want the machine for themselves: a binary of
-//! its own, whose tests run one after the other.
-//!
-//! `fleetcall selftest` passes here, and fails when response times are measured wrongly.
-
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
-#[expect(dead_code, unused_imports, reason = "the other binary uses the rest")]
-#[path = "it/support/mod.rs"]
-mod support;
+//! `fleetcall selftest` passes here, and fails when response times are measured wrongly; a stall is
+//! found as theory says.
 
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
 use crate::support::{Run, Said};
-
-/// One test at a time, whatever came of the one before.
-fn alone() -> MutexGuard<'static, ()> {
-    static MACHINE: Mutex<()> = Mutex::new(());
-    MACHINE.lock().unwrap_or_else(PoisonError::into_inner)
-}
+use crate::undisturbed;
 
 /// The report, and the exit code.
 fn selftest(args: &[&str]) -> (Value, Option<i32>) {
@@ -48,7 +34,7 @@ fn figures(report: &Value, check: &str) -> Vec<(String, bool)> {
 
 #[test]
 fn what_is_measured_here_is_what_theory_says() {
-    let _machine = alone();
+    let _machine = undisturbed();
     let (report, code) = selftest(&["--transport", "mqtt,https,coap"]);
     assert_eq!(code, Some(0), "{report:#}");
     assert_eq!(report["passed"], true);
@@ -66,7 +52,7 @@ fn what_is_measured_here_is_what_theory_says() {
 
 #[test]
 fn response_times_from_the_send_are_found_out() {
-    let _machine = alone();
+    let _machine = undisturbed();
     let (report, code) = selftest(&["--transport", "mqtt", "--no-drive", "--response-from-send"]);
     assert_eq!(code, Some(4), "{report:#}");
     let stall = figures(&report, "stall");
@@ -83,7 +69,7 @@ fn response_times_from_the_send_are_found_out() {
 /// of it. Tried again when another program had the machine.
 #[test]
 fn a_stall_is_in_the_response_times_as_theory_says_and_explained() {
-    let _machine = alone();
+    let _machine = undisturbed();
     let scenario = "name = \"stall\"\nseed = 7\ntarget.embedded = true\n\
         target.faults.stall = [{ at = \"9s\", for = \"2s\" }]\n\
         devices.generate = { count = 5 }\ntelemetry.interval = \"10ms\"\n\

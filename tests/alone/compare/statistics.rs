@@ -8,6 +8,7 @@ use fleetcall::statistics::{Figure, Samples, Scale, a12, contrast, holm, t_quant
 use serde_json::{Value, json};
 
 use crate::support::{python, root};
+use crate::undisturbed;
 
 /// What `tests/peers/statistics_peer.py` makes of the same input.
 fn peer(input: &Value) -> Value {
@@ -64,6 +65,7 @@ fn close(ours: f64, theirs: &Value, share: f64, what: &str) {
 
 #[test]
 fn distribution_correction_and_effect_size_are_those_of_scipy() {
+    let _machine = undisturbed();
     let points = [
         (0.975, 1.0),
         (0.975, 7.5),
@@ -91,6 +93,7 @@ fn distribution_correction_and_effect_size_are_those_of_scipy() {
 
 #[test]
 fn the_noise_within_runs_is_what_another_block_bootstrap_finds() {
+    let _machine = undisturbed();
     let (one, two) = (made(3), made(4));
     let samples = |cells: &[Vec<u64>]| Samples::new(&[cells.iter().map(|c| counted(c)).collect()]);
     let sides = [samples(&one), samples(&two)];
