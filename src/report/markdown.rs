@@ -264,9 +264,11 @@ pub(crate) fn inert(text: &str) -> String {
         let apart = chars
             .peek()
             .is_none_or(|next| *next == ' ' || next.is_ascii_digit());
+        let before_letter = chars.peek().is_some_and(|next| next.is_alphabetic());
         match c {
             '@' | '#' => out.extend(["<code>", &reference(c), "</code>"]),
-            '.' if !address => out.push(c),
+            // Some readers make a link of `limits.in`: a word, a point and a country's letters.
+            '.' if !address && !before_letter => out.push(c),
             ':' if apart => out.push(c),
             _ if c.is_ascii_punctuation() && !HARMLESS.contains(c) => {
                 out.push_str(&reference(c));
