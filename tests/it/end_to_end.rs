@@ -371,6 +371,7 @@ fn a_hopeless_run_ends_early_with_its_reports_and_exit_code_3() {
         assert!(
             text.replace("&lt;", "<")
                 .replace("&#60;", "<")
+                .replace("&#46;", ".")
                 .replace('\\', "")
                 .contains(&why),
             "{report}: {text}"
