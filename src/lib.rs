@@ -17,6 +17,7 @@ pub mod inventory;
 pub mod life;
 pub mod metrics;
 pub mod payload;
+pub mod search;
 
 // Floor 2: what the user meant.
 pub mod lint;

@@ -15,6 +15,7 @@ mod policy;
 mod printable;
 mod rpc;
 mod subscription;
+mod trial;
 pub mod units;
 
 pub use credentials::{Credentials, Login};
@@ -32,3 +33,4 @@ pub use policy::{Bug, Release, Strategy};
 pub use printable::{printable, printable_xml};
 pub use rpc::{RpcAnswer, RpcAnswers};
 pub use subscription::{Feed, Source, Subscription};
+pub use trial::{SearchEnd, TrialPurpose, TrialVerdict};
