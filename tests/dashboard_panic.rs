@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetcall::dashboard::{self, Options};
+use fleetcall::dashboard::{self, LogTail, Options};
 use fleetcall::metrics::{Aggregate, CohortSetting, HostSummary, Setting};
 use fleetcall::model::TransportKind;
 use serde_json::Value;
@@ -55,7 +55,13 @@ fn draw_and_panic() -> ! {
     });
     let snapshot = Arc::new(aggregate.tick(Duration::ZERO));
     let (_live, snapshots) = watch::channel(snapshot);
-    std::thread::spawn(|| dashboard::run(snapshots, Options { color: true }, || {}));
+    std::thread::spawn(|| {
+        let options = Options {
+            color: true,
+            ascii: false,
+        };
+        dashboard::run(snapshots, options, &LogTail::default(), |_| {})
+    });
     // Long enough to be drawn; the driver waits for the scenario's name.
     std::thread::sleep(Duration::from_secs(1));
     panic!("the worker lost its way");

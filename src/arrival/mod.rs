@@ -6,6 +6,7 @@
 
 mod closed;
 mod open;
+mod pace;
 mod poisson;
 mod progress;
 mod schedule;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 pub use closed::{Closed, ClosedStage, StageEnd};
 pub use open::Open;
+pub use pace::{CHANGES_MAX, Pace, PaceSetting};
 pub use progress::Progress;
 pub use schedule::{Follower, Queue, Schedule, Turns};
 pub use stage::{Batches, OpenStage};

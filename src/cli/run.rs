@@ -12,9 +12,10 @@ use super::house::{self, House};
 use super::monitor::{Endpoint, Monitor, MonitorArgs};
 use super::rest;
 use super::run_files::{self, CERTIFICATES, TIMELINE};
-use super::screen::{Screen, Ui};
+use super::screen::{Screen, Show};
 use super::tracks::Tracks;
 use super::{Exit, Failure};
+use crate::dashboard::LogTail;
 use crate::engine::{
     self, Authorities, Equipment, Fleet, Machine, Outlets, Provisions, Stop, StopSwitch,
 };
@@ -47,9 +48,8 @@ pub(super) struct RunArgs {
     /// Where the results go [default: reports/<scenario name>-<UTC time>]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// What to show while the run goes on
-    #[arg(long, value_enum, default_value_t = Ui::Auto)]
-    ui: Ui,
+    #[command(flatten)]
+    show: Show,
     #[command(flatten)]
     monitor: MonitorArgs,
     /// End an invalid run by its thresholds, too: with exit code 0 or 3 in place of 4. The report
@@ -88,7 +88,8 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
 
     let started = Timestamp::now();
     let tracks = Tracks::make(args.out.as_deref(), &fleet.plan.name, started)?;
-    tracks.open_log()?;
+    let log = LogTail::default();
+    tracks.open_log(&log)?;
     fleet
         .write_keys(&tracks.file(CERTIFICATES))
         .map_err(Failure::usage)?;
@@ -110,11 +111,12 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
             fleet: Arc::new(fleet),
             house,
             tracks,
+            log,
             started,
             provisions,
             allow_invalid: args.allow_invalid,
         };
-        run.carry_through(args.ui, endpoint).await
+        run.carry_through(args.show, endpoint).await
     })
 }
 
@@ -143,6 +145,7 @@ struct Run {
     fleet: Arc<Fleet>,
     house: House,
     tracks: Tracks,
+    log: LogTail,
     started: Timestamp,
     provisions: Provisions,
     schedule_digest: String,
@@ -150,7 +153,11 @@ struct Run {
 }
 
 impl Run {
-    async fn carry_through(mut self, ui: Ui, endpoint: Option<Endpoint>) -> Result<Exit, Failure> {
+    async fn carry_through(
+        mut self,
+        show: Show,
+        endpoint: Option<Endpoint>,
+    ) -> Result<Exit, Failure> {
         let stop = StopSwitch::new();
         let unreachable = self.unreachable().await;
         if let Some(message) = &unreachable {
@@ -175,7 +182,7 @@ impl Run {
         let monitor = endpoint.map(|endpoint| endpoint.open(first)).transpose();
         let monitor = monitor.map_err(Failure::bug)?;
         let (summary, fates) = self
-            .drive(ui, stop, ledger, timeline, monitor.as_ref())
+            .drive(show, stop, ledger, timeline, monitor.as_ref())
             .await?;
         listening.abort();
         run_files::write(&self.fleet, &self.tracks, &summary, &fates)?;
@@ -222,7 +229,7 @@ impl Run {
     /// The run itself, with its screen.
     async fn drive(
         &self,
-        ui: Ui,
+        show: Show,
         stop: StopSwitch,
         ledger: Ledger,
         timeline: TimelineFile,
@@ -231,7 +238,8 @@ impl Run {
         let mut aggregate = Aggregate::new(self.setting());
         let first = Arc::new(aggregate.tick(Duration::ZERO));
         let (live, snapshots) = watch::channel::<Arc<Snapshot>>(first);
-        let screen = Screen::start(ui, snapshots, stop.clone()).map_err(Failure::bug)?;
+        let screen =
+            Screen::start(show, snapshots, self.log.clone(), stop.clone()).map_err(Failure::bug)?;
         tracing::info!(
             scenario = %self.fleet.plan.name,
             seed = self.fleet.plan.seed,

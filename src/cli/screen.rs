@@ -6,11 +6,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use std::{io, thread};
 
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use tokio::sync::watch;
 
-use crate::dashboard;
-use crate::engine::StopSwitch;
+use crate::dashboard::{self, LogTail, Wish};
+use crate::engine::{Stop, StopSwitch};
 use crate::metrics::Snapshot;
 
 /// The user's choice of screen.
@@ -26,11 +26,35 @@ pub(super) enum Ui {
     None,
 }
 
+/// What to show, and how.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct Show {
+    /// What to show while the run goes on
+    #[arg(long, value_enum, default_value_t = Ui::Auto)]
+    ui: Ui,
+    /// Draw the dashboard in ASCII alone, as in a locale such as LANG=C
+    #[arg(long)]
+    ascii: bool,
+}
+
 /// Whether colours are wanted on standard output (<https://no-color.org>).
 pub(super) fn colour() -> bool {
     io::stdout().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
         && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// Whether the locale knows ASCII alone. One that is not set says nothing: containers and `ssh` leave it
+/// so, and terminals of today know UTF-8.
+fn is_ascii_locale() -> bool {
+    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set);
+    locale.is_some_and(|locale| knows_ascii_alone(&locale))
+}
+
+fn knows_ascii_alone(locale: &str) -> bool {
+    let locale = locale.to_ascii_lowercase();
+    !(locale.contains("utf-8") || locale.contains("utf8"))
 }
 
 /// A bar on a terminal, nothing anywhere else.
@@ -52,22 +76,29 @@ pub(super) enum Screen {
 
 impl Screen {
     pub(super) fn start(
-        ui: Ui,
+        show: Show,
         snapshots: watch::Receiver<Arc<Snapshot>>,
+        log: LogTail,
         stop: StopSwitch,
     ) -> io::Result<Self> {
         let terminal = io::stdout().is_terminal()
             && io::stdin().is_terminal()
             && std::env::var_os("TERM").is_some_and(|term| term != "dumb");
-        match ui {
+        match show.ui {
             Ui::None => Ok(Self::Dark),
             Ui::Auto if !terminal => Ok(Self::plain(snapshots)),
             Ui::Plain => Ok(Self::plain(snapshots)),
             Ui::Auto | Ui::Tui => {
-                let options = dashboard::Options { color: colour() };
-                let thread = thread::Builder::new()
-                    .name("dashboard".to_owned())
-                    .spawn(move || dashboard::run(snapshots, options, move || stop.raise()))?;
+                let options = dashboard::Options {
+                    color: colour(),
+                    ascii: show.ascii || is_ascii_locale(),
+                };
+                let thread =
+                    thread::Builder::new()
+                        .name("dashboard".to_owned())
+                        .spawn(move || {
+                            dashboard::run(snapshots, options, &log, |wish| fulfil(wish, &stop))
+                        })?;
                 Ok(Self::Dashboard(thread))
             }
         }
@@ -113,8 +144,38 @@ impl Screen {
     }
 }
 
+/// Does what the user wants of the run.
+fn fulfil(wish: Wish, stop: &StopSwitch) {
+    match wish {
+        Wish::Interrupt | Wish::Stop => stop.raise(),
+        Wish::StopNow => {
+            stop.raise();
+            stop.raise_to(Stop::Now);
+        }
+    }
+    tracing::warn!(stop = ?stop.now(), "asked to stop by a key");
+}
+
 async fn gone(mut snapshots: watch::Receiver<Arc<Snapshot>>) {
     while snapshots.changed().await.is_ok() {}
 }
 
 const LINE_EVERY: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_locale_without_utf_8_is_taken_for_ascii() {
+        for (locale, ascii) in [
+            ("C", true),
+            ("POSIX", true),
+            ("de_DE.ISO-8859-1", true),
+            ("C.UTF-8", false),
+            ("en_US.utf8", false),
+        ] {
+            assert_eq!(knows_ascii_alone(locale), ascii, "{locale}");
+        }
+    }
+}

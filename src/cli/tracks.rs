@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use tracing_subscriber::EnvFilter;
 
 use super::Failure;
+use crate::dashboard::LogTail;
 
 /// The directory of one run and the files in it.
 #[derive(Debug)]
@@ -56,8 +57,8 @@ impl Tracks {
         self.dir.join(name)
     }
 
-    /// Sends all tracing to `run.log`: never to the screen, which is the dashboard's.
-    pub(super) fn open_log(&self) -> Result<(), Failure> {
+    /// Sends all tracing to `run.log`, and its end to the dashboard: never to the screen itself.
+    pub(super) fn open_log(&self, tail: &LogTail) -> Result<(), Failure> {
         let path = self.file("run.log");
         let file: File = OpenOptions::new()
             .create(true)
@@ -72,9 +73,31 @@ impl Tracks {
             .with_ansi(false)
             .with_target(false)
             .with_timer(Utc)
-            .with_writer(Mutex::new(file))
+            .with_writer(Mutex::new(Log {
+                file,
+                tail: tail.clone(),
+            }))
             .try_init()
             .map_err(Failure::bug)
+    }
+}
+
+/// `run.log`, and its end in memory. Each event is written at once.
+struct Log {
+    file: File,
+    tail: LogTail,
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write_all(bytes);
+        let text = String::from_utf8_lossy(bytes);
+        self.tail.feed(&text, written.is_ok());
+        written.map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 

@@ -14,14 +14,34 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 /// What a key asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key {
-    /// `q`, Ctrl-C.
-    Stop,
-    /// `p`, space.
-    Pause,
-    /// `n`, Tab, →.
-    Next,
-    /// ←, Shift-Tab.
-    Previous,
+    /// Ctrl-C.
+    Interrupt,
+    /// `q`.
+    Quit,
+    /// `y`.
+    Yes,
+    /// `x`.
+    Cut,
+    /// `f`, space.
+    Freeze,
+    /// `1` to `5`, counted from 0.
+    Tab(usize),
+    /// Tab, →.
+    NextTab,
+    /// Shift-Tab, ←.
+    PreviousTab,
+    /// `n`.
+    NextPhase,
+    /// `N`.
+    PreviousPhase,
+    /// ↑, `k`.
+    Up,
+    /// ↓, `j`.
+    Down,
+    /// Page up.
+    PageUp,
+    /// Page down.
+    PageDown,
     /// `?`, `h`.
     Help,
     /// Esc.
@@ -80,9 +100,17 @@ fn keys(bytes: &[u8]) -> Vec<Key> {
                 rest = &after[length..];
                 key
             }
-            b'q' | b'\x03' => Some(Key::Stop),
-            b'p' | b' ' => Some(Key::Pause),
-            b'n' | b'\t' => Some(Key::Next),
+            b'\x03' => Some(Key::Interrupt),
+            b'q' => Some(Key::Quit),
+            b'y' => Some(Key::Yes),
+            b'x' => Some(Key::Cut),
+            b'f' | b' ' => Some(Key::Freeze),
+            b'1'..=b'5' => Some(Key::Tab(usize::from(first - b'1'))),
+            b'\t' => Some(Key::NextTab),
+            b'n' => Some(Key::NextPhase),
+            b'N' => Some(Key::PreviousPhase),
+            b'k' => Some(Key::Up),
+            b'j' => Some(Key::Down),
             b'?' | b'h' => Some(Key::Help),
             _ => None,
         };
@@ -95,8 +123,10 @@ fn keys(bytes: &[u8]) -> Vec<Key> {
 /// a final byte, `O` and one byte, or a key pressed together with Alt.
 fn escape(after: &[u8]) -> (Option<Key>, usize) {
     let direction = |last: Option<&u8>| match last {
-        Some(b'C') => Some(Key::Next),
-        Some(b'D' | b'Z') => Some(Key::Previous),
+        Some(b'A') => Some(Key::Up),
+        Some(b'B') => Some(Key::Down),
+        Some(b'C') => Some(Key::NextTab),
+        Some(b'D' | b'Z') => Some(Key::PreviousTab),
         _ => None,
     };
     match after {
@@ -106,7 +136,11 @@ fn escape(after: &[u8]) -> (Option<Key>, usize) {
                 .iter()
                 .position(|byte| (0x40..=0x7e).contains(byte));
             match last {
-                Some(last) => (direction(sequence.get(last)), last + 2),
+                Some(last) => match &sequence[..=last] {
+                    b"5~" => (Some(Key::PageUp), last + 2),
+                    b"6~" => (Some(Key::PageDown), last + 2),
+                    _ => (direction(sequence.get(last)), last + 2),
+                },
                 None => (None, after.len()),
             }
         }
@@ -129,9 +163,9 @@ mod tests {
         let terminal = File::from(OwnedFd::from(ours));
         let mut keyboard = Keyboard { terminal };
         assert_eq!(keyboard.wait(Duration::ZERO).expect("there"), []);
-        theirs.write_all(b"p?").expect("there");
+        theirs.write_all(b"f?").expect("there");
         let pressed = keyboard.wait(Duration::from_mins(1)).expect("there");
-        assert_eq!(pressed, [Key::Pause, Key::Help]);
+        assert_eq!(pressed, [Key::Freeze, Key::Help]);
         // Half a sequence must not be waited for.
         theirs.write_all(b"\x1b[").expect("there");
         assert_eq!(keyboard.wait(Duration::from_mins(1)).expect("there"), []);
@@ -141,23 +175,31 @@ mod tests {
 
     #[test]
     fn bytes_of_a_terminal_are_taken_for_their_keys() {
-        use Key::{Close, Help, Next, Pause, Previous, Stop};
+        use Key::{
+            Close, Cut, Down, Freeze, Help, Interrupt, NextPhase, NextTab, PageDown, PageUp,
+            PreviousPhase, PreviousTab, Quit, Tab, Up, Yes,
+        };
         for (bytes, expected) in [
-            (&b"q"[..], &[Stop][..]),
-            (b"\x03", &[Stop]),
-            (b"p ", &[Pause, Pause]),
-            (b"n\t\x1b[C\x1bOC", &[Next, Next, Next, Next]),
-            (b"\x1b[D\x1bOD\x1b[Z", &[Previous, Previous, Previous]),
+            (&b"q"[..], &[Quit][..]),
+            (b"\x03", &[Interrupt]),
+            (b"yx", &[Yes, Cut]),
+            (b"f ", &[Freeze, Freeze]),
+            (b"156", &[Tab(0), Tab(4)]),
+            (b"\t\x1b[C\x1bOC", &[NextTab, NextTab, NextTab]),
+            (b"\x1b[D\x1bOD\x1b[Z", &[PreviousTab; 3]),
+            (b"nN", &[NextPhase, PreviousPhase]),
+            (b"kj\x1b[A\x1bOB", &[Up, Down, Up, Down]),
+            (b"\x1b[5~\x1b[6~", &[PageUp, PageDown]),
             (b"?h", &[Help, Help]),
             (b"\x1b", &[Close]),
             (b"\x1b\x1b", &[Close, Close]),
-            (b"\x1b[1;5Cn", &[Next, Next]),
-            (b"\x1b[A\x1b[5~\x1bOPq", &[Stop]),
+            (b"\x1b[1;5Cn", &[NextTab, NextPhase]),
+            (b"\x1b[E\x1b[15~\x1bOPq", &[Quit]),
             (b"\x1bq", &[]),
             (b"\x1b[", &[]),
             (b"\x1bO", &[]),
             (b"\x1b[200", &[]),
-            ("xé東\r\x11".as_bytes(), &[]),
+            ("zé東\r\x11".as_bytes(), &[]),
         ] {
             assert_eq!(keys(bytes), expected, "{bytes:?}");
         }

@@ -9,8 +9,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::keys::{Key, Keyboard};
+use super::log::LogTail;
 use super::screen::Screen;
-use super::state::State;
+use super::state::{State, Wish};
 use super::view;
 use crate::metrics::Snapshot;
 
@@ -19,26 +20,29 @@ use crate::metrics::Snapshot;
 pub struct Options {
     /// Off when `NO_COLOR` is set. Colours never carry a meaning of their own.
     pub color: bool,
+    /// Nothing but ASCII is drawn.
+    pub ascii: bool,
 }
 
 /// Draws until the sender of the snapshots is dropped or the terminal is taken back by
 /// [`restore`](super::restore); to be called on a thread of its own. At most five frames a second.
-/// `request_stop` is called once each time the user asks the run to end: the first is meant to
-/// wind it down, the second to end it at once. It must not block.
+/// `log` is shown beside the snapshots. `wish` is called for each thing that the user wants of the
+/// run; it must not block.
 ///
 /// An error means that there is no usable terminal (any more): the run may go on without.
 pub fn run(
     mut snapshots: watch::Receiver<Arc<Snapshot>>,
     options: Options,
-    request_stop: impl Fn(),
+    log: &LogTail,
+    wish: impl Fn(Wish),
 ) -> io::Result<()> {
     let mut keyboard = Keyboard::open()?;
     let mut screen = Screen::enter()?;
     let mut size = terminal::size()?;
-    let mut state = State::new(options.color);
+    let mut state = State::new(options.color, options.ascii);
     let mut held = Held::default();
     let mut next_frame = Instant::now();
-    let mut outdated = state.show(snapshots.borrow_and_update().clone());
+    let mut outdated = state.show(snapshots.borrow_and_update().clone(), || log.view());
     // An error says that the sender is gone: the run is over.
     while let Ok(changed) = snapshots.has_changed() {
         // Given back meanwhile, its keys are somebody else's, too.
@@ -47,7 +51,7 @@ pub fn run(
         }
         if changed {
             let snapshot = snapshots.borrow_and_update().clone();
-            outdated |= state.show(snapshot);
+            outdated |= state.show(snapshot, || log.view());
         }
         if let Some(snapshot) = state
             .shown()
@@ -65,12 +69,12 @@ pub fn run(
             FRAME
         };
         for key in keyboard.wait(wait)? {
-            if key == Key::Stop && held.is_still(Instant::now()) {
+            if key == Key::Interrupt && held.is_still(Instant::now()) {
                 continue;
             }
             outdated = true;
-            if state.press(key) {
-                request_stop();
+            if let Some(wanted) = state.press(key) {
+                wish(wanted);
             }
         }
         let now = terminal::size()?;
@@ -79,7 +83,7 @@ pub fn run(
     Ok(())
 }
 
-/// The stop key, which a terminal repeats while it is held down: that must not end at once a run
+/// Ctrl-C, which a terminal repeats while it is held down: that must not end at once a run
 /// that was asked to wind down.
 #[derive(Default)]
 struct Held {

@@ -1,44 +1,121 @@
-//! What the user chose to see.
+//! What the user chose to see, and what is still to be confirmed.
 
 use std::sync::Arc;
 
 use super::keys::Key;
+use super::log::LogView;
 use crate::metrics::{PhaseRow, Snapshot};
 use crate::model::Phase;
+
+/// A page of the dashboard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tab {
+    /// All that matters most.
+    #[default]
+    Overview,
+    /// Times of each phase, and the distribution of one.
+    Latency,
+    /// Causes.
+    Errors,
+    /// A row per cohort and per transport.
+    Cohorts,
+    /// The last lines of `run.log`.
+    Log,
+}
+
+impl Tab {
+    /// All of them, in the order of their keys.
+    pub const ALL: [Self; 5] = [
+        Self::Overview,
+        Self::Latency,
+        Self::Errors,
+        Self::Cohorts,
+        Self::Log,
+    ];
+
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Overview => "overview",
+            Self::Latency => "latency",
+            Self::Errors => "errors",
+            Self::Cohorts => "cohorts",
+            Self::Log => "log",
+        }
+    }
+
+    fn step(self, by: usize) -> Self {
+        Self::ALL[(self as usize + by) % Self::ALL.len()]
+    }
+}
+
+/// What the user wants of the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// One step further to the end: wind down, then stop at once. What Ctrl-C means.
+    Interrupt,
+    /// Start nobody any more, and let what is under way finish.
+    Stop,
+    /// Cut off what is under way.
+    StopNow,
+}
+
+/// What lies over a tab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Over {
+    /// The help.
+    Help,
+    /// The question whether the run is to end.
+    End,
+}
 
 /// The dashboard's own state; all of it is changed by keys.
 #[derive(Debug)]
 pub struct State {
     /// Colours may be used.
     pub(super) color: bool,
-    /// The help lies over the rest.
-    pub(super) help: bool,
-    /// How often the user asked the run to end.
-    pub(super) stops: u32,
-    paused: bool,
+    /// Nothing but ASCII may be used.
+    pub(super) ascii: bool,
+    /// What lies over the rest.
+    pub(super) over: Option<Over>,
+    /// How far the user asked the run to end: 1 to wind down, 2 to stop.
+    pub(super) stops: u8,
+    /// The page.
+    pub(super) tab: Tab,
+    /// How far a list was scrolled from where it begins; of a log, from its end.
+    pub(super) scroll: usize,
+    /// The lines of `run.log` to draw.
+    pub(super) log: LogView,
+    frozen: bool,
     shown: Option<Arc<Snapshot>>,
     chosen: Option<Phase>,
 }
 
 impl State {
     /// Nothing chosen yet.
-    pub fn new(color: bool) -> Self {
+    pub fn new(color: bool, ascii: bool) -> Self {
         Self {
             color,
-            help: false,
+            ascii,
+            over: None,
             stops: 0,
-            paused: false,
+            tab: Tab::Overview,
+            scroll: 0,
+            log: LogView::default(),
+            frozen: false,
             shown: None,
             chosen: None,
         }
     }
 
-    /// Takes a new snapshot, unless drawing is paused; whether there is something new to draw.
-    pub(super) fn show(&mut self, snapshot: Arc<Snapshot>) -> bool {
-        if self.paused && self.shown.is_some() {
+    /// Takes a new snapshot and the log of that moment, unless the picture is frozen; whether there
+    /// is something new to draw.
+    pub(super) fn show(&mut self, snapshot: Arc<Snapshot>, log: impl FnOnce() -> LogView) -> bool {
+        if self.frozen && self.shown.is_some() {
             return false;
         }
         self.shown = Some(snapshot);
+        self.log = log();
         true
     }
 
@@ -47,25 +124,81 @@ impl State {
         self.shown.clone()
     }
 
-    /// Drawing is paused; the run goes on.
-    pub fn is_paused(&self) -> bool {
-        self.paused
+    /// The picture stands; the run goes on.
+    pub fn is_frozen(&self) -> bool {
+        self.frozen
     }
 
-    /// Reacts to a key; `true` asks the run to end.
-    pub fn press(&mut self, key: Key) -> bool {
-        match key {
-            Key::Stop => self.stops = self.stops.saturating_add(1),
-            Key::Pause => self.paused = !self.paused,
-            Key::Next => self.step(1),
-            Key::Previous => self.step(-1),
-            Key::Help => self.help = !self.help,
-            Key::Close => self.help = false,
+    /// Reacts to a key; what is wanted of the run, if anything.
+    pub fn press(&mut self, key: Key) -> Option<Wish> {
+        if key == Key::Interrupt {
+            self.over = None;
+            self.stops = (self.stops + 1).min(2);
+            return Some(Wish::Interrupt);
         }
-        key == Key::Stop
+        if self.over == Some(Over::End) {
+            self.over = None;
+            return self.answer(key);
+        }
+        match key {
+            Key::Quit if self.stops < 2 => self.over = Some(Over::End),
+            Key::Freeze => self.frozen = !self.frozen,
+            Key::Tab(n) => self.turn_to(Tab::ALL[n.min(Tab::ALL.len() - 1)]),
+            Key::NextTab => self.turn_to(self.tab.step(1)),
+            Key::PreviousTab => self.turn_to(self.tab.step(Tab::ALL.len() - 1)),
+            Key::NextPhase => self.step(1),
+            Key::PreviousPhase => self.step(-1),
+            Key::Up => self.move_by(-1),
+            Key::Down => self.move_by(1),
+            Key::PageUp => self.move_by(-PAGE),
+            Key::PageDown => self.move_by(PAGE),
+            Key::Help if self.over.is_none() => self.over = Some(Over::Help),
+            Key::Help | Key::Close => self.over = None,
+            Key::Interrupt | Key::Quit | Key::Yes | Key::Cut => {}
+        }
+        None
     }
 
-    /// The phase whose histogram is drawn: the chosen one if it occurred, else the time to
+    /// The answer to whether the run is to end.
+    fn answer(&mut self, key: Key) -> Option<Wish> {
+        let wish = match key {
+            Key::Yes if self.stops == 0 => Wish::Stop,
+            Key::Cut => Wish::StopNow,
+            _ => return None,
+        };
+        self.stops = if wish == Wish::Stop { 1 } else { 2 };
+        Some(wish)
+    }
+
+    fn turn_to(&mut self, tab: Tab) {
+        if self.tab != tab {
+            (self.tab, self.scroll) = (tab, 0);
+        }
+    }
+
+    /// Up and down: through a list where there is one, else through the phases.
+    fn move_by(&mut self, by: isize) {
+        let length = self.shown.as_ref().map_or(0, |shown| match self.tab {
+            Tab::Errors => shown.errors.len(),
+            Tab::Cohorts => shown.cohorts.len(),
+            Tab::Log => self.log.lines.len(),
+            Tab::Overview | Tab::Latency => 0,
+        });
+        match self.tab {
+            Tab::Overview | Tab::Latency => self.step(by.signum()),
+            // A log is read from its end.
+            Tab::Log => self.scroll_to(self.scroll.saturating_add_signed(-by), length),
+            Tab::Errors | Tab::Cohorts => {
+                self.scroll_to(self.scroll.saturating_add_signed(by), length);
+            }
+        }
+    }
+
+    fn scroll_to(&mut self, to: usize, length: usize) {
+        self.scroll = to.min(length.saturating_sub(1));
+    }
+
+    /// The phase whose distribution is drawn: the chosen one if it occurred, else the time to
     /// provision, else the first that occurred.
     pub(super) fn phase<'a>(&self, snapshot: &'a Snapshot) -> Option<&'a PhaseRow> {
         let by_choice = self.chosen.and_then(|phase| snapshot.phase(phase));
@@ -87,6 +220,9 @@ impl State {
     }
 }
 
+/// Lines of a page key.
+const PAGE: isize = 10;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,34 +230,81 @@ mod tests {
 
     fn watching() -> (State, Arc<Snapshot>) {
         let snapshot = Arc::new(fixture::half_way());
-        let mut state = State::new(false);
-        assert!(state.show(Arc::clone(&snapshot)));
+        let mut state = State::new(false, false);
+        assert!(state.show(Arc::clone(&snapshot), LogView::default));
         (state, snapshot)
     }
 
     #[test]
-    fn each_wish_to_stop_is_passed_on_and_nothing_else_is() {
+    fn an_end_is_asked_for_and_confirmed_and_ctrl_c_is_not() {
         let (mut state, _) = watching();
-        assert!(state.press(Key::Stop));
-        for other in [Key::Pause, Key::Next, Key::Previous, Key::Help, Key::Close] {
-            assert!(!state.press(other), "{other:?}");
+        assert_eq!(state.press(Key::Yes), None, "nothing was asked");
+        assert_eq!(state.press(Key::Cut), None, "nothing was asked");
+        assert_eq!(state.press(Key::Quit), None);
+        assert_eq!(state.over, Some(Over::End));
+        assert_eq!(state.press(Key::Quit), None, "a held key confirms nothing");
+        assert_eq!((state.over, state.stops), (None, 0));
+        state.press(Key::Quit);
+        assert_eq!(state.press(Key::Yes), Some(Wish::Stop));
+        assert_eq!((state.over, state.stops), (None, 1));
+        state.press(Key::Quit);
+        assert_eq!(state.press(Key::Yes), None, "it winds down already");
+        state.press(Key::Quit);
+        assert_eq!(state.press(Key::Cut), Some(Wish::StopNow));
+        state.press(Key::Quit);
+        assert_eq!(state.over, None, "there is nothing further");
+        let (mut state, _) = watching();
+        for stops in [1, 2, 2] {
+            assert_eq!(state.press(Key::Interrupt), Some(Wish::Interrupt));
+            assert_eq!(state.stops, stops);
         }
-        assert_eq!(state.stops, 1);
-        assert!(state.press(Key::Stop));
-        assert_eq!(state.stops, 2);
     }
 
     #[test]
-    fn a_paused_dashboard_keeps_its_snapshot_until_it_goes_on() {
+    fn a_frozen_picture_stands_until_it_goes_on() {
         let (mut state, first) = watching();
         let later = Arc::new(Snapshot::clone(&first));
-        state.press(Key::Pause);
-        assert!(state.is_paused());
-        assert!(!state.show(Arc::clone(&later)));
+        state.press(Key::Freeze);
+        assert!(state.is_frozen());
+        assert!(!state.show(Arc::clone(&later), || panic!("not read")));
         assert!(Arc::ptr_eq(&state.shown().expect("shown"), &first));
-        state.press(Key::Pause);
-        assert!(state.show(Arc::clone(&later)));
+        state.press(Key::Freeze);
+        assert!(state.show(Arc::clone(&later), LogView::default));
         assert!(Arc::ptr_eq(&state.shown().expect("shown"), &later));
+    }
+
+    #[test]
+    fn tabs_are_chosen_by_number_and_stepped_through_in_a_circle() {
+        let (mut state, _) = watching();
+        let mut seen = Vec::new();
+        for _ in 0..=Tab::ALL.len() {
+            seen.push(state.tab.as_str());
+            state.press(Key::NextTab);
+        }
+        let all = Tab::ALL.map(Tab::as_str);
+        assert_eq!(seen[..5], all);
+        assert_eq!(seen[5], all[0]);
+        for (n, tab) in Tab::ALL.into_iter().enumerate() {
+            state.press(Key::Tab(n));
+            assert_eq!(state.tab, tab);
+        }
+        state.press(Key::PreviousTab);
+        assert_eq!(state.tab, Tab::Cohorts);
+    }
+
+    #[test]
+    fn lists_scroll_within_themselves_and_begin_anew_on_another_tab() {
+        let (mut state, snapshot) = watching();
+        state.press(Key::Tab(2));
+        state.press(Key::Up);
+        assert_eq!(state.scroll, 0);
+        state.press(Key::PageDown);
+        assert_eq!(state.scroll, snapshot.errors.len() - 1);
+        state.press(Key::Tab(3));
+        assert_eq!(state.scroll, 0);
+        state.press(Key::Tab(4));
+        state.press(Key::PageUp);
+        assert_eq!(state.scroll, 0, "an empty log");
     }
 
     #[test]
@@ -129,26 +312,26 @@ mod tests {
         let (mut state, snapshot) = watching();
         let chosen = |state: &State| state.phase(&snapshot).map(|row| row.phase);
         assert_eq!(chosen(&state), Some(Phase::TimeToProvision));
-        state.press(Key::Next);
+        state.press(Key::NextPhase);
         assert_eq!(chosen(&state), Some(Phase::TimeToFirstTelemetry));
-        state.press(Key::Next);
+        state.press(Key::Down);
         assert_eq!(chosen(&state), Some(Phase::TcpConnect));
-        state.press(Key::Previous);
+        state.press(Key::PreviousPhase);
         assert_eq!(chosen(&state), Some(Phase::TimeToFirstTelemetry));
         for _ in 0..snapshot.phases.len() {
-            state.press(Key::Next);
+            state.press(Key::NextPhase);
         }
         assert_eq!(chosen(&state), Some(Phase::TimeToFirstTelemetry));
     }
 
     #[test]
     fn stepping_before_anything_happened_chooses_nothing() {
-        let mut state = State::new(false);
-        state.press(Key::Next);
+        let mut state = State::new(false, false);
+        state.press(Key::NextPhase);
         let mut empty = fixture::half_way();
         empty.phases.clear();
-        state.show(Arc::new(empty.clone()));
-        state.press(Key::Next);
+        state.show(Arc::new(empty.clone()), LogView::default);
+        state.press(Key::NextPhase);
         assert!(state.phase(&empty).is_none());
     }
 
@@ -163,7 +346,7 @@ mod tests {
             (Key::Close, false),
         ] {
             state.press(key);
-            assert_eq!(state.help, open, "{key:?}");
+            assert_eq!(state.over.is_some(), open, "{key:?}");
         }
     }
 }

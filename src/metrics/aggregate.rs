@@ -1,21 +1,26 @@
 //! The sum over all workers while a run goes on.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hdrhistogram::Histogram;
+
 use super::bars::Bars;
 use super::cause::{OTHER_CAUSES, cause_hint, word_hint};
 use super::counts::{DeviceCounts, LiveCounts, StartCounts};
-use super::latency::{LagFigures, LatencyFigures};
+use super::latency::{LagFigures, LatencyFigures, add};
 use super::rate::Meter;
 use super::recorder::Recorder;
 use super::setting::{Ending, Setting};
-use super::snapshot::{CohortRow, ErrorRow, PhaseRow, Snapshot};
+use super::sightings::Sightings;
+use super::snapshot::{CohortRow, ErrorRow, PhaseRow, Snapshot, TransportRow};
+use super::spectrum::Spectrum;
 use super::summary::Summary;
 use super::tally::{PhaseTally, Tally};
 use super::validity::{Case, Evidence, GeneratorVerdict, judge};
-use crate::model::{Cause, Expectation, FaultKind, Outcome, Phase};
+use crate::model::{Cause, Expectation, FaultKind, Outcome, Phase, TransportKind};
 
 /// Adds up what workers recorded and draws figures from it.
 #[derive(Debug)]
@@ -27,6 +32,7 @@ pub struct Aggregate {
     pub(super) overall: Tally,
     provisioned: Meter,
     sent: Meter,
+    sightings: Sightings,
     pub(super) dropped: u64,
     pub(super) evidence: Option<Evidence>,
 }
@@ -45,6 +51,7 @@ impl Aggregate {
             overall: Tally::default(),
             provisioned: Meter::default(),
             sent: Meter::default(),
+            sightings: Sightings::default(),
             dropped: 0,
             evidence: None,
         }
@@ -78,6 +85,8 @@ impl Aggregate {
         let devices = DeviceCounts::new(self.setting.listed, &self.overall.outcomes);
         self.provisioned.read(elapsed, devices.provisioned);
         self.sent.read(elapsed, self.overall.telemetry.sent);
+        self.sightings.read(&self.sum.errors, elapsed);
+        let cohorts = self.cohort_rows();
         let (progress, remaining) = forecast(&self.setting, &devices, elapsed);
         // What was dropped is known at the end, and whose doing it was.
         let (verdict, reasons) = self.judge(&self.starts(), false);
@@ -106,7 +115,9 @@ impl Aggregate {
                 .map(|(phase, tally)| phase_row(phase, tally, self.alarming(phase)))
                 .collect(),
             errors: self.error_rows(),
-            cohorts: self.cohort_rows(),
+            transports: self.transport_rows(&cohorts),
+            cohorts,
+            thresholds: self.threshold_rows(elapsed),
             setting: Arc::clone(&self.setting),
         }
     }
@@ -177,18 +188,26 @@ impl Aggregate {
             .sum
             .errors
             .iter()
-            .map(|(cause, count)| ErrorRow {
-                cause: cause.to_string(),
-                hint: cause_hint(&cause),
-                count,
-                expected: self.is_expected(cause),
+            .map(|(cause, count)| {
+                let seen = self.sightings.of(Some(cause));
+                ErrorRow {
+                    cause: cause.to_string(),
+                    hint: cause_hint(&cause),
+                    count,
+                    first: seen.first,
+                    last: seen.last,
+                    expected: self.is_expected(cause),
+                }
             })
             .collect();
         if self.sum.errors.other > 0 {
+            let seen = self.sightings.of(None);
             rows.push(ErrorRow {
                 cause: OTHER_CAUSES.to_owned(),
                 hint: word_hint(OTHER_CAUSES),
                 count: self.sum.errors.other,
+                first: seen.first,
+                last: seen.last,
                 expected: false,
             });
         }
@@ -213,20 +232,54 @@ impl Aggregate {
     }
 
     fn cohort_rows(&self) -> Vec<CohortRow> {
-        self.setting
-            .cohorts
-            .iter()
-            .zip(&self.sum.cohorts)
-            .map(|(cohort, tally)| CohortRow {
-                devices: DeviceCounts::new(cohort.listed, &tally.outcomes),
-                live: live_counts(cohort.listed, tally),
-                telemetry: tally.telemetry,
-                time_to_provision: tally.phases[Phase::TimeToProvision as usize]
-                    .latency
-                    .as_ref()
-                    .map_or_else(LatencyFigures::default, |l| LatencyFigures::of(&l.response)),
-            })
+        let cohorts = self.setting.cohorts.iter().zip(&self.sum.cohorts);
+        cohorts
+            .map(|(cohort, tally)| cohort_row(cohort.listed, tally))
             .collect()
+    }
+
+    fn transport_rows(&self, cohorts: &[CohortRow]) -> Vec<TransportRow> {
+        let settings = &self.setting.cohorts;
+        let row = |transport| {
+            let mut mine = (0..settings.len()).filter(|n| settings[*n].transport == transport);
+            let first = mine.next()?;
+            let mut row = TransportRow {
+                transport,
+                cohorts: 1,
+                sum: cohorts[first],
+            };
+            let mut times = provision_times(&self.sum.cohorts[first]).map(Cow::Borrowed);
+            for n in mine {
+                row.cohorts += 1;
+                row.sum.add_counts(&cohorts[n]);
+                match (&mut times, provision_times(&self.sum.cohorts[n])) {
+                    (Some(sum), Some(times)) => add(sum.to_mut(), times),
+                    (times, found) => *times = times.take().or(found.map(Cow::Borrowed)),
+                }
+            }
+            row.sum.time_to_provision = figures(times.as_deref());
+            Some(row)
+        };
+        TransportKind::ALL.into_iter().filter_map(row).collect()
+    }
+}
+
+/// Response times of `time_to_provision`, if there are any.
+fn provision_times(tally: &Tally) -> Option<&Histogram<u64>> {
+    let time = &tally.phases[Phase::TimeToProvision as usize];
+    time.latency.as_ref().map(|latency| &latency.response)
+}
+
+fn figures(times: Option<&Histogram<u64>>) -> LatencyFigures {
+    times.map_or_else(LatencyFigures::default, LatencyFigures::of)
+}
+
+fn cohort_row(listed: u64, tally: &Tally) -> CohortRow {
+    CohortRow {
+        devices: DeviceCounts::new(listed, &tally.outcomes),
+        live: live_counts(listed, tally),
+        telemetry: tally.telemetry,
+        time_to_provision: figures(provision_times(tally)),
     }
 }
 
@@ -258,15 +311,29 @@ fn judgement(cause: Cause) -> Option<(Phase, Expectation)> {
 }
 
 fn phase_row(phase: Phase, tally: &PhaseTally, alarming: u64) -> PhaseRow {
-    let latency = tally.latency.as_ref();
-    PhaseRow {
+    let row = PhaseRow {
         phase,
         count: tally.count(),
         errors: tally.errors,
         alarming,
-        response: latency.map_or_else(LatencyFigures::default, |l| LatencyFigures::of(&l.response)),
-        service: latency.map_or_else(LatencyFigures::default, |l| LatencyFigures::of(&l.service)),
-        bars: latency.map_or_else(Bars::default, |l| Bars::of(&l.response)),
+        response: LatencyFigures::default(),
+        service: LatencyFigures::default(),
+        bars: Bars::default(),
+        service_bars: Bars::default(),
+        spectrum: Spectrum::default(),
+        service_spectrum: Spectrum::default(),
+    };
+    let Some(latency) = &tally.latency else {
+        return row;
+    };
+    PhaseRow {
+        response: LatencyFigures::of(&latency.response),
+        service: LatencyFigures::of(&latency.service),
+        bars: Bars::of(&latency.response),
+        service_bars: Bars::of(&latency.service),
+        spectrum: Spectrum::of(&latency.response),
+        service_spectrum: Spectrum::of(&latency.service),
+        ..row
     }
 }
 

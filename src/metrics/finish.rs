@@ -14,7 +14,7 @@ use super::summary::{
     Summary, TelemetrySummary,
 };
 use super::tally::{PhaseTally, Tally};
-use super::threshold::{Threshold, ThresholdResult};
+use super::threshold::{ThresholdResult, effective};
 use super::validity::{GeneratorSummary, GeneratorVerdict};
 use crate::model::Phase;
 
@@ -80,13 +80,7 @@ pub(super) fn summary(aggregate: &Aggregate, end: Ending) -> Summary {
 }
 
 fn judged(setting: &Setting, summary: &Summary) -> Vec<ThresholdResult> {
-    // Where expectations are stated, every device is held to its own instead.
-    let thresholds = if setting.states_expectations() {
-        setting.thresholds.clone()
-    } else {
-        let cohorts = setting.cohorts.iter().map(|cohort| cohort.name.as_str());
-        Threshold::with_implicit(&setting.thresholds, cohorts)
-    };
+    let thresholds = effective(setting);
     let judged = thresholds.iter().map(|threshold| threshold.judge(summary));
     judged.collect()
 }

@@ -25,7 +25,9 @@ mod rate;
 mod recorder;
 mod schema;
 mod setting;
+mod sightings;
 mod snapshot;
+mod spectrum;
 mod summary;
 mod tally;
 mod threshold;
@@ -58,12 +60,13 @@ pub use rate::RateFigures;
 pub use recorder::{LATE_AFTER, Recorder};
 pub use schema::{schema_of, summary_schema, timeline_schema};
 pub use setting::{CohortSetting, Ending, Setting};
-pub use snapshot::{CohortRow, ErrorRow, PhaseRow, Snapshot};
+pub use snapshot::{CohortRow, ErrorRow, PhaseRow, Snapshot, TransportRow};
+pub use spectrum::{SPECTRUM, Spectrum, TOP, spectrum_position, spectrum_share};
 pub use summary::{
     CohortSummary, HostSummary, PhaseHistograms, PhaseSummary, RunHistograms, RunPart, RunResult,
     SCHEMA_VERSION, Summary, TelemetrySummary,
 };
-pub use threshold::{Aborted, Threshold, ThresholdResult};
+pub use threshold::{Aborted, Standing, Threshold, ThresholdResult, ThresholdRow};
 pub use validity::{
     ClockEvidence, Clocks, CpuEvidence, Evidence, FilesEvidence, Gather, GeneratorSummary,
     GeneratorVerdict, Load, MachineTimes, Memory, MemoryEvidence, Network, PortsEvidence, Quota,

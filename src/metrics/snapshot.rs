@@ -10,8 +10,10 @@ use super::gateway::GatewayCounts;
 use super::latency::{LagFigures, LatencyFigures};
 use super::rate::RateFigures;
 use super::setting::Setting;
+use super::spectrum::Spectrum;
+use super::threshold::{Standing, ThresholdRow};
 use super::validity::GeneratorVerdict;
-use crate::model::{Outcome, Phase};
+use crate::model::{Outcome, Phase, TransportKind};
 
 /// Everything that the dashboard draws. A few tens of kB without a histogram: cheap to clone.
 #[derive(Clone, Debug)]
@@ -52,6 +54,10 @@ pub struct Snapshot {
     pub errors: Vec<ErrorRow>,
     /// In the scenario's order.
     pub cohorts: Vec<CohortRow>,
+    /// Those that occur, in the order of [`TransportKind::ALL`].
+    pub transports: Vec<TransportRow>,
+    /// Those that the summary will judge, in its order.
+    pub thresholds: Vec<ThresholdRow>,
 }
 
 impl Snapshot {
@@ -74,6 +80,12 @@ impl Snapshot {
     pub fn error_count(&self) -> u64 {
         let counts = self.errors.iter().map(|row| row.count);
         counts.fold(0, u64::saturating_add)
+    }
+
+    /// How many thresholds stand so.
+    pub fn standing(&self, standing: Standing) -> usize {
+        let rows = self.thresholds.iter();
+        rows.filter(|row| row.standing == standing).count()
     }
 
     /// Whether devices start later than the limit allows.
@@ -99,6 +111,12 @@ pub struct PhaseRow {
     pub service: LatencyFigures,
     /// The distribution of the response times.
     pub bars: Bars,
+    /// The distribution of the service times.
+    pub service_bars: Bars,
+    /// The percentiles of the response times.
+    pub spectrum: Spectrum,
+    /// The percentiles of the service times.
+    pub service_spectrum: Spectrum,
 }
 
 /// One cause.
@@ -110,6 +128,10 @@ pub struct ErrorRow {
     pub hint: &'static str,
     /// How often.
     pub count: u64,
+    /// When it was first counted, since the start of the run, within half a second.
+    pub first: Duration,
+    /// When it was last counted.
+    pub last: Duration,
     /// It strikes nobody but devices of whom it is expected, as far as can be told while the run
     /// goes on: it wants no attention.
     pub expected: bool,
@@ -126,4 +148,24 @@ pub struct CohortRow {
     pub telemetry: TelemetryCounts,
     /// Response times of `time_to_provision`.
     pub time_to_provision: LatencyFigures,
+}
+
+impl CohortRow {
+    /// Adds what adds up: the times are left to whoever has the histograms.
+    pub(super) fn add_counts(&mut self, other: &Self) {
+        self.devices.add(&other.devices);
+        self.telemetry.add(&other.telemetry);
+        self.live.add(&other.live);
+    }
+}
+
+/// All cohorts of one transport.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TransportRow {
+    /// Which.
+    pub transport: TransportKind,
+    /// How many cohorts.
+    pub cohorts: usize,
+    /// Their figures together.
+    pub sum: CohortRow,
 }

@@ -5,6 +5,7 @@ mod bound;
 mod metric;
 mod percentile;
 mod scene;
+mod standing;
 
 use std::fmt;
 use std::time::Duration;
@@ -16,6 +17,8 @@ pub use self::abort::Aborted;
 use self::bound::{Bound, Operator, PERCENT};
 use self::metric::{Metric, unknown};
 use self::scene::{Observed, Scene};
+pub use self::standing::{Standing, ThresholdRow};
+use super::setting::Setting;
 use super::summary::Summary;
 use crate::model::{Outcome, Phase};
 
@@ -190,6 +193,17 @@ impl Threshold {
             }
             (Observed::Count(n) | Observed::Of(n, _), _) => n.to_string(),
         }
+    }
+}
+
+/// The thresholds that a run is judged by. Where expectations are stated, every device is held to
+/// its own instead of to the implicit ones.
+pub(super) fn effective(setting: &Setting) -> Vec<Threshold> {
+    if setting.states_expectations() {
+        setting.thresholds.clone()
+    } else {
+        let cohorts = setting.cohorts.iter().map(|cohort| cohort.name.as_str());
+        Threshold::with_implicit(&setting.thresholds, cohorts)
     }
 }
 

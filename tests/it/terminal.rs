@@ -43,8 +43,8 @@ fn assert_left_sane(seen: &Value) {
 }
 
 #[test]
-fn q_winds_down_reports_and_gives_the_terminal_back() {
-    let seen = on_terminal((80, 24), "time_to_provision", "key:q", &[]);
+fn q_and_y_wind_down_report_and_give_the_terminal_back() {
+    let seen = on_terminal((80, 24), "time_to_provision", "key:qy", &[]);
     assert_left_sane(&seen);
     assert_eq!(seen["code"], 130);
     let drawn = seen["drawn"].as_str().unwrap();

@@ -5,7 +5,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::theme::{Theme, number};
+use super::theme::{Theme, short};
 use crate::metrics::{PushCounts, Snapshot};
 
 /// Whether there is something to show.
@@ -15,7 +15,6 @@ pub(super) fn is_there(snapshot: &Snapshot) -> bool {
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, theme: Theme) {
     let counts = &snapshot.downlink;
-    let short = |n| number(n, 0).trim_start().to_owned();
     let [attributes, rpc] = [&counts.attributes, &counts.rpc];
     let both = |of: fn(&PushCounts) -> u64| of(attributes).saturating_add(of(rpc));
     let (lost, refused) = (both(|pushes| pushes.lost), both(|pushes| pushes.refused));

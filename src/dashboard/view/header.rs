@@ -2,11 +2,11 @@
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
+use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
-use super::super::state::State;
-use super::theme::{Theme, cut};
+use super::super::state::{State, Tab};
+use super::theme::{SIGNS, Theme, cut};
 use crate::metrics::{GeneratorVerdict, Snapshot};
 use crate::model::units;
 
@@ -17,15 +17,12 @@ pub(super) fn title(
     state: &State,
     theme: Theme,
 ) {
-    let (word, style) = match (state.stops, state.is_paused()) {
-        (0, false) => ("running", theme.good()),
-        (0, true) => ("display paused", theme.bad()),
-        (1, _) => ("winding down", theme.bad()),
-        _ => ("stopping", theme.bad()),
-    };
+    let (word, style) = course(snapshot, state, theme);
     let setting = &snapshot.setting;
-    let verdict = format!("{}  ", snapshot.verdict.as_str());
-    let room = usize::from(area.width) - verdict.len() - word.len() - 2;
+    let (verdict, verdict_style) = verdict(snapshot, theme);
+    let verdict = format!("{verdict}  ");
+    let beside = Span::raw(verdict.as_str()).width() + word.len() + 2;
+    let room = usize::from(area.width).saturating_sub(beside);
     let name = cut(&setting.scenario, room / 3);
     let model = cut(&setting.model, 8);
     let used = "fleetcall  ".len() + Span::raw(name.as_str()).width() + model.len() + 4;
@@ -37,18 +34,34 @@ pub(super) fn title(
     ]);
     frame.render_widget(line, area);
     let right = Line::from(vec![
-        Span::styled(verdict, verdict_style(snapshot, theme)),
+        Span::styled(verdict, verdict_style),
         Span::styled(word, style),
     ]);
     frame.render_widget(right.right_aligned(), area);
 }
 
-fn verdict_style(snapshot: &Snapshot, theme: Theme) -> Style {
-    if snapshot.verdict == GeneratorVerdict::Valid {
-        Theme::faint()
-    } else {
-        theme.bad()
+/// What the run is doing, and whether this is its picture of now.
+pub(super) fn course(snapshot: &Snapshot, state: &State, theme: Theme) -> (String, Style) {
+    if state.is_frozen() {
+        let word = format!("FROZEN at {}", units::clock(snapshot.elapsed));
+        return (word, theme.open().add_modifier(Modifier::REVERSED));
     }
+    match state.stops {
+        0 => ("running".to_owned(), theme.good()),
+        1 => ("winding down".to_owned(), theme.bad()),
+        _ => ("stopping".to_owned(), theme.bad()),
+    }
+}
+
+/// Whether the figures so far may be quoted.
+pub(super) fn verdict(snapshot: &Snapshot, theme: Theme) -> (String, Style) {
+    let [good, open, bad] = SIGNS;
+    let (sign, style) = match snapshot.verdict {
+        GeneratorVerdict::Valid => (good, theme.good()),
+        GeneratorVerdict::Suspect => (open, theme.open()),
+        GeneratorVerdict::Invalid => (bad, theme.bad()),
+    };
+    (format!("{sign} {}", snapshot.verdict.as_str()), style)
 }
 
 /// Whether there is anything for [`notes`].
@@ -90,30 +103,28 @@ pub(super) fn progress(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, t
     frame.render_widget(line, area);
 }
 
-pub(super) fn keys(frame: &mut Frame<'_>, area: Rect, state: &State, theme: Theme) {
-    let quit = match state.stops {
-        0 => "quit",
-        1 => "stop at once",
+/// The keys that do something on this tab.
+pub(super) fn keys(frame: &mut Frame<'_>, area: Rect, state: &State) {
+    let freeze = if state.is_frozen() { "go on" } else { "freeze" };
+    let end = match state.stops {
+        0 => "end",
+        1 => "stop now",
         _ => "(stopping)",
     };
-    let pause = if state.is_paused() {
-        "go on"
-    } else {
-        "pause display"
+    let turn = match state.tab {
+        Tab::Overview | Tab::Latency => ("n", "next phase"),
+        Tab::Errors | Tab::Cohorts | Tab::Log => ("↑↓", "scroll"),
     };
     let mut spans = Vec::new();
     for (key, what) in [
-        ("q", quit),
-        ("p", pause),
-        ("n", "next phase"),
+        ("q", end),
+        ("f", freeze),
+        ("Tab", "next tab"),
+        turn,
         ("?", "help"),
     ] {
         spans.push(Span::styled(key, Theme::strong()));
         spans.push(Span::styled(format!(" {what}   "), Theme::faint()));
-    }
-    if state.stops == 1 {
-        let note = "finishing what runs";
-        spans.push(Span::styled(note, theme.bad()));
     }
     frame.render_widget(Line::from(spans), area);
 }

@@ -1,4 +1,4 @@
-//! The distribution of one phase's response times, on a logarithmic scale.
+//! The distribution of one phase's times, on a logarithmic scale.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -8,25 +8,35 @@ use super::theme::{EIGHTHS, Theme, rule};
 use crate::metrics::{BARS, PhaseRow, bar_floor_us};
 use crate::model::units;
 
-pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, chosen: Option<&PhaseRow>, theme: Theme) {
-    let Some((row, occupied)) = chosen.and_then(|row| Some((row, row.bars.occupied()?))) else {
+pub(super) fn draw(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    chosen: Option<&PhaseRow>,
+    service: bool,
+    theme: Theme,
+) {
+    let bars = |row: &PhaseRow| if service { row.service_bars } else { row.bars };
+    let drawn = chosen.and_then(|row| Some((row, bars(row), bars(row).occupied()?)));
+    let Some((row, bars, occupied)) = drawn else {
         let nothing = Line::styled(" no samples yet", Theme::faint());
         let lines = vec![rule("Histogram", area.width), nothing];
         frame.render_widget(Text::from(lines), area);
         return;
     };
-    let title = format!("{}, response", row.phase.as_str());
+    let (which, style) = if service {
+        ("service", theme.service())
+    } else {
+        ("response", theme.response())
+    };
+    let title = format!("{}, {which}", row.phase.as_str());
     let mut lines = vec![rule(&title, area.width)];
-    let chart = Chart::new(
-        &row.bars.0,
-        occupied,
-        usize::from(area.width).saturating_sub(1),
-    );
+    let columns = usize::from(area.width).saturating_sub(1);
+    let chart = Chart::new(&bars.0, occupied, columns);
     let height = usize::from(area.height).saturating_sub(2);
     for level in (0..height).rev() {
         lines.push(Line::styled(
             format!(" {}", chart.level(level, height)),
-            theme.good(),
+            style,
         ));
     }
     lines.push(Line::styled(format!(" {}", chart.axis()), Theme::faint()));

@@ -4,13 +4,15 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span, Text};
 
-use super::theme::{EIGHTHS, Theme, number, rate, rule, time};
+use super::theme::{EIGHTHS, Theme, rate, rule, short, time};
 use crate::metrics::{RateFigures, Snapshot};
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, theme: Theme) {
+    if area.width < 30 {
+        return narrow(frame, area, snapshot, theme);
+    }
     let telemetry = &snapshot.telemetry;
     let starts = &snapshot.starts;
-    let short = |n| number(n, 0).trim_start().to_owned();
     let lines = vec![
         rule("Rates, a column per second", area.width),
         rate_line("provisioned", &snapshot.provisioned_rate, area.width, theme),
@@ -40,6 +42,35 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, theme
                 theme.bad_if(snapshot.lags()),
             ),
         ]),
+    ];
+    frame.render_widget(Text::from(lines), area);
+}
+
+/// The same in a few columns; what is amiss comes first.
+fn narrow(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, theme: Theme) {
+    let (telemetry, starts) = (&snapshot.telemetry, &snapshot.starts);
+    let rate = |label, rates: &RateFigures| Line::raw(format!(" {label:<5}{:>8}", rate(rates.now)));
+    let lost = format!(
+        " lost {} of {}",
+        short(telemetry.lost),
+        short(telemetry.sent)
+    );
+    let kept = if snapshot.lags() {
+        format!(" lag p99 {}", time(snapshot.lag.p99, starts.started))
+    } else {
+        format!(
+            " late {} dropped {}",
+            short(starts.late),
+            short(starts.dropped)
+        )
+    };
+    let behind = snapshot.lags() || starts.late > 0 || starts.dropped > 0;
+    let lines = vec![
+        rule("Rates", area.width),
+        rate("new", &snapshot.provisioned_rate),
+        rate("sent", &snapshot.telemetry_rate),
+        Line::styled(lost, theme.bad_if(telemetry.lost > 0)),
+        Line::styled(kept, theme.bad_if(behind)),
     ];
     frame.render_widget(Text::from(lines), area);
 }

@@ -6,11 +6,13 @@ use ratatui::backend::TestBackend;
 use ratatui::style::Color;
 
 use super::super::keys::Key;
+use super::super::log::LogTail;
 use super::*;
 use crate::metrics::{Aggregate, DownlinkCounts, PushCounts, ReplyCounts, Setting, fixture};
+use crate::model::Outcome;
 
 fn state(color: bool) -> State {
-    State::new(color)
+    State::new(color, false)
 }
 
 fn pressed(keys: &[Key]) -> State {
@@ -91,14 +93,82 @@ fn hostile() -> Snapshot {
     snapshot
 }
 
-#[test]
-fn a_run_at_80x24() {
-    insta::assert_snapshot!(screen(&half_way(), &state(false), 80, 24));
+/// On a tab, with a log.
+fn on(tab: usize) -> State {
+    let log = LogTail::default();
+    for n in 0..60 {
+        let (level, text) = match n {
+            57 => ("WARN", "asked to stop signal=\"SIGTERM\" stop=Winding"),
+            58 => ("ERROR", "the ledger cannot write: no space left on device"),
+            _ => ("INFO", "run starts scenario=line-3-night-shift seed=42"),
+        };
+        log.feed(
+            &format!("2026-11-23T02:22:{n:02}.000Z {level:>5} {text}\n"),
+            n != 58,
+        );
+    }
+    let mut state = state(false);
+    state.show(Arc::new(half_way()), || log.view());
+    state.press(Key::Tab(tab));
+    state
 }
 
 #[test]
-fn a_run_at_200x50() {
-    insta::assert_snapshot!(screen(&half_way(), &state(false), 200, 50));
+fn each_tab_at_each_size() {
+    for (n, tab) in Tab::ALL.into_iter().enumerate() {
+        for (width, height) in [(60, 20), (80, 24), (120, 40), (200, 50)] {
+            let name = format!("{}_at_{width}x{height}", tab.as_str());
+            insta::assert_snapshot!(name, screen(&half_way(), &on(n), width, height));
+        }
+    }
+}
+
+#[test]
+fn in_ascii_no_cell_is_beyond_it_whatever_is_drawn() {
+    let state_of = |n| {
+        let mut state = on(n);
+        state.ascii = true;
+        state
+    };
+    for n in 0..Tab::ALL.len() {
+        for snapshot in [half_way(), hostile()] {
+            for (width, height) in [(40, 10), (60, 20), (200, 50)] {
+                let text = screen(&snapshot, &state_of(n), width, height);
+                assert!(text.is_ascii(), "{text}");
+            }
+        }
+    }
+    insta::assert_snapshot!(
+        "latency_in_ascii",
+        screen(&half_way(), &state_of(1), 80, 24)
+    );
+    insta::assert_snapshot!(
+        "overview_in_ascii",
+        screen(&half_way(), &state_of(0), 80, 24)
+    );
+}
+
+#[test]
+fn thresholds_are_told_by_sign_and_word_and_those_that_are_broken_come_first() {
+    let mut snapshot = half_way();
+    let text = screen(&snapshot, &state(false), 80, 24);
+    assert!(
+        text.contains("✓ holding time_to_provision.p99 < 500ms"),
+        "{text}"
+    );
+    assert!(
+        text.contains("✗ broken  devices.provisioned >= 99.9%"),
+        "{text}"
+    );
+    assert!(text.contains("thresholds ✗1 ✓1"), "{text}");
+    let holding = snapshot.thresholds[0].clone();
+    snapshot
+        .thresholds
+        .splice(0..0, std::iter::repeat_n(holding, 50));
+    for (width, height) in [(60, 20), (80, 24), (200, 50)] {
+        let text = screen(&snapshot, &state(false), width, height);
+        assert!(text.contains("✗ broken  devices"), "{text}");
+    }
 }
 
 #[test]
@@ -152,9 +222,9 @@ fn what_devices_hear_has_a_line_when_there_is_something() {
 fn alarming(snapshot: &Snapshot) -> String {
     let terminal = drawn(snapshot, &state(true), 200, 40);
     let cells = terminal.backend().buffer().content().iter();
-    let orange = |cell: &&ratatui::buffer::Cell| cell.fg == Color::Indexed(208);
+    let vermilion = |cell: &&ratatui::buffer::Cell| cell.fg == Color::Indexed(theme::BAD);
     cells
-        .filter(orange)
+        .filter(vermilion)
         .map(ratatui::buffer::Cell::symbol)
         .collect()
 }
@@ -221,10 +291,20 @@ fn a_refusal_elsewhere_makes_refusals_alarming() {
 fn help_over_a_run_that_winds_down() {
     insta::assert_snapshot!(screen(
         &half_way(),
-        &pressed(&[Key::Stop, Key::Help]),
+        &pressed(&[Key::Quit, Key::Yes, Key::Help]),
         80,
         24
     ));
+}
+
+#[test]
+fn the_end_is_asked_for() {
+    insta::assert_snapshot!(screen(&half_way(), &pressed(&[Key::Quit]), 80, 24));
+    let text = screen(&half_way(), &pressed(&[Key::Interrupt, Key::Quit]), 60, 20);
+    assert!(
+        text.contains("stop now") && !text.contains("wind down:"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -234,9 +314,22 @@ fn before_the_first_device() {
 }
 
 #[test]
-fn a_terminal_too_small_shows_what_matters_on_one_line() {
+fn a_terminal_too_small_shows_what_matters_and_how_large_it_must_be() {
     let text = screen(&half_way(), &state(false), 40, 10);
-    assert_eq!(text.trim_end(), "495/1,000 ok, 5 not, 30 s left (60x20 fo");
+    let lines: Vec<&str> = text.trim_end().lines().collect();
+    let expected = [
+        "495/1,000 ok, 5 not, 30 s left",
+        "running",
+        "generator ✓ valid",
+        "✗ 1 thresholds broken",
+        "too small: 40x10, needs 60x20",
+        "Ctrl-C ends the run",
+    ];
+    assert_eq!(lines, expected);
+    assert_eq!(
+        screen(&half_way(), &state(false), 20, 1).trim_end(),
+        "495/1,000 ok, 5 not,"
+    );
 }
 
 #[test]
@@ -267,7 +360,7 @@ fn every_number_that_matters_is_on_80x24() {
         "time_to_provision",
         "provision.failure",
         "reconnect.connack_5",
-        "q quit",
+        "q end",
         "? help",
     ] {
         assert!(text.contains(part), "{part} is not in\n{text}");
@@ -276,11 +369,12 @@ fn every_number_that_matters_is_on_80x24() {
 
 #[test]
 fn no_size_makes_it_panic_and_nothing_acts_on_the_terminal() {
-    let states = [
-        pressed(&[]),
+    let mut states = vec![
         pressed(&[Key::Help]),
-        pressed(&[Key::Pause, Key::Stop, Key::Stop]),
+        pressed(&[Key::Quit]),
+        pressed(&[Key::Freeze, Key::Interrupt, Key::Interrupt]),
     ];
+    states.extend((0..Tab::ALL.len()).map(on));
     for snapshot in [half_way(), hostile()] {
         for width in [1, 2, 59, 60, 79, 80, 139, 140, 220] {
             for height in [1, 2, 19, 20, 24, 35, 36, 60] {
@@ -309,10 +403,11 @@ fn without_colour_not_a_cell_has_one() {
 #[test]
 fn the_title_says_what_the_keys_did() {
     for (keys, word) in [
-        (&[Key::Pause][..], "display paused"),
-        (&[Key::Stop], "winding down"),
-        (&[Key::Stop, Key::Stop], "stopping"),
-        (&[Key::Pause, Key::Pause], "running"),
+        (&[Key::Freeze][..], "FROZEN at 30 s"),
+        (&[Key::Quit], "running"),
+        (&[Key::Quit, Key::Yes], "winding down"),
+        (&[Key::Interrupt, Key::Interrupt], "stopping"),
+        (&[Key::Freeze, Key::Freeze], "running"),
     ] {
         let text = screen(&half_way(), &pressed(keys), 80, 24);
         let title = text.lines().next().expect("a title");
@@ -326,7 +421,7 @@ fn what_is_behind_gateways_is_told_beside_the_devices() {
     (snapshot.gateway.sub_devices, snapshot.gateway.connected) = (20_000, 19_998);
     let title = |snapshot: &Snapshot| {
         let screen = screen(snapshot, &state(false), 80, 24);
-        screen.lines().nth(2).unwrap().to_owned()
+        screen.lines().nth(3).unwrap().to_owned()
     };
     assert!(title(&snapshot).starts_with("─ Devices: 1,000, behind them 20,000 ──"));
     snapshot.gateway.connects.sent = 20_100;

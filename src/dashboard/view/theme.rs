@@ -5,8 +5,9 @@ use ratatui::text::{Line, Span};
 
 use crate::model::{printable, units};
 
-/// Blue for what goes well, orange for what wants attention: told apart by every kind of colour
-/// vision. Without colours, weight alone.
+/// Hues of Okabe and Ito's palette, told apart by every kind of colour vision, on the 256 colours
+/// that every terminal has. What a colour says is said by a sign or a word as well; without colours
+/// weight alone is left.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Theme {
     color: bool,
@@ -17,12 +18,29 @@ impl Theme {
         Self { color }
     }
 
+    /// What is as it should be: bluish green.
     pub(super) fn good(self) -> Style {
-        self.paint(33)
+        self.paint(36)
     }
 
+    /// What wants attention: vermilion.
     pub(super) fn bad(self) -> Style {
-        self.paint(208).add_modifier(Modifier::BOLD)
+        self.paint(BAD).add_modifier(Modifier::BOLD)
+    }
+
+    /// What is not decided, and what a person did to the run: orange.
+    pub(super) fn open(self) -> Style {
+        self.paint(214)
+    }
+
+    /// Response times: sky blue.
+    pub(super) fn response(self) -> Style {
+        self.paint(74)
+    }
+
+    /// Service times: reddish purple.
+    pub(super) fn service(self) -> Style {
+        self.paint(175)
     }
 
     /// Attention only when there is something to attend to.
@@ -32,6 +50,11 @@ impl Theme {
 
     pub(super) fn strong() -> Style {
         Style::new().add_modifier(Modifier::BOLD)
+    }
+
+    /// What is chosen, whatever the colours.
+    pub(super) fn chosen() -> Style {
+        Style::new().add_modifier(Modifier::REVERSED)
     }
 
     pub(super) fn faint() -> Style {
@@ -89,6 +112,11 @@ pub(super) fn number(n: u64, columns: usize) -> String {
     }
 }
 
+/// A count in as few columns as it needs, at most 7.
+pub(super) fn short(n: u64) -> String {
+    number(n, 0).trim_start().to_owned()
+}
+
 /// A rate in at most 8 columns.
 pub(super) fn rate(per_second: f64) -> String {
     if per_second < 100_000.0 {
@@ -111,3 +139,9 @@ pub(super) fn time(us: u64, samples: u64) -> String {
 
 /// Eighths of a cell, from empty to full.
 pub(super) const EIGHTHS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
+
+/// The colour of what wants attention.
+pub(super) const BAD: u8 = 202;
+
+/// It is well; it is open, or wants a look; it is not well.
+pub(super) const SIGNS: [&str; 3] = ["✓", "!", "✗"];

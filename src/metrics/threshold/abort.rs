@@ -38,29 +38,32 @@ impl Threshold {
     /// Lets it end a run that went on for so long, once it is hopeless. The error says why it
     /// cannot.
     pub fn aborting(mut self, after: Duration) -> Result<Self, String> {
-        let in_doubt = || {
-            "cannot end the run: what is in doubt may still turn out well; help: leave `abort` out"
-                .to_owned()
-        };
+        if let Some(doubt) = self.is_in_doubt() {
+            return Err(format!(
+                "cannot end the run: {doubt}; help: leave `abort` out"
+            ));
+        }
+        self.abort_after = Some(after);
+        Ok(self)
+    }
+
+    /// Why what is seen so far says nothing of the end, if so.
+    pub(super) fn is_in_doubt(&self) -> Option<&'static str> {
+        let in_doubt = "what is in doubt may still turn out well";
         match self.metric {
-            Metric::DevicesBack | Metric::Reconnects(Sessions::Back | Sessions::NotBack) => Err(
-                "cannot end the run: devices that lost their session may still come back; \
-                     help: leave `abort` out"
-                    .to_owned(),
-            ),
-            Metric::Rotations(Certificates::InDoubt) => Err(in_doubt()),
-            Metric::Downlink(name) if name.ends_with("in_doubt") => Err(in_doubt()),
-            _ => {
-                self.abort_after = Some(after);
-                Ok(self)
+            Metric::DevicesBack | Metric::Reconnects(Sessions::Back | Sessions::NotBack) => {
+                Some("devices that lost their session may still come back")
             }
+            Metric::Rotations(Certificates::InDoubt) => Some(in_doubt),
+            Metric::Downlink(name) if name.ends_with("in_doubt") => Some(in_doubt),
+            _ => None,
         }
     }
 
     /// What was seen, when a run that goes on is hopeless by it. Counts only grow, and a device has
     /// one outcome: such a condition is given up when nothing can make it true any more. Times,
     /// rates and shares of what grows itself are judged by what they are so far.
-    fn hopeless(&self, scene: &Scene<'_>) -> Option<String> {
+    pub(super) fn hopeless(&self, scene: &Scene<'_>) -> Option<String> {
         let least = scene.observe(&self.metric);
         let most = match (&self.metric, least) {
             (_, Observed::Nothing | Observed::Of(_, 0)) => return None,
