@@ -18,7 +18,7 @@ pub use closed::{Closed, ClosedStage, StageEnd};
 pub use open::Open;
 pub use pace::{CHANGES_MAX, Pace, PaceSetting};
 pub use progress::Progress;
-pub use schedule::{Follower, Queue, Schedule, Turns};
+pub use schedule::{Follower, Queue, Schedule, StartingPlace, Turns};
 pub use stage::{Batches, OpenStage};
 
 /// A load model with its stages.

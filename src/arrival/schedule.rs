@@ -20,6 +20,17 @@ pub struct Follower<'a> {
     pub own: Option<&'a Arrival>,
 }
 
+/// Where a device stands in its queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartingPlace {
+    /// Among the first ones, which are all where a run begins.
+    Ahead,
+    /// Behind those.
+    Behind,
+    /// Nowhere: it does not start.
+    None,
+}
+
 /// When each device of a list has its turn.
 #[derive(Clone, Debug)]
 pub struct Schedule {
@@ -32,16 +43,19 @@ pub struct Schedule {
 #[derive(Clone, Debug)]
 pub struct Queue {
     arrival: Arrival,
-    /// In list order; `None`: the whole list.
+    /// Those that start: first those ahead, then those behind, both in list order. `None`: the
+    /// whole list.
     members: Option<Vec<DeviceIx>>,
+    /// How many of the members are ahead.
+    ahead: usize,
     len: u32,
     /// How many devices the queues before it have.
     before: u32,
 }
 
 impl Schedule {
-    /// Lines a list up, of which `cohort_of` has each device's cohort, and draws by the seed what
-    /// is random in the arrivals.
+    /// Lines up the devices of a list that start, of which `cohort_of` has each one's cohort, and
+    /// draws by the seed what is random in the arrivals.
     ///
     /// # Panics
     /// When there is no shared arrival for a cohort without its own: scenarios are checked before.
@@ -49,6 +63,7 @@ impl Schedule {
         shared: Option<&Arrival>,
         followers: &[Follower<'_>],
         cohort_of: &[u16],
+        place: &dyn Fn(DeviceIx) -> StartingPlace,
         seed: u64,
     ) -> Self {
         let mut queues: Vec<(Arrival, u64)> = Vec::new();
@@ -67,31 +82,40 @@ impl Schedule {
             })
             .collect();
         let mut members = vec![Vec::new(); queues.len()];
-        let whole = queues.len() == 1;
+        let mut ahead = vec![0; queues.len()];
+        let listed = || (0..).map(DeviceIx).zip(cohort_of);
+        let all_ahead = || listed().all(|(ix, _)| place(ix) == StartingPlace::Ahead);
+        let whole = queues.len() == 1 && all_ahead();
         if !whole {
-            for (ix, cohort) in (0..).map(DeviceIx).zip(cohort_of) {
-                members[queue_of[usize::from(*cohort)]].push(ix);
+            for wanted in [StartingPlace::Ahead, StartingPlace::Behind] {
+                for (ix, cohort) in listed().filter(|(ix, _)| place(*ix) == wanted) {
+                    let queue = queue_of[usize::from(*cohort)];
+                    members[queue].push(ix);
+                    ahead[queue] += usize::from(wanted == StartingPlace::Ahead);
+                }
             }
         }
         let mut before = 0;
-        let queues = queues.into_iter().zip(members);
-        let line_up = |((mut arrival, seed), members): ((Arrival, u64), Vec<DeviceIx>)| {
-            let listed = if whole {
-                cohort_of.len()
-            } else {
-                members.len()
+        let queues = queues.into_iter().zip(members.into_iter().zip(ahead));
+        let line_up =
+            |((mut arrival, seed), (members, ahead)): ((Arrival, u64), (Vec<_>, usize))| {
+                let standing = if whole {
+                    cohort_of.len()
+                } else {
+                    members.len()
+                };
+                let len = u32::try_from(standing).expect("lists are shorter");
+                arrival.draw(seed, len);
+                let queue = Queue {
+                    arrival,
+                    members: (!whole).then_some(members),
+                    ahead,
+                    len,
+                    before,
+                };
+                before += len;
+                queue
             };
-            let len = u32::try_from(listed).expect("lists are shorter");
-            arrival.draw(seed, len);
-            let queue = Queue {
-                arrival,
-                members: (!whole).then_some(members),
-                len,
-                before,
-            };
-            before += len;
-            queue
-        };
         Self {
             queues: queues.map(line_up).collect(),
             queue_of,
@@ -101,7 +125,8 @@ impl Schedule {
     /// The turn of a cohort's device.
     pub fn due(&self, cohort: CohortIx, device: DeviceIx) -> Due {
         let queue = self.queue(cohort);
-        queue.arrival.due(queue.ordinal(device))
+        let ordinal = queue.ordinal(device);
+        ordinal.map_or(Due::Never, |ordinal| queue.arrival.due(ordinal))
     }
 
     /// The queue that a cohort's devices stand in.
@@ -221,12 +246,15 @@ impl Queue {
         }
     }
 
-    fn ordinal(&self, device: DeviceIx) -> u32 {
+    /// Where it stands, if it starts.
+    fn ordinal(&self, device: DeviceIx) -> Option<u32> {
         match &self.members {
-            None => device.0,
+            None => Some(device.0),
             Some(members) => {
-                let found = members.binary_search(&device);
-                found.expect("it stands in the queue of its cohort") as u32
+                let (ahead, behind) = members.split_at(self.ahead);
+                let behind = || behind.binary_search(&device).map(|at| self.ahead + at);
+                let found = ahead.binary_search(&device).or_else(|_| behind());
+                found.ok().map(|found| found as u32)
             }
         }
     }

@@ -34,7 +34,7 @@ struct HandedProfile {
 
 /// A name, its profile's position, its credentials, and whether it is a gateway.
 #[derive(Serialize, Deserialize)]
-struct HandedDevice(String, usize, Option<HandedCredentials>, bool);
+struct HandedDevice(String, usize, Option<HandedCredentials>, bool, bool);
 
 #[derive(Serialize, Deserialize)]
 enum HandedCredentials {
@@ -67,6 +67,7 @@ impl Handover {
                         device.profile,
                         credentials,
                         device.gateway,
+                        device.provisioned,
                     )
                 })
                 .collect(),
@@ -87,12 +88,15 @@ impl Handover {
             devices: told
                 .devices
                 .into_iter()
-                .map(|HandedDevice(name, profile, credentials, gateway)| Listed {
-                    name,
-                    profile,
-                    credentials: credentials.map(HandedCredentials::take),
-                    gateway,
-                })
+                .map(
+                    |HandedDevice(name, profile, credentials, gateway, provisioned)| Listed {
+                        name,
+                        profile,
+                        credentials: credentials.map(HandedCredentials::take),
+                        gateway,
+                        provisioned,
+                    },
+                )
                 .collect(),
             faults: told.faults,
             seed: told.seed,

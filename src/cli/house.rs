@@ -13,6 +13,7 @@ use super::handover::Handover;
 use super::lodger::Lodger;
 use super::rest;
 use crate::engine::{Authorities, Fleet};
+use crate::ledger::Past;
 use crate::model::{Strategy, TransportKind};
 use crate::rest::Server;
 use crate::scenario::{Plan, TargetPlan, TrustPlan};
@@ -36,14 +37,14 @@ enum Tenant {
 impl House {
     /// Starts the embedded target, or looks the server's addresses up.
     pub(super) async fn open(
-        fleet: &Fleet,
+        (fleet, past): (&Fleet, Option<&Past>),
         authorities: &Authorities,
         trust: Trust,
         apart: bool,
     ) -> Result<Self, Failure> {
         match &fleet.plan.target {
             TargetPlan::Embedded { .. } => {
-                let config = config(fleet, authorities)?;
+                let config = config((fleet, past), authorities)?;
                 if apart {
                     Self::apart(&config).await
                 } else {
@@ -243,7 +244,10 @@ impl House {
     }
 }
 
-fn config(fleet: &Fleet, authorities: &Authorities) -> Result<TargetConfig, Failure> {
+fn config(
+    (fleet, past): (&Fleet, Option<&Past>),
+    authorities: &Authorities,
+) -> Result<TargetConfig, Failure> {
     let plan = &fleet.plan;
     let TargetPlan::Embedded {
         faults,
@@ -278,7 +282,7 @@ fn config(fleet: &Fleet, authorities: &Authorities) -> Result<TargetConfig, Fail
     }
     let mut config = TargetConfig {
         profiles,
-        devices: listed(fleet)?,
+        devices: listed(fleet, past)?,
         faults: (**faults).clone(),
         seed: plan.seed,
         release: *release,
@@ -296,17 +300,31 @@ fn config(fleet: &Fleet, authorities: &Authorities) -> Result<TargetConfig, Fail
 }
 
 /// The devices of profiles that check names, with the credentials that the list gives them: as a
-/// server that the list was imported to.
-fn listed(fleet: &Fleet) -> Result<Vec<Listed>, Failure> {
+/// server that the list was imported to. And those that an earlier part of the run provisioned, whose
+/// embedded target is gone.
+fn listed(fleet: &Fleet, past: Option<&Past>) -> Result<Vec<Listed>, Failure> {
     let mut listed = Vec::new();
     for ix in fleet.devices() {
         let profile = fleet.cohort(ix).profile;
-        if fleet.plan.profiles[profile].strategy == Strategy::Check {
+        let gateway = fleet.cohort(ix).gateway.is_some();
+        let trace = past.and_then(|past| past.trace(ix));
+        let granted = trace.and_then(|trace| trace.granted.as_ref());
+        if let Some((name, issued)) = granted {
+            listed.push(Listed {
+                // As the server trims it.
+                name: name.trim().to_owned(),
+                profile,
+                credentials: Some(issued.credentials.clone()),
+                gateway,
+                provisioned: true,
+            });
+        } else if fleet.plan.profiles[profile].strategy == Strategy::Check {
             listed.push(Listed {
                 name: fleet.name(ix).to_owned(),
                 profile,
                 credentials: fleet.own(ix).map_err(Failure::usage)?,
-                gateway: fleet.cohort(ix).gateway.is_some(),
+                gateway,
+                provisioned: false,
             });
         }
     }

@@ -11,10 +11,13 @@ mod generate;
 mod handover;
 mod house;
 mod init;
+mod known;
 mod lodger;
 mod monitor;
+mod past;
 mod report;
 mod rest;
+mod resume;
 mod run;
 mod run_files;
 mod schema;
@@ -44,6 +47,10 @@ struct Cli {
 enum Command {
     /// Run a scenario: provision a list of devices, send telemetry, report
     Run(run::RunArgs),
+    /// Go on with a run that was interrupted or killed: no device is provisioned twice
+    Resume(resume::ResumeArgs),
+    /// Have devices ask anew that were refused or failed in a run
+    Retry(resume::RetryArgs),
     /// Draw reports of finished runs again, of several as one
     Report(report::ReportArgs),
     /// Hold runs against a baseline: has the target become worse?
@@ -88,7 +95,9 @@ pub fn main() -> ExitCode {
         }
     };
     let result = match cli.command {
-        Command::Run(args) => run::run(args),
+        Command::Run(args) => run::run(&args),
+        Command::Resume(args) => resume::resume(args),
+        Command::Retry(args) => resume::retry(args),
         Command::Report(args) => report::run(&args).map(|()| Exit::Passed),
         Command::Compare(args) => compare::run(&args),
         Command::Target(args) => target::run(args).map(|()| Exit::Passed),
@@ -121,6 +130,7 @@ const EXAMPLES: &str = "\
 Examples:
   fleetcall run scenarios/quickstart.toml                 1,000 devices against the embedded target
   fleetcall run line.toml --devices lot-17.csv --out out  your scenario with another list
+  fleetcall resume results/lot-17                         go on after a crash or Ctrl-C
   fleetcall report results/lot-17 --format markdown       any report of a finished run again
   fleetcall compare results/main --with results/branch    is it slower, does it fail more?
   fleetcall target --mqtt 127.0.0.1:1883                  a server to try devices against

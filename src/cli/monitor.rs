@@ -15,7 +15,7 @@ use crate::metrics::Exposure;
 use crate::monitor;
 
 /// The arguments of `fleetcall run` that are about it.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub(super) struct MonitorArgs {
     /// Serve Prometheus metrics at http://ADDR/metrics while the run goes on, as 127.0.0.1:9464
     #[arg(long, value_name = "ADDR")]

@@ -9,9 +9,11 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::house::{self, House};
+use super::known;
 use super::monitor::{Endpoint, Monitor, MonitorArgs};
+use super::past::{self, Sequel};
 use super::rest;
-use super::run_files::{self, CERTIFICATES, TIMELINE};
+use super::run_files::{self, TIMELINE};
 use super::screen::{Screen, Show};
 use super::tracks::Tracks;
 use super::{Exit, Failure};
@@ -28,43 +30,136 @@ use crate::metrics::{
 use crate::model::{CohortIx, DeviceIx};
 use crate::report::TimelineFile;
 use crate::scenario::{self, Plan};
-use crate::transport;
+use crate::transport::{self, Trust};
 
 /// The arguments of `fleetcall run`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct RunArgs {
     /// The scenario file (see `fleetcall init` and docs/scenario.md)
-    scenario: PathBuf,
+    pub(super) scenario: PathBuf,
     /// Take this device list instead of the scenario's
     #[arg(long, value_name = "LIST.csv")]
-    devices: Option<PathBuf>,
+    pub(super) devices: Option<PathBuf>,
     /// Change a value of the scenario, as in `telemetry.interval=1s`; may be repeated
     #[arg(long = "set", value_name = "KEY.PATH=VALUE")]
-    set: Vec<String>,
+    pub(super) set: Vec<String>,
     /// Take this seed instead of the scenario's
     #[arg(long)]
-    seed: Option<u64>,
+    pub(super) seed: Option<u64>,
+    /// Take the devices' credentials from this file (`credentials.csv` of an earlier run): nobody is
+    /// provisioned, and all go straight to telemetry
+    #[arg(long, value_name = "FROM.csv")]
+    pub(super) credentials: Option<PathBuf>,
     /// Where the results go [default: reports/<scenario name>-<UTC time>]
     #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    pub(super) out: Option<PathBuf>,
     #[command(flatten)]
-    show: Show,
+    pub(super) show: Show,
     #[command(flatten)]
-    monitor: MonitorArgs,
+    pub(super) monitor: MonitorArgs,
     /// End an invalid run by its thresholds, too: with exit code 0 or 3 in place of 4. The report
     /// says INVALID all the same
     #[arg(long)]
-    allow_invalid: bool,
+    pub(super) allow_invalid: bool,
     /// Count response times from the send, which is wrong: for the self-test's own test
     #[arg(long, hide = true)]
-    response_from_send: bool,
+    pub(super) response_from_send: bool,
 }
 
 /// Runs a scenario. `Err` only when there is no result to report.
-pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
+pub(super) fn run(args: &RunArgs) -> Result<Exit, Failure> {
+    carry_out(args, None)
+}
+
+/// Goes on with a run.
+pub(super) fn go_on(args: &RunArgs, sequel: Sequel) -> Result<Exit, Failure> {
+    carry_out(args, Some(sequel))
+}
+
+fn carry_out(args: &RunArgs, sequel: Option<Sequel>) -> Result<Exit, Failure> {
+    let Some(prepared) = prepare(args, sequel.as_ref())? else {
+        println!("nothing is left to do: each device of this run has had its end");
+        return Ok(Exit::Passed);
+    };
+    let Prepared {
+        mut fleet,
+        authorities,
+        trust,
+        machine,
+        mut provisions,
+        whole_digest,
+    } = prepared;
+    let endpoint = args.monitor.bind()?;
+
+    let started = Timestamp::now();
+    let tracks = match &sequel {
+        None => Tracks::make(args.out.as_deref(), &fleet.plan.name, started)?,
+        Some(sequel) => Tracks::reopen(args.out.clone().unwrap_or_default(), sequel.past.parts)?,
+    };
+    let log = LogTail::default();
+    tracks.open_log(&log)?;
+    fleet
+        .write_keys(&tracks.certificates())
+        .map_err(Failure::usage)?;
+    let past = sequel.map(|sequel| sequel.past);
+    let ledger = match &past {
+        None => {
+            let whole = (fleet.len(), whole_digest.as_str());
+            let header = past::header(args, &fleet.plan, whole, started)?;
+            Ledger::create(tracks.dir(), &header)
+        }
+        Some(past) => {
+            let next = past::part(past, started);
+            Ledger::resume(tracks.dir(), past, &next, &fleet.settled())
+        }
+    };
+    let ledger = ledger.map_err(Failure::usage)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(Failure::bug)?;
+    runtime.block_on(async {
+        let past = past.as_ref();
+        let house = House::open((&fleet, past), &authorities, trust, provisions.target_apart);
+        let house = house.await?;
+        fleet.dials = house.dials(&fleet.plan)?;
+        fleet.rest = house.rest(&fleet.plan)?;
+        provisions
+            .spread(machine, &mut fleet)
+            .map_err(Failure::usage)?;
+        let run = Run {
+            schedule_digest: engine::schedule_digest(&fleet),
+            part_note: past.map(|past| past::note(past, &fleet)),
+            fleet: Arc::new(fleet),
+            house,
+            tracks,
+            log,
+            started,
+            provisions,
+            allow_invalid: args.allow_invalid,
+        };
+        run.carry_through(args.show, endpoint, ledger).await
+    })
+}
+
+/// What a run needs before it has a directory.
+struct Prepared {
+    fleet: Fleet,
+    authorities: Authorities,
+    trust: Trust,
+    machine: Machine,
+    provisions: Provisions,
+    /// The schedule's of all devices, whatever is left of them.
+    whole_digest: String,
+}
+
+/// Finds all that can be found wrong with scenario, list and files. `None` when a run that goes on
+/// has nothing left to do.
+fn prepare(args: &RunArgs, sequel: Option<&Sequel>) -> Result<Option<Prepared>, Failure> {
     let overrides = scenario::Overrides {
-        devices: args.devices,
+        devices: args.devices.clone(),
         seed: args.seed,
     };
     let mut plan = scenario::load(&args.scenario, &args.set, &overrides).map_err(Failure::usage)?;
@@ -77,47 +172,30 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Failure> {
     let dealt = scenario::dealt_to_each(&cohort_of, plan.cohorts.len());
     let provisions = engine::plan_around(machine, &plan, &dealt).map_err(Failure::usage)?;
 
-    // All that can be found wrong with scenario, list and files is found before there is a
-    // directory for results.
     let trust = house::trust(&plan)?;
     let authorities = Authorities::of(&plan).map_err(Failure::usage)?;
     let equipment = equip(&plan, &inventory, &cohort_of, &authorities)?;
     let mut fleet = Fleet::new(plan, inventory, cohort_of, equipment).map_err(Failure::usage)?;
-
-    let endpoint = args.monitor.bind()?;
-
-    let started = Timestamp::now();
-    let tracks = Tracks::make(args.out.as_deref(), &fleet.plan.name, started)?;
-    let log = LogTail::default();
-    tracks.open_log(&log)?;
-    fleet
-        .write_keys(&tracks.file(CERTIFICATES))
-        .map_err(Failure::usage)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(Failure::bug)?;
-    runtime.block_on(async {
-        let house = House::open(&fleet, &authorities, trust, provisions.target_apart).await?;
-        fleet.dials = house.dials(&fleet.plan)?;
-        fleet.rest = house.rest(&fleet.plan)?;
-        let mut provisions = provisions;
-        provisions
-            .spread(machine, &mut fleet)
-            .map_err(Failure::usage)?;
-        let run = Run {
-            schedule_digest: engine::schedule_digest(&fleet),
-            fleet: Arc::new(fleet),
-            house,
-            tracks,
-            log,
-            started,
-            provisions,
-            allow_invalid: args.allow_invalid,
-        };
-        run.carry_through(args.show, endpoint).await
-    })
+    if let Some(from) = &args.credentials {
+        known::take_over(&mut fleet, from)?;
+    }
+    let whole_digest = engine::schedule_digest(&fleet);
+    if let Some(sequel) = sequel {
+        sequel.hold_against(&fleet.plan, &whole_digest)?;
+        let resumed = fleet.resume(&sequel.past, &sequel.resumption);
+        resumed.map_err(Failure::usage)?;
+        if fleet.is_over(&sequel.past) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(Prepared {
+        fleet,
+        authorities,
+        trust,
+        machine,
+        provisions,
+        whole_digest,
+    }))
 }
 
 /// Reads or makes the devices' keys and certificates.
@@ -150,6 +228,8 @@ struct Run {
     provisions: Provisions,
     schedule_digest: String,
     allow_invalid: bool,
+    /// What has to be said of a run that goes on.
+    part_note: Option<String>,
 }
 
 impl Run {
@@ -157,6 +237,7 @@ impl Run {
         mut self,
         show: Show,
         endpoint: Option<Endpoint>,
+        ledger: Ledger,
     ) -> Result<Exit, Failure> {
         let stop = StopSwitch::new();
         let unreachable = self.unreachable().await;
@@ -171,8 +252,6 @@ impl Run {
             eprintln!("fleetcall: note: {note}");
         }
         let listening = listen_for_signals(stop.clone()).map_err(Failure::bug)?;
-        let ledger = Ledger::open(&self.tracks.file("credentials.csv"), self.fleet.len())
-            .map_err(Failure::usage)?;
         run_files::write_scenario(&self.tracks, &self.fleet.plan)?;
         let header = timeline::Header::new(&self.setting());
         let timeline =
@@ -236,6 +315,7 @@ impl Run {
         monitor: Option<&Monitor>,
     ) -> Result<(Summary, Vec<Fate>), Failure> {
         let mut aggregate = Aggregate::new(self.setting());
+        aggregate.settle(&self.fleet.counted_before());
         let first = Arc::new(aggregate.tick(Duration::ZERO));
         let (live, snapshots) = watch::channel::<Arc<Snapshot>>(first);
         let screen =
@@ -342,7 +422,12 @@ impl Run {
             thresholds: plan.thresholds.clone(),
             validity: plan.validity,
             started_at: format!("{:.3}", self.started),
-            notes: self.house.notes(plan),
+            notes: self
+                .house
+                .notes(plan)
+                .into_iter()
+                .chain(self.part_note.clone())
+                .collect(),
             host: engine::host(),
             scenario_toml: plan.shown.clone(),
         }

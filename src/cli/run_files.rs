@@ -7,7 +7,7 @@ use super::Failure;
 use super::screen;
 use super::tracks::Tracks;
 use crate::engine::Fleet;
-use crate::ledger::Fate;
+use crate::ledger::{Fate, LEDGER};
 use crate::metrics::Summary;
 use crate::model::DeviceIx;
 use crate::report::{self, DeviceRow, Failures, Results, Slowest, Style};
@@ -108,7 +108,7 @@ const SCENARIO_HEAD: &str = "\
 ";
 
 /// What a run's directory holds, as the text summary lists it.
-const FILES: [(&str, &str); 10] = [
+const FILES: [(&str, &str); 11] = [
     ("summary.json", "every number of this run"),
     (TIMELINE, "the same numbers, interval by interval"),
     ("report.html", "all of it in one page, with charts"),
@@ -123,6 +123,10 @@ const FILES: [(&str, &str); 10] = [
     (
         "credentials.csv",
         "what each provisioned device received; secret, mode 0600",
+    ),
+    (
+        LEDGER,
+        "each device's requests and credentials, for `resume`; secret",
     ),
     ("run.log", "what happened, without secrets"),
 ];

@@ -14,9 +14,10 @@ use crate::engine::{Stop, StopSwitch};
 use crate::metrics::Snapshot;
 
 /// The user's choice of screen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Ui {
     /// The dashboard on a terminal, plain lines otherwise
+    #[default]
     Auto,
     /// The dashboard
     Tui,
@@ -27,7 +28,7 @@ pub(super) enum Ui {
 }
 
 /// What to show, and how.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Copy, Debug, Default, Args)]
 pub(super) struct Show {
     /// What to show while the run goes on
     #[arg(long, value_enum, default_value_t = Ui::Auto)]

@@ -43,6 +43,7 @@ pub(super) fn listed(path: &Path, profile: usize) -> Result<Vec<Listed>, Failure
                 profile,
                 credentials,
                 gateway,
+                provisioned: false,
             })
         })
         .collect()

@@ -10,12 +10,15 @@ use jiff::Timestamp;
 use tracing_subscriber::EnvFilter;
 
 use super::Failure;
+use super::run_files::CERTIFICATES;
 use crate::dashboard::LogTail;
 
 /// The directory of one run and the files in it.
 #[derive(Debug)]
 pub(super) struct Tracks {
     dir: PathBuf,
+    /// From 1.
+    part: u32,
 }
 
 impl Tracks {
@@ -37,7 +40,12 @@ impl Tracks {
             ))
         };
         fs::create_dir_all(&dir).map_err(failed)?;
-        for taken in ["credentials.csv", "summary.json", "certificates"] {
+        for taken in [
+            "credentials.csv",
+            "ledger.jsonl",
+            "summary.json",
+            "certificates",
+        ] {
             if dir.join(taken).exists() {
                 return Err(Failure::usage(format!(
                     "{}: holds the {taken} of an earlier run\nhelp: name another directory with \
@@ -46,7 +54,39 @@ impl Tracks {
                 )));
             }
         }
-        Ok(Self { dir })
+        Ok(Self { dir, part: 1 })
+    }
+
+    /// The directory of a run that goes on after so many parts: the results of the last one go into
+    /// a directory of their own, and what all parts share stays.
+    pub(super) fn reopen(dir: PathBuf, parts: u32) -> Result<Self, Failure> {
+        let kept = dir.join(format!("part-{parts}"));
+        let failed = |error: io::Error| {
+            Failure::usage(format!(
+                "{}: cannot keep the results of part {parts}: {error}",
+                kept.display()
+            ))
+        };
+        fs::create_dir_all(&kept).map_err(failed)?;
+        for name in OF_A_PART {
+            match fs::rename(dir.join(name), kept.join(name)) {
+                // A part that was killed has no reports.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+                _ => {}
+            }
+        }
+        Ok(Self {
+            dir,
+            part: parts + 1,
+        })
+    }
+
+    /// Where the keys and certificates of this part go.
+    pub(super) fn certificates(&self) -> PathBuf {
+        match self.part {
+            1 => self.file(CERTIFICATES),
+            part => self.file(&format!("{CERTIFICATES}-{part}")),
+        }
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -100,6 +140,19 @@ impl io::Write for Log {
         self.file.flush()
     }
 }
+
+/// What each part of a run writes anew.
+const OF_A_PART: [&str; 9] = [
+    "summary.json",
+    "timeline.jsonl",
+    "report.html",
+    "report.md",
+    "junit.xml",
+    "latency.hlog",
+    "devices.csv",
+    "scenario.toml",
+    "rotations.csv",
+];
 
 /// RFC 3339 in UTC with milliseconds.
 struct Utc;

@@ -11,4 +11,4 @@ mod thingsboard;
 pub use downlink::{Call, Heard, PUSH_NUMBER, numbered};
 pub use gateway::{BODY_LIMIT, HeardBehind, Parts, Report, part_overhead};
 pub use import::{ColumnType, Meant};
-pub use thingsboard::{Answer, ThingsBoard};
+pub use thingsboard::{Answer, ThingsBoard, Uncarried};

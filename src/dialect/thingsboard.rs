@@ -240,6 +240,22 @@ impl ThingsBoard {
         })
     }
 
+    /// What the server answers by whether it knows the credentials, and changes nothing: no
+    /// attributes. `Ok(None)` over MQTT, where CONNACK says it; `Err` where the transport cannot
+    /// carry them.
+    pub fn presence_request(
+        &self,
+        transport: TransportKind,
+        credentials: &Credentials,
+    ) -> Result<Option<Request>, Uncarried> {
+        if transport.protocol() == Protocol::Mqtt {
+            return Ok(None);
+        }
+        let nothing = Bytes::from_static(b"{}");
+        let request = self.attributes_request(transport, credentials, Qos::AtLeastOnce, nothing);
+        request.map(Some).ok_or(Uncarried)
+    }
+
     /// Whether the server took telemetry or attributes: `Ok(true)` when it said so, `Ok(false)` when nothing
     /// can say so (QoS 0).
     pub fn telemetry_answer(&self, reply: &Reply) -> Result<bool, FaultKind> {
@@ -254,6 +270,10 @@ impl ThingsBoard {
         }
     }
 }
+
+/// A transport cannot carry the credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Uncarried;
 
 /// A part of the device API that takes what devices report.
 struct Feature {

@@ -3,6 +3,7 @@
 //! Due → connect → provision → disconnect → connect with the received credentials → telemetry
 //! until told to stop. A failure on the way is an outcome with a cause, never an error of ours.
 
+mod doubt;
 mod downlink;
 mod gateway;
 mod life;
@@ -23,10 +24,11 @@ use self::gateway::Behind;
 use self::provisioning::is_rejection;
 use self::reconnect::Away;
 use self::rotation::Rotation;
+use super::beginning::Beginning;
 use super::places::Place;
 use super::shutdown::{Stop, reached};
 use super::worker::Alive;
-use crate::ledger::{Entry, Fate};
+use crate::ledger::{Entry, Fate, Grant};
 use crate::metrics::{LiveState, ReplyCounts};
 use crate::model::{
     Cause, CohortIx, Credentials, DeviceIx, Expectation, FaultKind, Login, Observed, Outcome,
@@ -153,6 +155,11 @@ impl<'a> Device<'a> {
             recorder.start_when_free(cohort);
         }
         recorder.gauge(cohort, LiveState::BringingUp, 1);
+        let beginning = worker.fleet.beginning(ix);
+        let known = match beginning {
+            Some(Beginning::Known(known)) => Some(known),
+            _ => None,
+        };
         Self {
             worker,
             ix,
@@ -162,13 +169,13 @@ impl<'a> Device<'a> {
             state: LiveState::BringingUp,
             step: Phase::TcpConnect,
             in_flight: InFlight::Nothing,
-            credentials: None,
-            kept: false,
+            credentials: known.map(|known| known.credentials.clone()),
+            kept: known.is_some(),
             connection: None,
-            outcome: None,
+            outcome: known.map(|_| Outcome::Provisioned),
             cause: None,
-            attempts: 0,
-            time_to_provision: None,
+            attempts: beginning.map_or(0, Beginning::attempts),
+            time_to_provision: known.and_then(|known| known.time_to_provision),
             time_to_first_telemetry: None,
             telemetry_sent: 0,
             telemetry_acked: 0,
@@ -190,7 +197,7 @@ impl<'a> Device<'a> {
 
     async fn run(&mut self, place: Place) {
         // Boxed, so that a long-living device does not keep the room of its first second.
-        let provisioned = Box::pin(self.provision()).await;
+        let provisioned = Box::pin(self.begin()).await;
         match (provisioned, self.worker.fleet.plan.stays()) {
             // The server let in whom it had to refuse: that is seen, and no load to go on with.
             (Ok(()), _) if self.is_impostor() => {}
@@ -223,7 +230,12 @@ impl<'a> Device<'a> {
     async fn keep_credentials(&mut self) {
         if let (Some(credentials), false) = (&self.credentials, self.kept) {
             let name = self.alias.as_deref();
-            let entry = self.worker.fleet.issued(self.ix, credentials.clone());
+            let grant = Grant {
+                issued: self.worker.fleet.issued(self.ix, credentials.clone()),
+                attempts: self.attempts,
+                time_to_provision: self.time_to_provision,
+            };
+            let entry = Entry::Provisioned(grant);
             self.worker.note(self.ix, name, entry).await;
             self.kept = true;
         }
@@ -236,7 +248,8 @@ impl<'a> Device<'a> {
         self.besides
             .take_if(|(_, got)| known.is_some_and(|known| known.is_same(got)));
         if let Some((name, credentials)) = &self.besides {
-            let entry = self.worker.fleet.issued(self.ix, credentials.clone());
+            let issued = self.worker.fleet.issued(self.ix, credentials.clone());
+            let entry = Entry::Besides(issued);
             self.worker.note(self.ix, Some(name), entry).await;
             self.besides = None;
         }

@@ -229,10 +229,35 @@ impl Equipment {
         Ok(Self(kits))
     }
 
+    /// Takes keys that devices of this fleet have already in the place of new ones.
+    pub(super) fn adopt<'a>(
+        &mut self,
+        devices: usize,
+        known: impl Iterator<Item = (DeviceIx, &'a Files)>,
+    ) -> Result<(), EquipmentError> {
+        for (ix, files) in known {
+            self.0.resize_with(devices.max(self.0.len()), || None);
+            let identity = Identity::from_files(&files.0, &files.1);
+            let identity = identity.map_err(|source| EquipmentError::Files {
+                device: format!("device number {} of the list", ix.0 + 1),
+                source,
+            })?;
+            let kit = &mut self.0[ix.get()];
+            let made = kit.take().map(|made| made.fresh);
+            *kit = Some(Box::new(Kit {
+                identity,
+                files: Some(files.clone()),
+                fresh: made.unwrap_or_default(),
+            }));
+        }
+        Ok(())
+    }
+
     /// Writes what was made into a directory, each device's by its number in the list.
     pub(super) fn write(&mut self, dir: &Path) -> Result<(), EquipmentError> {
-        let made = |kit: &Option<Box<Kit>>| kit.as_ref().is_some_and(|kit| kit.files.is_none());
-        if !self.0.iter().any(made) {
+        let has_made =
+            |kit: &Kit| kit.files.is_none() || kit.fresh.iter().any(|(_, kit)| kit.files.is_none());
+        if !self.0.iter().flatten().any(|kit| has_made(kit)) {
             return Ok(());
         }
         std::fs::create_dir_all(dir).map_err(|source| EquipmentError::Directory {
@@ -240,10 +265,12 @@ impl Equipment {
             source,
         })?;
         for (kit, number) in self.0.iter_mut().zip(1u32..) {
-            if let Some(kit) = kit.as_mut().filter(|kit| kit.files.is_none()) {
+            if let Some(kit) = kit.as_mut().filter(|kit| has_made(kit)) {
                 let whose = |source| pki(format!("device {number} of the list"), source);
-                let written = kit.identity.write(dir, &format!("{number:07}"));
-                kit.files = Some(written.map_err(whose)?);
+                if kit.files.is_none() {
+                    let written = kit.identity.write(dir, &format!("{number:07}"));
+                    kit.files = Some(written.map_err(whose)?);
+                }
                 for (nth, (_, kit)) in (2u32..).zip(&mut kit.fresh) {
                     let written = kit.identity.write(dir, &format!("{number:07}-{nth}"));
                     kit.files = Some(written.map_err(whose)?);

@@ -5,11 +5,12 @@ use std::path::Path;
 use secrecy::ExposeSecret;
 use thiserror::Error;
 
+use super::beginning::{Beginning, Beginnings, Resumption};
 use super::equipment::{Equipment, EquipmentError};
-use crate::arrival::{Due, Follower, Schedule};
+use crate::arrival::{Due, Follower, Schedule, StartingPlace};
 use crate::dialect::ThingsBoard;
 use crate::inventory::{Derivation, Inventory, Template};
-use crate::ledger::{Entry, Files, Issued};
+use crate::ledger::{Files, Issued, Past};
 use crate::model::{CohortIx, Credentials, DeviceIx};
 use crate::payload::PayloadError;
 use crate::pki::Identity;
@@ -37,6 +38,8 @@ pub struct Fleet {
     /// For each cohort, from what its devices derive their tokens.
     derivations: Vec<Option<Derivation>>,
     equipment: Equipment,
+    /// Where devices begin that have a past.
+    pub(super) beginnings: Beginnings,
 }
 
 /// The list does not give what the scenario asks of it.
@@ -55,6 +58,9 @@ pub enum FleetError {
         /// Its cohort.
         cohort: String,
     },
+    /// A key that an earlier part of the run made cannot be read.
+    #[error("{0}")]
+    Equipment(#[from] EquipmentError),
     /// A device has no payload.
     #[error("{0}")]
     Payload(#[from] PayloadError),
@@ -109,7 +115,7 @@ impl Fleet {
             })
             .collect();
         let fleet = Self {
-            schedule: schedule(&plan, &cohort_of),
+            schedule: schedule(&plan, &cohort_of, &|_| StartingPlace::Ahead),
             plan,
             inventory,
             cohort_of,
@@ -118,6 +124,7 @@ impl Fleet {
             dialects,
             derivations,
             equipment,
+            beginnings: Beginnings::default(),
         };
         fleet.prove_speakers()?;
         for ix in fleet.devices() {
@@ -130,6 +137,32 @@ impl Fleet {
             }
         }
         Ok(fleet)
+    }
+
+    /// Goes on where earlier parts of the run ended. Who is over has no turn.
+    pub fn resume(&mut self, past: &Past, resumption: &Resumption) -> Result<(), FleetError> {
+        let keys = self
+            .devices()
+            .filter_map(|ix| Some((ix, past.trace(ix)?.files()?)));
+        self.equipment.adopt(self.inventory.len(), keys)?;
+        let beginnings = Beginnings::of(self, past, resumption)?;
+        self.schedule = schedule(&self.plan, &self.cohort_of, &|ix| beginnings.place(ix));
+        self.beginnings = beginnings;
+        Ok(())
+    }
+
+    /// Every device has credentials already, in list order.
+    pub fn take_over(&mut self, all: Vec<Issued>) -> Result<(), FleetError> {
+        assert_eq!(all.len(), self.inventory.len(), "one for each");
+        let keys = self.devices().zip(&all);
+        let keys = keys.filter_map(|(ix, issued)| Some((ix, issued.files.as_ref()?)));
+        self.equipment.adopt(all.len(), keys)?;
+        self.beginnings = Beginnings::with_credentials(all);
+        Ok(())
+    }
+
+    pub(super) fn beginning(&self, ix: DeviceIx) -> Option<&Beginning> {
+        self.beginnings.get(ix)
     }
 
     /// Writes the keys and certificates that were made for this run: to be done before the first
@@ -244,12 +277,17 @@ impl Fleet {
     }
 
     /// What the ledger keeps of credentials.
-    pub(super) fn issued(&self, ix: DeviceIx, credentials: Credentials) -> Entry {
+    pub(super) fn issued(&self, ix: DeviceIx, credentials: Credentials) -> Issued {
         let files = match &credentials {
-            Credentials::X509 { .. } => self.equipment.kit(ix).and_then(|kit| kit.files.clone()),
+            Credentials::X509 { .. } => self.own_files(ix),
             _ => None,
         };
-        Entry::Provisioned(Issued { credentials, files })
+        Issued { credentials, files }
+    }
+
+    /// The files of the certificate that the device brings, if it does.
+    pub(super) fn own_files(&self, ix: DeviceIx) -> Option<Files> {
+        self.equipment.kit(ix)?.files.clone()
     }
 
     /// How the device speaks with its own profile.
@@ -267,13 +305,19 @@ impl Fleet {
     }
 }
 
-fn schedule(plan: &Plan, cohort_of: &[u16]) -> Schedule {
+fn schedule(plan: &Plan, cohort_of: &[u16], place: &dyn Fn(DeviceIx) -> StartingPlace) -> Schedule {
     let followers = plan.cohorts.iter().map(|cohort| Follower {
         cohort: &cohort.name,
         own: cohort.arrival.as_ref(),
     });
     let followers: Vec<_> = followers.collect();
-    Schedule::new(plan.arrival.as_ref(), &followers, cohort_of, plan.seed)
+    Schedule::new(
+        plan.arrival.as_ref(),
+        &followers,
+        cohort_of,
+        place,
+        plan.seed,
+    )
 }
 
 fn is_empty(own: &Credentials) -> bool {

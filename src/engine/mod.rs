@@ -3,6 +3,7 @@
 //! Knows no terminal, no report and no target: the caller owns the signal (`StopSwitch`), the
 //! ledger's channel and the watch on which snapshots appear. `device` is the heart of the program.
 
+mod beginning;
 mod clock;
 mod device;
 mod digest;
@@ -19,6 +20,7 @@ mod timeline;
 mod usage;
 mod worker;
 
+pub use beginning::Resumption;
 pub use digest::schedule_digest;
 pub use equipment::{Authorities, Equipment, EquipmentError, Kit};
 pub use fleet::{Fleet, FleetError};

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -18,9 +18,9 @@ use super::operator::Operator;
 use super::places::{Gate, Place, Places};
 use super::shutdown::{Stop, StopSwitch, reached};
 use crate::arrival::{Due, Turns};
-use crate::ledger::{Entry, Fate, Record};
+use crate::ledger::{Entry, Files, Intent, Record};
 use crate::metrics::Recorder;
-use crate::model::{Cause, CohortIx, DeviceIx, Observed, Outcome, Phase};
+use crate::model::{CohortIx, DeviceIx, Outcome, Phase};
 
 /// What a worker is given.
 pub(super) struct Shard {
@@ -228,20 +228,12 @@ impl Worker {
     }
 
     async fn write_off(&self, ix: DeviceIx) {
-        let fate = Fate {
-            outcome: Outcome::Unfinished,
-            observed: Observed::Unfinished,
-            credentials_type: self.fleet.cohort(ix).credentials.type_name(),
-            cause: Some(Cause::NotStarted),
-            attempts: 0,
-            time_to_provision: None,
-            time_to_first_telemetry: None,
-            telemetry_sent: 0,
-            telemetry_acked: 0,
-        };
-        self.recorder
-            .borrow_mut()
-            .outcome(self.fleet.cohort_ix(ix), fate.outcome, fate.cause);
+        let fate = self.fleet.fate_unless_started(ix);
+        // Who has credentials is counted already.
+        if fate.outcome != Outcome::Provisioned {
+            let mut recorder = self.recorder.borrow_mut();
+            recorder.outcome(self.fleet.cohort_ix(ix), fate.outcome, fate.cause);
+        }
         self.note(ix, None, Entry::Ended(fate)).await;
     }
 
@@ -256,6 +248,19 @@ impl Worker {
         if self.ledger.send(record).await.is_err() {
             self.switch.raise_to(Stop::Now);
         }
+    }
+
+    /// Has the ledger know that the device is about to ask under that name. When it cannot, the run
+    /// winds down, and the request must not be sent.
+    pub(super) async fn intend(&self, ix: DeviceIx, name: &str, files: Option<Files>) -> bool {
+        let (written, known) = oneshot::channel();
+        let entry = Entry::Asked(Intent { files, written });
+        self.note(ix, Some(name), entry).await;
+        let known = known.await.is_ok();
+        if !known {
+            self.switch.raise_to(Stop::Winding);
+        }
+        known
     }
 
     /// Records a completed step: response from when it was due, service from when it was sent.

@@ -1,13 +1,14 @@
 //! `credentials.csv`: one row per provisioned device, readable by its owner only.
 
 use std::collections::HashSet;
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
 use secrecy::ExposeSecret;
 
+use super::entry::Issued;
 use super::table::Table;
-use super::writer::Issued;
 use crate::model::Credentials;
 
 /// The columns. `certificate_file` and `key_file` name files that a run wrote; empty otherwise.
@@ -22,7 +23,7 @@ pub const HEADER: [&str; 8] = [
     "key_file",
 ];
 
-/// The open file. Rows are durable after [`CredentialsFile::sync`].
+/// The open file. Rows are in the kernel's hands after [`CredentialsFile::flush`].
 pub(super) struct CredentialsFile {
     table: Table,
     /// Certificate files that another has taken the place of.
@@ -38,33 +39,23 @@ impl CredentialsFile {
         })
     }
 
+    /// The same, with what is known from earlier parts of the run, in place of the file that is there.
+    pub(super) fn renew<'a>(
+        path: &Path,
+        known: impl Iterator<Item = (&'a str, &'a Issued)>,
+    ) -> io::Result<Self> {
+        let mut known = known;
+        let table = Table::renew(path, &HEADER, |table| {
+            known.try_for_each(|(name, issued)| write(table, name, issued))
+        })?;
+        Ok(Self {
+            table,
+            replaced: HashSet::new(),
+        })
+    }
+
     pub(super) fn write(&mut self, name: &str, issued: &Issued) -> io::Result<()> {
-        let credentials = &issued.credentials;
-        let (mut token, mut id, mut username, mut password) = ("", "", "", "");
-        match credentials {
-            Credentials::AccessToken(value) => token = value.expose_secret(),
-            Credentials::MqttBasic {
-                client_id,
-                username: user,
-                password: word,
-            } => {
-                (id, username, password) = (client_id, user, word.expose_secret());
-            }
-            // Its files say it all.
-            Credentials::X509 { .. } => {}
-        }
-        let [certificate, key] = issued.file_names();
-        let kind = credentials.type_name();
-        self.table.write(&[
-            name,
-            kind,
-            token,
-            id,
-            username,
-            password,
-            &certificate,
-            &key,
-        ])
+        write(&mut self.table, name, issued)
     }
 
     /// The row with this certificate's file holds no longer.
@@ -74,8 +65,12 @@ impl CredentialsFile {
         }
     }
 
-    pub(super) fn sync(&mut self) -> io::Result<()> {
-        self.table.sync()
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.table.flush()
+    }
+
+    pub(super) fn share(&self) -> io::Result<File> {
+        self.table.share()
     }
 
     /// One row for each provisioned device: rows of replaced certificates go.
@@ -89,4 +84,33 @@ impl CredentialsFile {
             !self.replaced.contains(file)
         })
     }
+}
+
+fn write(table: &mut Table, name: &str, issued: &Issued) -> io::Result<()> {
+    let credentials = &issued.credentials;
+    let (mut token, mut id, mut username, mut password) = ("", "", "", "");
+    match credentials {
+        Credentials::AccessToken(value) => token = value.expose_secret(),
+        Credentials::MqttBasic {
+            client_id,
+            username: user,
+            password: word,
+        } => {
+            (id, username, password) = (client_id, user, word.expose_secret());
+        }
+        // Its files say it all.
+        Credentials::X509 { .. } => {}
+    }
+    let [certificate, key] = issued.file_names();
+    let kind = credentials.type_name();
+    table.write(&[
+        name,
+        kind,
+        token,
+        id,
+        username,
+        password,
+        &certificate,
+        &key,
+    ])
 }

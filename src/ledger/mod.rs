@@ -1,17 +1,24 @@
-//! The durable record: each credential on its way to the disk at once, each device's end once.
+//! The durable record: each request before it is sent, each credential at once, each device's end.
 //!
-//! A thread of its own writes `credentials.csv` as the run goes and syncs it at least every
-//! 100 ms, so that a crash late in a run does not cost the fleet; at the end, rows of certificates
-//! that were replaced in mid-run are left out. Its channel is bounded: a slow disk slows the run
-//! and loses nothing. What a record means is the engine's to say.
+//! A thread of its own appends to `ledger.jsonl`, from which an interrupted run goes on, and writes
+//! `credentials.csv` beside it; another syncs both every 100 ms. The channel is bounded: a slow disk
+//! slows the run and loses nothing. What a record means is the engine's to say.
 
 mod credentials;
+mod entry;
+mod journal;
+mod line;
+mod past;
 mod rotations;
 mod shared;
+mod sync;
 mod table;
 mod writer;
 
 pub use credentials::HEADER as CREDENTIALS_HEADER;
+pub use entry::{Entry, Fate, Files, Grant, Intent, Issued, Record};
+pub use line::{Header, Part};
+pub use past::{Past, PastError, Trace};
 pub use rotations::{Rotation, RotationState};
 pub use shared::Shared;
-pub use writer::{Closed, Entry, Fate, Files, Issued, Ledger, LedgerError, Record};
+pub use writer::{CREDENTIALS, Closed, LEDGER, Ledger, LedgerError};

@@ -4,11 +4,12 @@
 //! of whom either certificate may hold; at the end each rotation keeps its last row.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
+use super::entry::{Files, Issued};
 use super::table::Table;
-use super::writer::{Files, Issued};
 
 /// The columns.
 const HEADER: [&str; 6] = [
@@ -80,8 +81,12 @@ impl RotationsFile {
         Ok(())
     }
 
-    pub(super) fn sync(&mut self) -> io::Result<()> {
-        self.table.sync()
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.table.flush()
+    }
+
+    pub(super) fn share(&self) -> io::Result<File> {
+        self.table.share()
     }
 
     /// One row for each rotation: its last.

@@ -1,80 +1,21 @@
-//! The ledger's thread and the two kinds of record that it takes.
+//! The ledger's thread: what it keeps of each record, where, and what it does when it cannot.
 
+use std::io;
 use std::path::{Path, PathBuf};
-use std::thread::JoinHandle;
-use std::time::Duration;
-use std::{io, thread};
+use std::thread::{self, JoinHandle};
 
 use thiserror::Error;
-use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::sync::{mpsc, oneshot};
 
 use super::credentials::CredentialsFile;
+use super::entry::{Entry, Fate, Issued, Record};
+use super::journal::Journal;
+use super::line::{CredentialsForm, EndedForm, FilesForm, Header, Line, Part, micros};
+use super::past::Past;
 use super::rotations::{Rotation, RotationState, RotationsFile};
 use super::shared::{Seen, Shared};
-use crate::model::{Cause, Credentials, DeviceIx, Observed, Outcome};
-
-/// How one listed device ended.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Fate {
-    /// Exactly one for each device.
-    pub outcome: Outcome,
-    /// What was seen of it, to be held against what must happen.
-    pub observed: Observed,
-    /// The type received, else the one asked for, as the server's API spells it.
-    pub credentials_type: &'static str,
-    /// What went wrong first; for a provisioned device, what went wrong after that.
-    pub cause: Option<Cause>,
-    /// Provision requests that the device began.
-    pub attempts: u32,
-    /// From the intended start to the credentials.
-    pub time_to_provision: Option<Duration>,
-    /// From the intended start to the first acknowledged telemetry.
-    pub time_to_first_telemetry: Option<Duration>,
-    /// Telemetry messages that may have reached the server.
-    pub telemetry_sent: u32,
-    /// Telemetry messages that the server acknowledged.
-    pub telemetry_acked: u32,
-}
-
-/// What happened to a device.
-#[derive(Debug)]
-pub enum Entry {
-    /// The server gave it these credentials.
-    Provisioned(Issued),
-    /// It got a new certificate: how that stands.
-    Rotated(Rotation),
-    /// A certificate that it has replaced still lets it in.
-    OldAccepted,
-    /// It is done.
-    Ended(Fate),
-}
-
-/// Credentials, and where the key is that goes with them.
-#[derive(Debug)]
-pub struct Issued {
-    /// As the server gave them.
-    pub credentials: Credentials,
-    /// The files of the device's certificate and key, where the credentials are a certificate.
-    pub files: Option<Files>,
-}
-
-/// A certificate's file and its key's.
-pub type Files = (PathBuf, PathBuf);
-
-impl Issued {
-    /// The certificate's file and the key's as they are written; empty where there are none.
-    pub(super) fn file_names(&self) -> [String; 2] {
-        Self::names_of(self.files.as_ref())
-    }
-
-    pub(super) fn names_of(files: Option<&Files>) -> [String; 2] {
-        let name = |path: &Path| path.to_string_lossy().into_owned();
-        files.map_or_else(Default::default, |(certificate, key)| {
-            [name(certificate), name(key)]
-        })
-    }
-}
+use super::sync::Syncer;
+use crate::model::{Cause, DeviceIx};
 
 /// What a closed ledger knows.
 #[derive(Debug)]
@@ -87,21 +28,10 @@ pub struct Closed {
     pub old_accepted: Vec<DeviceIx>,
 }
 
-/// One entry and whose it is.
-#[derive(Debug)]
-pub struct Record {
-    /// The device.
-    pub device: DeviceIx,
-    /// The name that the server knows it by: the listed one, but for devices that misbehave.
-    pub name: Box<str>,
-    /// What happened.
-    pub entry: Entry,
-}
-
 /// The ledger could not do its one duty.
 #[derive(Debug, Error)]
 pub enum LedgerError {
-    /// The credentials file cannot be made or written.
+    /// A file cannot be made or written.
     #[error("{}: {source}", path.display())]
     File {
         /// Which file.
@@ -121,31 +51,80 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Creates the credentials file and starts the writer for a list of `devices`.
-    pub fn open(credentials: &Path, devices: u32) -> Result<Self, LedgerError> {
-        let path = credentials.to_owned();
-        let file = CredentialsFile::create(&path).map_err(|source| LedgerError::File {
+    /// Creates the ledger and the credentials file in a run's directory and starts the writer. Room
+    /// on the disk is reserved, as far as its file system can.
+    pub fn create(dir: &Path, header: &Header) -> Result<Self, LedgerError> {
+        let path = dir.join(LEDGER);
+        let journal = Journal::create(&path, header, room(header.devices));
+        let journal = journal.map_err(|source| LedgerError::File { path, source })?;
+        Self::start(dir, journal, header.devices, None)
+    }
+
+    /// Goes on with a ledger, whose devices of the past have ended as `settled` says, and brings the
+    /// credentials file up to it.
+    pub fn resume(
+        dir: &Path,
+        past: &Past,
+        next: &Part,
+        settled: &[Option<Fate>],
+    ) -> Result<Self, LedgerError> {
+        let path = dir.join(LEDGER);
+        let left = settled.iter().filter(|fate| fate.is_none()).count();
+        let left = u32::try_from(left).expect("lists are shorter");
+        let journal = Journal::reopen(&path, past.end, next, room(left));
+        let journal = journal.map_err(|source| LedgerError::File { path, source })?;
+        Self::start(dir, journal, past.header.devices, Some((past, settled)))
+    }
+
+    fn start(
+        dir: &Path,
+        journal: Journal,
+        devices: u32,
+        before: Option<(&Past, &[Option<Fate>])>,
+    ) -> Result<Self, LedgerError> {
+        let path = dir.join(CREDENTIALS);
+        let failed = |source| LedgerError::File {
             path: path.clone(),
             source,
-        })?;
+        };
+        let mut seen = Seen::default();
+        let credentials = match before {
+            None => CredentialsFile::create(&path),
+            Some((past, _)) => CredentialsFile::renew(&path, past.credentials()),
+        };
+        let credentials = credentials.map_err(failed)?;
+        let mut fates = vec![None; devices as usize];
+        if let Some((past, settled)) = before {
+            fates.copy_from_slice(settled);
+            for ix in (0..devices).map(DeviceIx) {
+                let granted = past.trace(ix).and_then(|trace| trace.granted.as_ref());
+                if let Some((_, issued)) = granted {
+                    seen.look(ix, &issued.credentials);
+                }
+            }
+        }
+        let files = vec![
+            journal.share().map_err(failed)?,
+            credentials.share().map_err(failed)?,
+        ];
+        let syncer = Syncer::start(files).map_err(failed)?;
         let (records, inbox) = mpsc::channel(CAPACITY);
-        let mut writer = Writer {
-            path,
-            file,
-            fates: vec![None; devices as usize],
-            seen: Seen::default(),
+        let writer = Writer {
+            dir: dir.to_owned(),
+            journal,
+            credentials,
+            fates,
+            seen,
             rotations: None,
             old_accepted: Vec::new(),
-            inbox,
+            syncer,
+            trouble: None,
         };
         let writer = thread::Builder::new()
             .name("ledger".to_owned())
-            .spawn(move || {
-                writer.run()?;
-                writer.close()
-            })
+            .spawn(move || writer.run(inbox))
             .map_err(|source| LedgerError::File {
-                path: credentials.to_owned(),
+                path: dir.to_owned(),
                 source,
             })?;
         Ok(Self { records, writer })
@@ -166,53 +145,120 @@ impl Ledger {
 }
 
 struct Writer {
-    path: PathBuf,
-    file: CredentialsFile,
+    dir: PathBuf,
+    journal: Journal,
+    credentials: CredentialsFile,
     fates: Vec<Option<Fate>>,
     seen: Seen,
     rotations: Option<RotationsFile>,
     old_accepted: Vec<DeviceIx>,
-    inbox: mpsc::Receiver<Record>,
+    syncer: Syncer,
+    /// From the first file that could not be written on, no device may ask any more.
+    trouble: Option<LedgerError>,
 }
 
 impl Writer {
-    fn run(&mut self) -> Result<(), LedgerError> {
-        let mut unsynced_since: Option<Instant> = None;
-        loop {
-            let overdue = unsynced_since.is_some_and(|since| since.elapsed() >= SYNC_EVERY);
-            if overdue || (unsynced_since.is_some() && self.inbox.is_empty()) {
-                self.sync()?;
-                unsynced_since = None;
+    /// Takes records until the last sender is gone. A file that cannot be written ends nothing here:
+    /// credentials that are still on their way have to be kept, and the disk may have room again.
+    fn run(mut self, mut inbox: mpsc::Receiver<Record>) -> Result<Closed, LedgerError> {
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut asking = Vec::new();
+        while inbox.blocking_recv_many(&mut batch, BATCH) > 0 {
+            for record in batch.drain(..) {
+                self.take(record, &mut asking)?;
             }
-            let Some(record) = self.inbox.blocking_recv() else {
-                break;
-            };
-            match record.entry {
-                Entry::Provisioned(issued) => {
-                    self.seen.look(record.device, &issued.credentials);
-                    self.file
-                        .write(&record.name, &issued)
-                        .map_err(|e| self.failed(e))?;
-                    unsynced_since.get_or_insert_with(Instant::now);
+            let written = self.journal.flush();
+            self.note_trouble(LEDGER, written);
+            let written = self.credentials.flush();
+            self.note_trouble(CREDENTIALS, written);
+            let synced = self.syncer.wake();
+            self.note_trouble(LEDGER, synced);
+            for intent in asking.drain(..) {
+                if self.trouble.is_none() {
+                    // Whoever was cut off meanwhile needs no answer.
+                    let _ = oneshot::Sender::send(intent, ());
                 }
-                Entry::Rotated(rotation) => {
-                    self.rotated(&record.name, record.device, &rotation)
-                        .map_err(|e| self.failed(e))?;
-                    unsynced_since.get_or_insert_with(Instant::now);
-                }
-                Entry::OldAccepted => self.old_accepted.push(record.device),
-                Entry::Ended(fate) => self.end(&record.name, record.device, fate)?,
             }
         }
-        self.sync()
+        self.close()
     }
 
-    fn sync(&mut self) -> Result<(), LedgerError> {
-        self.file.sync().map_err(|e| self.failed(e))?;
-        match &mut self.rotations {
-            Some(rotations) => rotations.sync().map_err(|e| self.failed(e)),
-            None => Ok(()),
+    fn note_trouble(&mut self, name: &str, done: io::Result<()>) {
+        let Err(source) = done else { return };
+        if self.trouble.is_none() {
+            let path = self.dir.join(name);
+            tracing::error!(
+                "{}: {source}: no device is provisioned any more",
+                path.display()
+            );
+            self.trouble = Some(LedgerError::File { path, source });
         }
+    }
+
+    fn take(
+        &mut self,
+        record: Record,
+        asking: &mut Vec<oneshot::Sender<()>>,
+    ) -> Result<(), LedgerError> {
+        let Record {
+            device: ix,
+            name,
+            entry,
+        } = record;
+        let device = ix.0;
+        match entry {
+            Entry::Asked(intent) => {
+                self.journal.add(&Line::Asked {
+                    device,
+                    name: (&*name).into(),
+                    files: FilesForm::of(intent.files.as_ref()),
+                });
+                asking.push(intent.written);
+            }
+            Entry::Provisioned(grant) => {
+                self.journal.add(&Line::Provisioned {
+                    device,
+                    name: (&*name).into(),
+                    credentials: CredentialsForm::of(&grant.issued.credentials),
+                    files: FilesForm::of(grant.issued.files.as_ref()),
+                    attempts: grant.attempts,
+                    time_to_provision_us: grant.time_to_provision.map(micros),
+                });
+                self.granted(ix, &name, &grant.issued);
+            }
+            Entry::Besides(issued) => {
+                self.journal.add(&Line::Besides {
+                    device,
+                    name: (&*name).into(),
+                    credentials: CredentialsForm::of(&issued.credentials),
+                    files: FilesForm::of(issued.files.as_ref()),
+                });
+                self.granted(ix, &name, &issued);
+            }
+            Entry::Rotated(rotation) => {
+                self.journal.add(&Line::rotated(device, &name, &rotation));
+                let written = self.rotated(&name, ix, &rotation);
+                self.note_trouble(ROTATIONS, written);
+            }
+            Entry::OldAccepted => {
+                self.journal.add(&Line::OldAccepted {
+                    device,
+                    name: (&*name).into(),
+                });
+                self.old_accepted.push(ix);
+            }
+            Entry::Ended(fate) => {
+                self.journal.add(&Line::Ended(EndedForm::of(device, &fate)));
+                self.end(&name, ix, fate)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn granted(&mut self, ix: DeviceIx, name: &str, issued: &Issued) {
+        self.seen.look(ix, &issued.credentials);
+        let written = self.credentials.write(name, issued);
+        self.note_trouble(CREDENTIALS, written);
     }
 
     /// The new certificate's row goes first: whoever is cut off in between has a row too many, and
@@ -220,26 +266,38 @@ impl Writer {
     fn rotated(&mut self, name: &str, device: DeviceIx, rotation: &Rotation) -> io::Result<()> {
         if rotation.state == RotationState::Done {
             self.seen.look(device, &rotation.new.credentials);
-            self.file.write(name, &rotation.new)?;
+            self.credentials.write(name, &rotation.new)?;
             let [old, _] = Issued::names_of(rotation.old.as_ref());
-            self.file.replace(old);
+            self.credentials.replace(old);
         }
         let rotations = match &mut self.rotations {
             Some(rotations) => rotations,
-            none => none.insert(RotationsFile::create(&self.path.with_file_name(ROTATIONS))?),
+            none => {
+                let file = RotationsFile::create(&self.dir.join(ROTATIONS))?;
+                self.syncer.also(file.share()?);
+                none.insert(file)
+            }
         };
-        rotations.write(name, rotation)
+        rotations.write(name, rotation)?;
+        rotations.flush()
     }
 
-    /// Shortens the files to what holds.
-    fn close(self) -> Result<Closed, LedgerError> {
-        let failed = |source| LedgerError::File {
-            path: self.path.clone(),
-            source,
+    /// Shortens the tables to what holds.
+    fn close(mut self) -> Result<Closed, LedgerError> {
+        let dir = self.dir.clone();
+        let failed = |name: &str| {
+            let path = dir.join(name);
+            move |source| LedgerError::File { path, source }
         };
-        self.file.compact().map_err(failed)?;
+        self.journal.close().map_err(failed(LEDGER))?;
+        self.credentials.flush().map_err(failed(CREDENTIALS))?;
+        self.syncer.close().map_err(failed(CREDENTIALS))?;
+        if let Some(trouble) = self.trouble.take() {
+            return Err(trouble);
+        }
+        self.credentials.compact().map_err(failed(CREDENTIALS))?;
         if let Some(rotations) = self.rotations {
-            rotations.compact().map_err(failed)?;
+            rotations.compact().map_err(failed(ROTATIONS))?;
         }
         Ok(Closed {
             fates: self.fates,
@@ -259,14 +317,19 @@ impl Writer {
             Some(_) => Err(LedgerError::EndedTwice(device.0)),
         }
     }
-
-    fn failed(&self, source: io::Error) -> LedgerError {
-        LedgerError::File {
-            path: self.path.clone(),
-            source,
-        }
-    }
 }
+
+/// What devices' three lines and their row in the credentials' table may take: a certificate aside,
+/// about 600 bytes.
+fn room(devices: u32) -> u64 {
+    u64::from(devices) * 700
+}
+
+/// A run's durable record.
+pub const LEDGER: &str = "ledger.jsonl";
+
+/// The credentials in a table.
+pub const CREDENTIALS: &str = "credentials.csv";
 
 /// Beside the credentials, once there is a rotation.
 const ROTATIONS: &str = "rotations.csv";
@@ -274,189 +337,8 @@ const ROTATIONS: &str = "rotations.csv";
 /// Records under way; a full channel holds its devices back.
 const CAPACITY: usize = 4096;
 
-/// The longest that a written credential waits for the disk while more keep coming.
-const SYNC_EVERY: Duration = Duration::from_millis(100);
+/// Records that are handed to the kernel as one.
+const BATCH: usize = 256;
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-
-    fn record(device: u32, entry: Entry) -> Record {
-        Record {
-            device: DeviceIx(device),
-            name: format!("dev,\"{device}").into(),
-            entry,
-        }
-    }
-
-    fn fate(outcome: Outcome) -> Fate {
-        Fate {
-            outcome,
-            observed: Observed::Failed,
-            credentials_type: "ACCESS_TOKEN",
-            cause: None,
-            attempts: 1,
-            time_to_provision: None,
-            time_to_first_telemetry: None,
-            telemetry_sent: 0,
-            telemetry_acked: 0,
-        }
-    }
-
-    #[test]
-    fn keeps_credentials_for_the_owner_only_and_exactly() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("credentials.csv");
-        let ledger = Ledger::open(&path, 2).unwrap();
-        let sender = ledger.sender();
-        let token = Credentials::AccessToken("to\"k,en".into());
-        sender
-            .blocking_send(record(
-                1,
-                Entry::Provisioned(Issued {
-                    credentials: token,
-                    files: None,
-                }),
-            ))
-            .unwrap();
-        sender
-            .blocking_send(record(1, Entry::Ended(fate(Outcome::Provisioned))))
-            .unwrap();
-        drop(sender);
-        let fates = ledger.close().unwrap().fates;
-        assert_eq!(fates, [None, Some(fate(Outcome::Provisioned))]);
-        assert_eq!(
-            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
-        let mut rows = csv::Reader::from_path(&path).unwrap();
-        let row = rows.records().next().unwrap().unwrap();
-        assert_eq!(
-            row.iter().collect::<Vec<_>>(),
-            ["dev,\"1", "ACCESS_TOKEN", "to\"k,en", "", "", "", "", ""]
-        );
-    }
-
-    #[test]
-    fn never_overwrites_credentials_of_an_earlier_run() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("credentials.csv");
-        Ledger::open(&path, 1).unwrap().close().unwrap();
-        let again = Ledger::open(&path, 1).err().unwrap();
-        assert!(again.to_string().contains("credentials.csv"), "{again}");
-    }
-
-    #[test]
-    fn a_device_that_ends_twice_is_a_bug_that_shows() {
-        let dir = tempfile::tempdir().unwrap();
-        let ledger = Ledger::open(&dir.path().join("credentials.csv"), 1).unwrap();
-        let sender = ledger.sender();
-        for _ in 0..2 {
-            sender
-                .blocking_send(record(0, Entry::Ended(fate(Outcome::Failed))))
-                .unwrap();
-        }
-        drop(sender);
-        assert!(matches!(ledger.close(), Err(LedgerError::EndedTwice(0))));
-    }
-
-    /// A certificate of `leaf`, in files named so.
-    fn issued(leaf: &str) -> Issued {
-        Issued {
-            credentials: Credentials::X509 {
-                certificate: leaf.to_owned(),
-            },
-            files: Some((format!("{leaf}.crt").into(), format!("{leaf}.key").into())),
-        }
-    }
-
-    fn rotated(device: u32, state: RotationState, old: &str, new: &str) -> Record {
-        let entry = Entry::Rotated(Rotation {
-            state,
-            old: issued(old).files,
-            new: issued(new),
-        });
-        record(device, entry)
-    }
-
-    #[test]
-    fn at_the_end_each_device_has_the_certificate_that_holds_and_each_rotation_its_last_word() {
-        use RotationState::{Begun, Done, Failed, InDoubt};
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("credentials.csv");
-        let ledger = Ledger::open(&path, 4).unwrap();
-        let sender = ledger.sender();
-        let send = |record| sender.blocking_send(record).unwrap();
-        for device in 0..3 {
-            send(record(
-                device,
-                Entry::Provisioned(issued(&format!("{device}-1"))),
-            ));
-        }
-        let token = Issued {
-            credentials: Credentials::AccessToken("t".into()),
-            files: None,
-        };
-        send(record(3, Entry::Provisioned(token)));
-        for (device, state, old, new) in [
-            (0, Begun, "0-1", "0-2"),
-            (1, Begun, "1-1", "1-2"),
-            (0, Done, "0-1", "0-2"),
-            (2, Begun, "2-1", "2-2"),
-            (1, Failed, "1-1", "1-2"),
-            (0, Begun, "0-2", "0-3"),
-            (0, Done, "0-2", "0-3"),
-            (2, InDoubt, "2-1", "2-2"),
-        ] {
-            send(rotated(device, state, old, new));
-        }
-        drop(sender);
-        ledger.close().unwrap();
-        assert_eq!(column(&path, 6), ["1-1.crt", "2-1.crt", "", "0-3.crt"]);
-        let rotations = dir.path().join("rotations.csv");
-        assert_eq!(
-            column(&rotations, 1),
-            ["done", "failed", "done", "in_doubt"]
-        );
-        assert_eq!(
-            column(&rotations, 2),
-            ["0-2.crt", "1-2.crt", "0-3.crt", "2-2.crt"]
-        );
-        for path in [path, rotations] {
-            let mode = std::fs::metadata(&path).unwrap().permissions().mode();
-            assert_eq!(mode & 0o777, 0o600, "{}", path.display());
-        }
-    }
-
-    #[test]
-    fn a_run_that_is_cut_off_leaves_both_certificates_on_record() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("credentials.csv");
-        let ledger = Ledger::open(&path, 1).unwrap();
-        let sender = ledger.sender();
-        let send = |record| sender.blocking_send(record).unwrap();
-        send(record(0, Entry::Provisioned(issued("1"))));
-        send(rotated(0, RotationState::Begun, "1", "2"));
-        send(rotated(0, RotationState::Done, "1", "2"));
-        // Nobody closes it: what a killed run leaves once the ledger was idle.
-        let rotations = dir.path().join("rotations.csv");
-        let begun = Instant::now();
-        while column(&rotations, 1) != ["begun", "done"] {
-            assert!(begun.elapsed() < Duration::from_secs(30));
-            thread::yield_now();
-        }
-        assert_eq!(column(&path, 6), ["1.crt", "2.crt"]);
-    }
-
-    /// The cells of a column, of as many rows as are whole.
-    fn column(path: &Path, n: usize) -> Vec<String> {
-        let Ok(mut rows) = csv::Reader::from_path(path) else {
-            return Vec::new();
-        };
-        let rows = rows.records().map_while(Result::ok);
-        rows.filter_map(|row| Some(row.get(n)?.to_owned()))
-            .collect()
-    }
-}
+mod tests;

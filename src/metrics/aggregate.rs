@@ -68,6 +68,13 @@ impl Aggregate {
         }
     }
 
+    /// Counts what was over before the first device started. No rate has it in it.
+    pub fn settle(&mut self, before: &Recorder) {
+        self.add(before);
+        let devices = DeviceCounts::new(self.setting.listed, &self.overall.outcomes);
+        self.provisioned = Meter::from(devices.provisioned);
+    }
+
     /// How many starts the generator had to drop so far, for display; the figure of the summary
     /// is the [`Ending`]'s.
     pub fn set_dropped(&mut self, dropped: u64) {

@@ -41,7 +41,7 @@ mod tests;
 
 pub use aggregate::Aggregate;
 pub use bars::{BARS, Bars, bar_floor_us};
-pub use cause::{OTHER_CAUSES, cause_from_word, cause_hint, word_hint};
+pub use cause::{OTHER_CAUSES, cause_hint, word_hint};
 pub use counts::{
     DeviceCounts, LiveCounts, LiveState, OutcomeCounts, ReconnectCounts, RotationCounts,
     StartCounts, TelemetryCounts,

@@ -23,6 +23,15 @@ pub(super) struct Meter {
 }
 
 impl Meter {
+    /// A meter of a count that begins there.
+    pub(super) fn from(count: u64) -> Self {
+        Self {
+            recent: VecDeque::from([(Duration::ZERO, count)]),
+            mark: (Duration::ZERO, count),
+            history: VecDeque::new(),
+        }
+    }
+
     /// One reading; `elapsed` must not go back (a reading that does is ignored).
     pub(super) fn read(&mut self, elapsed: Duration, count: u64) {
         let last = self.recent.back().copied().unwrap_or_default();

@@ -17,6 +17,7 @@ mod rpc;
 mod subscription;
 mod trial;
 pub mod units;
+mod word;
 
 pub use credentials::{Credentials, Login};
 pub use delay::Delay;
@@ -34,3 +35,4 @@ pub use printable::{printable, printable_xml};
 pub use rpc::{RpcAnswer, RpcAnswers};
 pub use subscription::{Feed, Source, Subscription};
 pub use trial::{SearchEnd, TrialPurpose, TrialVerdict};
+pub use word::NoCause;

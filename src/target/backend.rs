@@ -89,7 +89,13 @@ impl Backend {
             let Some(profile) = profile else {
                 return Err(TargetError::NoProfile(listed.name));
             };
-            let device = Device::new(&listed.name, credentials, listed.gateway, profile, false);
+            let device = Device::new(
+                &listed.name,
+                credentials,
+                listed.gateway,
+                profile,
+                listed.provisioned,
+            );
             registry.create(device).map_err(|taken| match taken {
                 Taken::Name => TargetError::DuplicateName(listed.name.clone()),
                 Taken::Credentials => TargetError::DuplicateToken(listed.name.clone()),

@@ -240,6 +240,8 @@ pub struct Listed {
     pub credentials: Option<Credentials>,
     /// Whether it may speak for others (`additionalInfo.gateway`).
     pub gateway: bool,
+    /// Whether it was provisioned before: the server attribute `provisionState`.
+    pub provisioned: bool,
 }
 
 impl fmt::Debug for Listed {

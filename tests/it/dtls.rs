@@ -86,6 +86,7 @@ fn config(pki: &Pki) -> TargetConfig {
         profile: 0,
         credentials: Some(credentials),
         gateway: false,
+        provisioned: false,
     };
     let certificate = fleetcall::model::Credentials::X509 {
         certificate: pki.device.leaf_base64(),

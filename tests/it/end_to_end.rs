@@ -31,6 +31,7 @@ async fn target(strategy: Strategy, devices: &[&str], faults: Faults) -> Target 
                 profile: 0,
                 credentials: None,
                 gateway: false,
+                provisioned: false,
             })
             .collect(),
         faults,

@@ -21,6 +21,7 @@ mod monitoring;
 mod mqtt5;
 mod peers_against_target;
 mod reports;
+mod resume;
 mod rotation;
 mod schedule;
 mod schemas;

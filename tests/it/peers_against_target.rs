@@ -22,6 +22,7 @@ async fn start(strategy: Strategy) -> Target {
         profile: 0,
         credentials: Some(fleetcall::model::Credentials::AccessToken(TOKEN.into())),
         gateway: false,
+        provisioned: false,
     };
     let config = TargetConfig {
         mqtt: anywhere,

@@ -89,19 +89,34 @@ async fn a_cut_off_run_still_hands_over_every_credential_it_received() {
     let fleet = Arc::new(fleet(dir.path(), &target));
     let mut aggregate = aggregate();
     let (live, mut snapshots) = watch::channel(Arc::new(aggregate.tick(Duration::ZERO)));
-    // Room for one record, and nobody takes any until the run is cut off.
+    // Room for one record. Once everybody has asked, nobody takes any until the run is cut off.
     let (ledger, mut records) = mpsc::channel::<Record>(1);
     let stop = StopSwitch::new();
     let switch = stop.clone();
     let reading = async move {
+        let mut taken = Vec::new();
+        let mut asked = 0;
+        while asked < DEVICES {
+            let record = records.recv().await.unwrap();
+            match record.entry {
+                Entry::Asked(intent) => {
+                    intent.written.send(()).unwrap();
+                    asked += 1;
+                }
+                _ => taken.push(record),
+            }
+        }
         let all = |devices: u64| devices == u64::from(DEVICES);
         snapshots
             .wait_for(|seen| all(seen.devices.provisioned))
             .await
             .unwrap();
         switch.raise_to(Stop::Now);
-        let (mut credentials, mut ended) = (HashSet::new(), HashSet::new());
         while let Some(record) = records.recv().await {
+            taken.push(record);
+        }
+        let (mut credentials, mut ended) = (HashSet::new(), HashSet::new());
+        for record in taken {
             let new = match record.entry {
                 Entry::Provisioned(_) => credentials.insert(record.device),
                 Entry::Ended(_) => {
@@ -111,7 +126,7 @@ async fn a_cut_off_run_still_hands_over_every_credential_it_received() {
                     );
                     ended.insert(record.device)
                 }
-                Entry::Rotated(_) | Entry::OldAccepted => unreachable!("nobody rotates"),
+                other => unreachable!("asked once, and nobody misbehaves or rotates: {other:?}"),
             };
             assert!(new, "{:?} twice", record.device);
         }

@@ -53,6 +53,7 @@ fn listed(name: &str, token: &str) -> Listed {
         profile: 0,
         credentials: Some(fleetcall::model::Credentials::AccessToken(token.into())),
         gateway: false,
+        provisioned: false,
     }
 }
 

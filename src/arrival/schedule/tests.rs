@@ -31,7 +31,7 @@ fn schedule(shared: Option<&Arrival>, own: &[Option<Arrival>], cohort_of: &[u16]
         own: own.as_ref(),
     });
     let followers: Vec<_> = followers.collect();
-    Schedule::new(shared, &followers, cohort_of, 7)
+    Schedule::new(shared, &followers, cohort_of, &|_| StartingPlace::Ahead, 7)
 }
 
 fn ms(due: Due) -> u128 {
@@ -228,4 +228,25 @@ proptest! {
             prop_assert!((started - rate * until).abs() <= 1.0 + 1e-6, "{started} at {rate}");
         }
     }
+}
+
+#[test]
+fn those_behind_come_after_those_ahead_and_whoever_is_out_has_no_turn() {
+    let shared = open(vec![rate(10, 10.0)], false);
+    let follower = Follower {
+        cohort: "c0",
+        own: None,
+    };
+    let place = |ix: DeviceIx| match ix.0 {
+        0 | 3 => StartingPlace::Behind,
+        1 => StartingPlace::None,
+        _ => StartingPlace::Ahead,
+    };
+    let schedule = Schedule::new(Some(&shared), &[follower], &[0; 5], &place, 7);
+    let due = |device| schedule.due(CohortIx(0), DeviceIx(device));
+    assert_eq!([2, 4, 0, 3].map(|ix| ms(due(ix))), [0, 100, 200, 300]);
+    assert_eq!(due(1), Due::Never);
+    let turns: Vec<_> = schedule.turns(0, 1).map(|(ix, _)| ix.0).collect();
+    assert_eq!(turns, [2, 4, 0, 3]);
+    assert_eq!(schedule.planned(), 4);
 }

@@ -40,7 +40,7 @@ impl Device<'_> {
         let connected = self.connect_to_ask(due).await?;
         let fleet = &self.worker.fleet;
         let dialect = plea.dialect.as_ref().unwrap_or(fleet.dialect(self.ix));
-        let asked = self.ask(dialect, &plea.request).await;
+        let asked = self.ask(dialect, &plea.name, &plea.request).await;
         if let (Err((Outcome::Refused, ..)), true) =
             (&asked, wrong.is_some_and(Misbehaviour::asks_again))
         {
@@ -124,7 +124,7 @@ impl Device<'_> {
         {
             return self.observe(Err(ended), name).await;
         }
-        let asked = self.ask(dialect, &request).await;
+        let asked = self.ask(dialect, name, &request).await;
         self.observe(asked, name).await;
     }
 
@@ -142,7 +142,12 @@ impl Device<'_> {
             .map_err(|fault| (Outcome::Failed, fault.phase, fault.kind))?
             .connection;
         let mut mine = self.connection.take().expect("connected above");
-        (self.step, self.in_flight) = (Phase::Provision, InFlight::Request);
+        self.step = Phase::Provision;
+        if let Err(ended) = self.intend(&plea.name).await {
+            self.connection = Some(mine);
+            return Err(ended);
+        }
+        self.in_flight = InFlight::Request;
         self.attempts += 2;
         self.told = Told::Perhaps;
         let verdict = {

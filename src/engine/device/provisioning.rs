@@ -23,13 +23,16 @@ impl Device<'_> {
         }
     }
 
-    /// Sends a request over the open connection, and judges what comes back.
+    /// Sends a request for that name over the open connection, and judges what comes back.
     pub(super) async fn ask(
         &mut self,
         dialect: &ThingsBoard,
+        name: &str,
         request: &Request,
     ) -> Result<Granted, Ended> {
-        (self.step, self.in_flight) = (Phase::Provision, InFlight::Request);
+        self.step = Phase::Provision;
+        self.intend(name).await?;
+        self.in_flight = InFlight::Request;
         self.attempts += 1;
         let connection = self.connection.as_mut().expect("connected before");
         let exchanged = connection.exchange(request).await;
@@ -38,6 +41,16 @@ impl Device<'_> {
             self.told = Told::Perhaps;
         }
         judged(dialect, exchanged)
+    }
+
+    /// Nothing is asked that the ledger does not know of.
+    pub(super) async fn intend(&self, name: &str) -> Result<(), Ended> {
+        let files = self.worker.fleet.own_files(self.ix);
+        if self.worker.intend(self.ix, name, files).await {
+            Ok(())
+        } else {
+            Err((Outcome::Unfinished, self.step, FaultKind::CutOff))
+        }
     }
 
     /// Opens the provisioning connection, in place of one that may be open. Returns when it was
@@ -62,6 +75,7 @@ impl Device<'_> {
         let login = fleet
             .dialect(self.ix)
             .device_login(fleet.name(self.ix), &credentials);
+        self.intend(fleet.name(self.ix)).await?;
         self.attempts += 1;
         self.in_flight = InFlight::Request;
         let connected = self.connect(&login, Some(identity), due, None).await;
@@ -84,15 +98,19 @@ impl Device<'_> {
 
     pub(super) async fn provisioned(&mut self, credentials: Credentials, done: Instant) {
         // Counted before the first await: a cut-off from here on cannot take it back.
+        self.count_provisioned();
+        self.time_to_provision = Some(done - self.due);
+        self.sample_span(Phase::TimeToProvision, self.due, self.started, done);
+        self.credentials = Some(credentials);
+        self.keep_credentials().await;
+    }
+
+    pub(super) fn count_provisioned(&mut self) {
         self.outcome = Some(Outcome::Provisioned);
         self.worker
             .recorder
             .borrow_mut()
             .outcome(self.cohort, Outcome::Provisioned, None);
-        self.time_to_provision = Some(done - self.due);
-        self.sample_span(Phase::TimeToProvision, self.due, self.started, done);
-        self.credentials = Some(credentials);
-        self.keep_credentials().await;
     }
 }
 

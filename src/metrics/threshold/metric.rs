@@ -1,10 +1,10 @@
 //! The names of what a threshold can be about.
 
-use super::super::cause::{OTHER_CAUSES, cause_from_word, plain_words};
+use super::super::cause::{OTHER_CAUSES, plain_words};
 use super::super::downlink::DOWNLINK_COUNTS;
 use super::super::gateway::GATEWAY_COUNTS;
 use super::percentile::Percentile;
-use crate::model::{Outcome, Phase};
+use crate::model::{Cause, Outcome, Phase};
 
 /// One figure of a run or of a cohort.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,7 +126,7 @@ impl Metric {
             return Ok(found);
         }
         match name.strip_prefix("errors.") {
-            Some(word) if word == OTHER_CAUSES || cause_from_word(word).is_some() => {
+            Some(word) if word == OTHER_CAUSES || word.parse::<Cause>().is_ok() => {
                 Ok(Self::Errors(word.to_owned()))
             }
             Some(word) => Err(unknown("cause", word, plain_words())),

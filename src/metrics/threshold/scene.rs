@@ -8,7 +8,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::super::aggregate::Aggregate;
-use super::super::cause::{OTHER_CAUSES, cause_from_word};
+use super::super::cause::OTHER_CAUSES;
 use super::super::counts::{
     DeviceCounts, ReconnectCounts, RotationCounts, StartCounts, TelemetryCounts,
 };
@@ -280,7 +280,7 @@ impl Whole<'_> {
             Self::Finished(summary) => summary.errors.get(word).copied().unwrap_or(0),
             Self::Running(sum, _) if word == OTHER_CAUSES => sum.errors.other,
             Self::Running(sum, _) => {
-                let cause = cause_from_word(word);
+                let cause = word.parse().ok();
                 let mut counts = sum.errors.iter();
                 let found = counts.find(|(counted, _)| Some(*counted) == cause);
                 found.map_or(0, |(_, n)| n)

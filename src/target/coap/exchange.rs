@@ -407,6 +407,7 @@ mod tests {
                 profile: 0,
                 credentials: Some(crate::model::Credentials::AccessToken("t".into())),
                 gateway: false,
+                provisioned: false,
             }],
             limits,
             ..TargetConfig::default()

@@ -176,12 +176,12 @@ impl Ran {
             .collect()
     }
 
-    /// Everything that the run showed or wrote, but for the credentials file.
+    /// Everything that the run showed or wrote, but for the files that hold credentials.
     pub(crate) fn everything_public(&self) -> String {
         let mut all = format!("{}{}", self.stdout, self.stderr);
         for entry in fs::read_dir(&self.out).unwrap() {
             let path = entry.unwrap().path();
-            if !path.ends_with("credentials.csv") {
+            if !SECRET.iter().any(|name| path.ends_with(name)) {
                 all.push_str(&fs::read_to_string(path).unwrap());
             }
         }
@@ -251,11 +251,13 @@ impl Ran {
             .filter(|row| row["cause"] != "not_started")
             .count() as u64;
         assert_eq!(self.number("starts.started"), started);
-        let mode = fs::metadata(self.out.join("credentials.csv"))
-            .unwrap()
-            .permissions()
-            .mode();
-        assert_eq!(mode & 0o777, 0o600, "credentials are the owner's alone");
+        for file in SECRET {
+            let mode = fs::metadata(self.out.join(file))
+                .unwrap()
+                .permissions()
+                .mode();
+            assert_eq!(mode & 0o777, 0o600, "{file} is the owner's alone");
+        }
     }
 
     /// Every push has one end, and cohorts make up the whole.
@@ -341,3 +343,6 @@ impl Ran {
         );
     }
 }
+
+/// Files that are their owner's alone.
+const SECRET: [&str; 2] = ["credentials.csv", "ledger.jsonl"];

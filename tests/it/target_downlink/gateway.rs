@@ -167,12 +167,14 @@ async fn a_device_is_reached_directly_or_through_one_gateway() {
         profile: 0,
         credentials: Some(fleetcall::model::Credentials::AccessToken("second".into())),
         gateway: true,
+        provisioned: false,
     });
     config.devices.push(Listed {
         name: "A".into(),
         profile: 0,
         credentials: Some(fleetcall::model::Credentials::AccessToken("own".into())),
         gateway: false,
+        provisioned: false,
     });
     let api = Api::start(config).await;
     let mut direct = device(&api.target, "own").await;

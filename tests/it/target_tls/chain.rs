@@ -92,12 +92,14 @@ async fn what_the_profile_does_not_allow_is_refused_at_connect() {
         profile: 1,
         credentials: Some(Credentials::AccessToken("T".into())),
         gateway: false,
+        provisioned: false,
     };
     let elsewhere = Listed {
         name: "elsewhere".into(),
         profile: 0,
         credentials: None,
         gateway: false,
+        provisioned: false,
     };
     for (what, identity, allow_create, requests) in [
         ("a name that does not match", leaf(&ca, "d1@other"), true, 1),
@@ -140,6 +142,7 @@ async fn a_listed_device_gets_its_first_leaf_from_its_chain() {
             certificate: old.leaf_base64(),
         }),
         gateway: false,
+        provisioned: false,
     };
     let house = house(profile(&ca, false), vec![listed]).await;
     assert_eq!(connack(&house, &old).await, 0);

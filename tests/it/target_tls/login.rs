@@ -34,6 +34,7 @@ fn listed(name: &str, credentials: Credentials) -> Listed {
         profile: 0,
         credentials: Some(credentials),
         gateway: false,
+        provisioned: false,
     }
 }
 
