@@ -59,6 +59,7 @@ fn draw_and_panic() -> ! {
         let options = Options {
             color: true,
             ascii: false,
+            steers: true,
         };
         dashboard::run(snapshots, options, &LogTail::default(), |_| {})
     });

@@ -177,6 +177,14 @@ impl Schedule {
         spans.max().unwrap_or_default()
     }
 
+    /// The same of open arrivals alone.
+    pub fn open_span(&self) -> Duration {
+        let open = self.queues.iter().filter(|queue| queue.closed().is_none());
+        open.map(|queue| queue.arrival.span())
+            .max()
+            .unwrap_or_default()
+    }
+
     /// How long it is meant to take; zero when nobody can tell. With `to_the_end`, devices stay
     /// until the stages are over.
     pub fn expected_span(&self, to_the_end: bool) -> Duration {

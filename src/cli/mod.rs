@@ -120,7 +120,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            eprintln!("fleetcall: {}", failure.message);
+            screen::tell(&failure.message);
             failure.exit.into()
         }
     }

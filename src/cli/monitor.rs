@@ -70,7 +70,7 @@ impl Endpoint {
         let listener = tokio::net::TcpListener::from_std(self.listener)?;
         let addr = listener.local_addr()?;
         tracing::info!("metrics at http://{addr}/metrics");
-        eprintln!("fleetcall: metrics at http://{addr}/metrics");
+        super::screen::tell(format_args!("metrics at http://{addr}/metrics"));
         let (state, states) = watch::channel(Arc::new(first));
         Ok(Monitor {
             state,

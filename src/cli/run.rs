@@ -14,12 +14,12 @@ use super::monitor::{Endpoint, Monitor, MonitorArgs};
 use super::past::{self, Sequel};
 use super::rest;
 use super::run_files::{self, TIMELINE};
-use super::screen::{Screen, Show};
+use super::screen::{Screen, Show, tell};
 use super::tracks::Tracks;
 use super::{Exit, Failure};
 use crate::dashboard::LogTail;
 use crate::engine::{
-    self, Authorities, Equipment, Fleet, Machine, Outlets, Provisions, Stop, StopSwitch,
+    self, Authorities, Controls, Equipment, Fleet, Machine, Outlets, Provisions, Stop, StopSwitch,
 };
 use crate::inventory::Inventory;
 use crate::ledger::{Closed, Fate, Ledger, Shared};
@@ -245,11 +245,11 @@ impl Run {
             // No device starts, and each is reported as such.
             stop.raise_to(Stop::Winding);
             tracing::error!("{message}");
-            eprintln!("fleetcall: {message}");
+            tell(message);
         }
         for note in &self.provisions.notes {
             tracing::warn!("{note}");
-            eprintln!("fleetcall: note: {note}");
+            tell(format_args!("note: {note}"));
         }
         let listening = listen_for_signals(stop.clone()).map_err(Failure::bug)?;
         run_files::write_scenario(&self.tracks, &self.fleet.plan)?;
@@ -317,9 +317,10 @@ impl Run {
         let mut aggregate = Aggregate::new(self.setting());
         aggregate.settle(&self.fleet.counted_before());
         let first = Arc::new(aggregate.tick(Duration::ZERO));
+        let (controls, helm) = Controls::new(stop);
         let (live, snapshots) = watch::channel::<Arc<Snapshot>>(first);
         let screen =
-            Screen::start(show, snapshots, self.log.clone(), stop.clone()).map_err(Failure::bug)?;
+            Screen::start(show, snapshots, self.log.clone(), helm).map_err(Failure::bug)?;
         tracing::info!(
             scenario = %self.fleet.plan.name,
             seed = self.fleet.plan.seed,
@@ -335,7 +336,7 @@ impl Run {
             ledger: ledger.sender(),
             timeline: timeline.sender(),
         };
-        let finished = engine::run(fleet, aggregate, stop, outlets, self.house.is_here()).await;
+        let finished = engine::run(fleet, aggregate, controls, outlets, self.house.is_here()).await;
         drop(live);
         let ended = screen.end().await;
         let (closed, written) =
@@ -346,11 +347,11 @@ impl Run {
         let mut summary = finished.map_err(Failure::bug)?;
         if let Err(error) = written {
             let note = format!("the time line is incomplete: {error}");
-            eprintln!("fleetcall: {note}");
+            tell(&note);
             summary.notes.push(note);
         }
         if let Err(error) = ended {
-            eprintln!("fleetcall: the dashboard stopped: {error}");
+            tell(format_args!("the dashboard stopped: {error}"));
         }
         let fates: Option<Vec<Fate>> = closed.fates.into_iter().collect();
         let fates = fates.ok_or_else(|| Failure::bug("a device ended without a record"))?;

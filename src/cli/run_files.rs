@@ -72,10 +72,10 @@ pub(super) fn write(
     // A closed pipe is no failure of the run.
     let _ = write!(std::io::stdout(), "{text}{files}");
     if written.formula_like > 0 {
-        eprintln!(
-            "fleetcall: note: {} names begin like a formula: a spreadsheet would compute them",
+        screen::tell(format_args!(
+            "note: {} names begin like a formula: a spreadsheet would compute them",
             written.formula_like
-        );
+        ));
     }
     Ok(())
 }

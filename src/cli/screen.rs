@@ -4,13 +4,13 @@ use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use std::{io, thread};
+use std::{fmt, io, thread};
 
 use clap::{Args, ValueEnum};
 use tokio::sync::watch;
 
 use crate::dashboard::{self, LogTail, Wish};
-use crate::engine::{Stop, StopSwitch};
+use crate::engine::{Helm, Order};
 use crate::metrics::Snapshot;
 
 /// The user's choice of screen.
@@ -58,6 +58,12 @@ fn knows_ascii_alone(locale: &str) -> bool {
     !(locale.contains("utf-8") || locale.contains("utf8"))
 }
 
+/// A line on standard error. One that is gone, as with a terminal that hung up, is no reason to end
+/// without reports.
+pub(super) fn tell(what: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "fleetcall: {what}");
+}
+
 /// A bar on a terminal, nothing anywhere else.
 pub(super) fn bar(length: usize, what: &'static str) -> indicatif::ProgressBar {
     let style =
@@ -80,7 +86,7 @@ impl Screen {
         show: Show,
         snapshots: watch::Receiver<Arc<Snapshot>>,
         log: LogTail,
-        stop: StopSwitch,
+        helm: Helm,
     ) -> io::Result<Self> {
         let terminal = io::stdout().is_terminal()
             && io::stdin().is_terminal()
@@ -93,12 +99,13 @@ impl Screen {
                 let options = dashboard::Options {
                     color: colour(),
                     ascii: show.ascii || is_ascii_locale(),
+                    steers: terminal,
                 };
                 let thread =
                     thread::Builder::new()
                         .name("dashboard".to_owned())
                         .spawn(move || {
-                            dashboard::run(snapshots, options, &log, |wish| fulfil(wish, &stop))
+                            dashboard::run(snapshots, options, &log, |wish| helm.give(order(wish)))
                         })?;
                 Ok(Self::Dashboard(thread))
             }
@@ -145,16 +152,17 @@ impl Screen {
     }
 }
 
-/// Does what the user wants of the run.
-fn fulfil(wish: Wish, stop: &StopSwitch) {
+/// What the engine is told of it.
+fn order(wish: Wish) -> Order {
     match wish {
-        Wish::Interrupt | Wish::Stop => stop.raise(),
-        Wish::StopNow => {
-            stop.raise();
-            stop.raise_to(Stop::Now);
-        }
+        Wish::Interrupt => Order::Further,
+        Wish::Stop => Order::Stop,
+        Wish::StopNow => Order::StopNow,
+        Wish::Faster => Order::Faster,
+        Wish::Slower => Order::Slower,
+        Wish::AsPlanned => Order::AsPlanned,
+        Wish::PauseOrResume => Order::PauseOrResume,
     }
-    tracing::warn!(stop = ?stop.now(), "asked to stop by a key");
 }
 
 async fn gone(mut snapshots: watch::Receiver<Arc<Snapshot>>) {

@@ -24,6 +24,14 @@ pub enum Key {
     Cut,
     /// `f`, space.
     Freeze,
+    /// `+`, `=`.
+    Faster,
+    /// `-`.
+    Slower,
+    /// `0`.
+    AsPlanned,
+    /// `p`.
+    Pause,
     /// `1` to `5`, counted from 0.
     Tab(usize),
     /// Tab, →.
@@ -52,6 +60,8 @@ pub enum Key {
 #[derive(Debug)]
 pub(super) struct Keyboard {
     terminal: File,
+    /// Within a text that was pasted: it is no keys.
+    pasting: bool,
 }
 
 impl Keyboard {
@@ -62,7 +72,10 @@ impl Keyboard {
         } else {
             File::open("/dev/tty")?
         };
-        Ok(Self { terminal })
+        Ok(Self {
+            terminal,
+            pasting: false,
+        })
     }
 
     /// Waits for keys, at most so long; a signal ends the wait early. An error says that the
@@ -82,14 +95,14 @@ impl Keyboard {
                 io::ErrorKind::UnexpectedEof,
                 "the terminal has hung up",
             )),
-            n => Ok(keys(&bytes[..n])),
+            n => Ok(keys(&bytes[..n], &mut self.pasting)),
         }
     }
 }
 
 /// The keys in what a terminal sent at once. Unknown ones, other control sequences and text beyond
-/// ASCII are passed over.
-fn keys(bytes: &[u8]) -> Vec<Key> {
+/// ASCII are passed over, and so is what was pasted, as far as the terminal tells.
+fn keys(bytes: &[u8], pasting: &mut bool) -> Vec<Key> {
     let mut keys = Vec::new();
     let mut rest = bytes;
     while let Some((first, after)) = rest.split_first() {
@@ -97,7 +110,13 @@ fn keys(bytes: &[u8]) -> Vec<Key> {
         let key = match first {
             b'\x1b' => {
                 let (key, length) = escape(after);
-                rest = &after[length..];
+                let sequence;
+                (sequence, rest) = after.split_at(length);
+                match sequence {
+                    b"[200~" => *pasting = true,
+                    b"[201~" => *pasting = false,
+                    _ => {}
+                }
                 key
             }
             b'\x03' => Some(Key::Interrupt),
@@ -105,6 +124,10 @@ fn keys(bytes: &[u8]) -> Vec<Key> {
             b'y' => Some(Key::Yes),
             b'x' => Some(Key::Cut),
             b'f' | b' ' => Some(Key::Freeze),
+            b'+' | b'=' => Some(Key::Faster),
+            b'-' => Some(Key::Slower),
+            b'0' => Some(Key::AsPlanned),
+            b'p' => Some(Key::Pause),
             b'1'..=b'5' => Some(Key::Tab(usize::from(first - b'1'))),
             b'\t' => Some(Key::NextTab),
             b'n' => Some(Key::NextPhase),
@@ -114,7 +137,7 @@ fn keys(bytes: &[u8]) -> Vec<Key> {
             b'?' | b'h' => Some(Key::Help),
             _ => None,
         };
-        keys.extend(key);
+        keys.extend(key.filter(|_| !*pasting));
     }
     keys
 }
@@ -161,11 +184,21 @@ mod tests {
     fn keys_come_as_they_are_pressed_and_a_hang_up_is_an_error() {
         let (ours, mut theirs) = UnixStream::pair().expect("a pair");
         let terminal = File::from(OwnedFd::from(ours));
-        let mut keyboard = Keyboard { terminal };
+        let mut keyboard = Keyboard {
+            terminal,
+            pasting: false,
+        };
         assert_eq!(keyboard.wait(Duration::ZERO).expect("there"), []);
         theirs.write_all(b"f?").expect("there");
         let pressed = keyboard.wait(Duration::from_mins(1)).expect("there");
         assert_eq!(pressed, [Key::Freeze, Key::Help]);
+        // Pasted text, in two parts.
+        theirs.write_all(b"?\x1b[200~pq").expect("there");
+        let pressed = keyboard.wait(Duration::from_mins(1)).expect("there");
+        assert_eq!(pressed, [Key::Help]);
+        theirs.write_all(b"yp\x1b[201~p").expect("there");
+        let pressed = keyboard.wait(Duration::from_mins(1)).expect("there");
+        assert_eq!(pressed, [Key::Pause]);
         // Half a sequence must not be waited for.
         theirs.write_all(b"\x1b[").expect("there");
         assert_eq!(keyboard.wait(Duration::from_mins(1)).expect("there"), []);
@@ -176,14 +209,15 @@ mod tests {
     #[test]
     fn bytes_of_a_terminal_are_taken_for_their_keys() {
         use Key::{
-            Close, Cut, Down, Freeze, Help, Interrupt, NextPhase, NextTab, PageDown, PageUp,
-            PreviousPhase, PreviousTab, Quit, Tab, Up, Yes,
+            AsPlanned, Close, Cut, Down, Faster, Freeze, Help, Interrupt, NextPhase, NextTab,
+            PageDown, PageUp, Pause, PreviousPhase, PreviousTab, Quit, Slower, Tab, Up, Yes,
         };
         for (bytes, expected) in [
             (&b"q"[..], &[Quit][..]),
             (b"\x03", &[Interrupt]),
             (b"yx", &[Yes, Cut]),
             (b"f ", &[Freeze, Freeze]),
+            (b"+=-0p", &[Faster, Faster, Slower, AsPlanned, Pause]),
             (b"156", &[Tab(0), Tab(4)]),
             (b"\t\x1b[C\x1bOC", &[NextTab, NextTab, NextTab]),
             (b"\x1b[D\x1bOD\x1b[Z", &[PreviousTab; 3]),
@@ -201,7 +235,7 @@ mod tests {
             (b"\x1b[200", &[]),
             ("zé東\r\x11".as_bytes(), &[]),
         ] {
-            assert_eq!(keys(bytes), expected, "{bytes:?}");
+            assert_eq!(keys(bytes, &mut false), expected, "{bytes:?}");
         }
     }
 
@@ -209,8 +243,8 @@ mod tests {
     fn no_bytes_make_it_panic() {
         for a in 0..=u8::MAX {
             for b in [0, b'[', b'O', b'C', 0x1b, 0xff] {
-                let _ = keys(&[0x1b, a, b]);
-                let _ = keys(&[a, 0x1b, b]);
+                let _ = keys(&[0x1b, a, b], &mut false);
+                let _ = keys(&[a, 0x1b, b], &mut false);
             }
         }
     }

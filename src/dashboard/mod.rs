@@ -16,6 +16,6 @@ pub mod view;
 pub use keys::Key;
 pub use log::{COLUMNS_MAX, LINES_MAX, LogTail, LogView};
 pub use plain::{plain_line, plain_notes};
-pub use run::{Options, run};
+pub use run::run;
 pub use screen::restore;
-pub use state::{State, Tab, Wish};
+pub use state::{Options, State, Tab, Wish};

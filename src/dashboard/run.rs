@@ -11,18 +11,9 @@ use tokio::time::Instant;
 use super::keys::{Key, Keyboard};
 use super::log::LogTail;
 use super::screen::Screen;
-use super::state::{State, Wish};
+use super::state::{Options, State, Wish};
 use super::view;
 use crate::metrics::Snapshot;
-
-/// How the dashboard looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// Off when `NO_COLOR` is set. Colours never carry a meaning of their own.
-    pub color: bool,
-    /// Nothing but ASCII is drawn.
-    pub ascii: bool,
-}
 
 /// Draws until the sender of the snapshots is dropped or the terminal is taken back by
 /// [`restore`](super::restore); to be called on a thread of its own. At most five frames a second.
@@ -39,7 +30,7 @@ pub fn run(
     let mut keyboard = Keyboard::open()?;
     let mut screen = Screen::enter()?;
     let mut size = terminal::size()?;
-    let mut state = State::new(options.color, options.ascii);
+    let mut state = State::new(options);
     let mut held = Held::default();
     let mut next_frame = Instant::now();
     let mut outdated = state.show(snapshots.borrow_and_update().clone(), || log.view());

@@ -9,6 +9,7 @@ use std::sync::{Mutex, Once, PoisonError};
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::cursor::Show;
 use ratatui::crossterm::execute;
+use ratatui::crossterm::style::Print;
 use ratatui::crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
@@ -28,7 +29,7 @@ impl Screen {
         restore_on_panic();
         ENTERED.store(true, Ordering::SeqCst);
         let entered = enable_raw_mode()
-            .and_then(|()| execute!(stdout(), EnterAlternateScreen))
+            .and_then(|()| execute!(stdout(), EnterAlternateScreen, Print(PASTES_TOLD)))
             .and_then(|()| Terminal::new(CrosstermBackend::new(stdout())));
         match entered {
             Ok(terminal) => Ok(Self {
@@ -77,7 +78,7 @@ pub fn restore() {
     }
     // Best effort: a terminal that is gone cannot be told anything, and nobody could read of it.
     let _ = disable_raw_mode();
-    let _ = execute!(stdout(), LeaveAlternateScreen, Show);
+    let _ = execute!(stdout(), Print(PASTES_UNTOLD), LeaveAlternateScreen, Show);
 }
 
 /// Restores before the message of a panic is printed, whichever thread it is of; what was to
@@ -112,6 +113,10 @@ impl Drop for Here {
         DRAWS.set(false);
     }
 }
+
+/// From here on the terminal says where a pasted text begins and ends.
+const PASTES_TOLD: &str = "\x1b[?2004h";
+const PASTES_UNTOLD: &str = "\x1b[?2004l";
 
 /// The terminal is in raw mode and on the alternate screen.
 static ENTERED: AtomicBool = AtomicBool::new(false);

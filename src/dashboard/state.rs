@@ -58,6 +58,25 @@ pub enum Wish {
     Stop,
     /// Cut off what is under way.
     StopNow,
+    /// Devices arrive faster.
+    Faster,
+    /// They arrive more slowly.
+    Slower,
+    /// They arrive as the plan says.
+    AsPlanned,
+    /// Nobody arrives, or arrivals go on.
+    PauseOrResume,
+}
+
+/// How the dashboard looks, and what it may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Off when `NO_COLOR` is set. Colours never carry a meaning of their own.
+    pub color: bool,
+    /// Nothing but ASCII is drawn.
+    pub ascii: bool,
+    /// The keys are a person's, who may steer the run.
+    pub steers: bool,
 }
 
 /// What lies over a tab.
@@ -72,10 +91,7 @@ pub(super) enum Over {
 /// The dashboard's own state; all of it is changed by keys.
 #[derive(Debug)]
 pub struct State {
-    /// Colours may be used.
-    pub(super) color: bool,
-    /// Nothing but ASCII may be used.
-    pub(super) ascii: bool,
+    pub(super) options: Options,
     /// What lies over the rest.
     pub(super) over: Option<Over>,
     /// How far the user asked the run to end: 1 to wind down, 2 to stop.
@@ -93,10 +109,9 @@ pub struct State {
 
 impl State {
     /// Nothing chosen yet.
-    pub fn new(color: bool, ascii: bool) -> Self {
+    pub fn new(options: Options) -> Self {
         Self {
-            color,
-            ascii,
+            options,
             over: None,
             stops: 0,
             tab: Tab::Overview,
@@ -154,9 +169,20 @@ impl State {
             Key::PageDown => self.move_by(PAGE),
             Key::Help if self.over.is_none() => self.over = Some(Over::Help),
             Key::Help | Key::Close => self.over = None,
+            Key::Faster => return self.steer(Wish::Faster),
+            Key::Slower => return self.steer(Wish::Slower),
+            Key::AsPlanned => return self.steer(Wish::AsPlanned),
+            Key::Pause => return self.steer(Wish::PauseOrResume),
             Key::Interrupt | Key::Quit | Key::Yes | Key::Cut => {}
         }
         None
+    }
+
+    /// Passes a wish on, where wishes may come from these keys. Whoever steers must see what it does.
+    fn steer(&mut self, wish: Wish) -> Option<Wish> {
+        let may = self.options.steers && self.stops == 0;
+        self.frozen &= !may;
+        may.then_some(wish)
     }
 
     /// The answer to whether the run is to end.
@@ -228,9 +254,15 @@ mod tests {
     use super::*;
     use crate::metrics::fixture;
 
+    const STEERS: Options = Options {
+        color: false,
+        ascii: false,
+        steers: true,
+    };
+
     fn watching() -> (State, Arc<Snapshot>) {
         let snapshot = Arc::new(fixture::half_way());
-        let mut state = State::new(false, false);
+        let mut state = State::new(STEERS);
         assert!(state.show(Arc::clone(&snapshot), LogView::default));
         (state, snapshot)
     }
@@ -257,6 +289,26 @@ mod tests {
         for stops in [1, 2, 2] {
             assert_eq!(state.press(Key::Interrupt), Some(Wish::Interrupt));
             assert_eq!(state.stops, stops);
+        }
+    }
+
+    #[test]
+    fn a_run_is_steered_only_by_a_persons_keys_while_it_goes_on_and_seen() {
+        let all = [
+            (Key::Faster, Wish::Faster),
+            (Key::Slower, Wish::Slower),
+            (Key::AsPlanned, Wish::AsPlanned),
+            (Key::Pause, Wish::PauseOrResume),
+        ];
+        for (key, wish) in all {
+            let (mut state, _) = watching();
+            state.press(Key::Freeze);
+            assert_eq!(state.press(key), Some(wish));
+            assert!(!state.is_frozen(), "what it does must be seen");
+            state.press(Key::Interrupt);
+            assert_eq!(state.press(key), None, "no device starts any more");
+            let mut state = State::new(Options::default());
+            assert_eq!(state.press(key), None, "keys that are nobody's");
         }
     }
 
@@ -326,7 +378,7 @@ mod tests {
 
     #[test]
     fn stepping_before_anything_happened_chooses_nothing() {
-        let mut state = State::new(false, false);
+        let mut state = State::new(STEERS);
         state.press(Key::NextPhase);
         let mut empty = fixture::half_way();
         empty.phases.clear();

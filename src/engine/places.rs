@@ -1,13 +1,14 @@
 //! How many devices may be brought up at a time: a bound for all, and each closed queue's own load.
 
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::clock::Clock;
 use super::fleet::Fleet;
-use crate::arrival::{Progress, Queue};
+use crate::arrival::{Pace, PaceSetting, Progress, Queue};
 
 /// The places, shared by all workers.
 #[derive(Clone, Debug)]
@@ -29,9 +30,11 @@ pub(super) struct Place {
 
 impl Places {
     /// The places that the plan gives.
-    pub(super) fn new(fleet: &Fleet, clock: Clock) -> Self {
+    pub(super) fn new(fleet: &Fleet, clock: Clock, pace: &watch::Receiver<Arc<Pace>>) -> Self {
         let queues = fleet.schedule.queues().iter().enumerate();
-        let gate = |(n, queue): (usize, &Queue)| Some((n, Arc::new(Gate::new(queue, clock)?)));
+        let gate = |(n, queue): (usize, &Queue)| {
+            Some((n, Arc::new(Gate::new(queue, clock, pace.clone())?)))
+        };
         Self {
             bound: Arc::new(Semaphore::new(fleet.plan.limits.in_flight as usize)),
             gates: queues.filter_map(gate).collect(),
@@ -61,6 +64,20 @@ impl Places {
         }
         gates.join_all().await;
     }
+
+    /// Lets those who wait for a place look again whenever another pace begins to hold. Never returns.
+    pub(super) async fn heed(&self, clock: Clock, mut pace: watch::Receiver<Arc<Pace>>) {
+        while pace.changed().await.is_ok() {
+            let next = || pace.borrow().next_change(clock.elapsed());
+            while let Some(at) = next() {
+                tokio::time::sleep_until(clock.at(at)).await;
+            }
+            for (_, gate) in &self.gates {
+                gate.look.notify_one();
+            }
+        }
+        std::future::pending::<()>().await;
+    }
 }
 
 /// A closed queue's entrance: hands out its devices as places are free, whichever worker asks.
@@ -68,6 +85,7 @@ impl Places {
 pub(super) struct Gate {
     state: Mutex<State>,
     clock: Clock,
+    pace: watch::Receiver<Arc<Pace>>,
     /// A waiting worker may look again. One is woken at a time, and wakes the next if there is
     /// more for it.
     look: Notify,
@@ -90,7 +108,7 @@ enum Asked {
 }
 
 impl Gate {
-    fn new(queue: &Queue, clock: Clock) -> Option<Self> {
+    fn new(queue: &Queue, clock: Clock, pace: watch::Receiver<Arc<Pace>>) -> Option<Self> {
         let progress = Progress::new(queue.closed()?.clone(), queue.len());
         let state = State {
             progress,
@@ -99,6 +117,7 @@ impl Gate {
         Some(Self {
             state: Mutex::new(state),
             clock,
+            pace,
             look: Notify::new(),
             staged: Notify::new(),
         })
@@ -128,13 +147,13 @@ impl Gate {
     }
 
     fn ask(&self) -> Asked {
-        let now = self.clock.elapsed();
+        let (now, setting) = self.now();
         let mut state = self.state();
         state.progress.settle(now);
         let (Some(places), true) = (state.progress.places(), state.progress.has_left()) else {
             return Asked::Shut;
         };
-        if state.in_use >= places {
+        if state.in_use >= places_at(places, setting) {
             return Asked::Full;
         }
         let before = state.progress.ends_at();
@@ -148,17 +167,26 @@ impl Gate {
         Asked::Passed(ordinal)
     }
 
+    /// What the schedule's clock shows now, and what somebody set.
+    fn now(&self) -> (Duration, PaceSetting) {
+        let (now, pace) = (self.clock.elapsed(), self.pace.borrow());
+        (pace.closed_shows(now), pace.setting(now))
+    }
+
     /// Wakes waiting workers as the places change; returns when the stages are over.
     async fn follow(&self) {
+        let mut pace = self.pace.clone();
         loop {
             let ends_at = {
+                let (now, _) = self.now();
                 let mut state = self.state();
-                state.progress.settle(self.clock.elapsed());
+                state.progress.settle(now);
                 let over = state.progress.is_over();
                 (!over).then(|| state.progress.ends_at())
             };
             self.look.notify_one();
             let Some(ends_at) = ends_at else { return };
+            let ends_at = ends_at.and_then(|shows| pace.borrow_and_update().closed_at(shows));
             let next = async {
                 match ends_at {
                     Some(at) => tokio::time::sleep_until(self.clock.at(at)).await,
@@ -168,6 +196,7 @@ impl Gate {
             tokio::select! {
                 () = next => {}
                 () = self.staged.notified() => {}
+                Ok(()) = pace.changed() => {}
             }
         }
     }
@@ -175,6 +204,16 @@ impl Gate {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("nobody panics while holding it")
     }
+}
+
+/// Places at a pace: at least one, none in a pause.
+fn places_at(planned: u32, setting: PaceSetting) -> u32 {
+    if setting.paused {
+        return 0;
+    }
+    #[expect(clippy::cast_sign_loss, reason = "factors are positive")]
+    let scaled = (f64::from(planned) * setting.factor).round() as u32;
+    scaled.max(1)
 }
 
 /// A device's leave to start; its place is free again once this is dropped.
@@ -185,5 +224,20 @@ impl Drop for Pass {
     fn drop(&mut self) {
         self.0.state().in_use -= 1;
         self.0.look.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_scaled_and_there_is_always_one_but_in_a_pause() {
+        let places = |planned, factor, paused| places_at(planned, PaceSetting { factor, paused });
+        assert_eq!(places(10, 1.0, false), 10);
+        assert_eq!(places(10, 2.0, false), 20);
+        assert_eq!(places(3, 0.5, false), 2);
+        assert_eq!(places(3, 0.0625, false), 1);
+        assert_eq!(places(10, 2.0, true), 0);
     }
 }

@@ -13,9 +13,11 @@ use super::clock::Clock;
 use super::fleet::Fleet;
 use super::places::Places;
 use super::shutdown::{Stop, StopSwitch, reached};
+use super::steering::{Controls, Wheel};
 use super::timeline::Feed;
 use super::usage::{self, Sampler};
 use super::worker::{self, Frame, Shard};
+use crate::arrival::Pace;
 use crate::ledger::Record;
 use crate::metrics::timeline::Line;
 use crate::metrics::{Aborted, Aggregate, Ending, Exposure, Recorder, Snapshot, Summary};
@@ -54,7 +56,7 @@ pub struct Outlets<'a> {
 pub async fn run(
     fleet: Arc<Fleet>,
     mut aggregate: Aggregate,
-    stop: StopSwitch,
+    controls: Controls,
     outlets: Outlets<'_>,
     generator_includes_target: bool,
 ) -> Result<Summary, EngineError> {
@@ -64,19 +66,24 @@ pub async fn run(
     } = outlets;
     let cpu_before = usage::cpu();
     let clock = Clock::starting_at(Instant::now() + LEAD);
-    let places = Places::new(&fleet, clock);
+    let stop = controls.stop.clone();
+    let mut wheel = Wheel::new(controls, clock);
+    let places = Places::new(&fleet, clock, &wheel.follow());
     let mut sampler = Sampler::start(fleet.plan.limits.workers).map_err(EngineError::Thread)?;
-    let mut crew = Crew::start(&fleet, clock, &places, &stop, &ledger)?;
+    let mut crew = Crew::start(&fleet, clock, &places, (&stop, &wheel), &ledger)?;
     drop(ledger);
     let mut feed = Feed::new(&fleet, &stop, &aggregate, timeline);
 
     let mut course = Course::new(&fleet, clock, stop.clone(), crew.threads.len());
-    let follow = places.follow();
-    tokio::pin!(follow);
-    let mut tick = tokio::time::interval(SNAPSHOT_EVERY);
+    tokio::pin! {
+        let follow = places.follow();
+        let heed = places.heed(clock, wheel.follow());
+    }
+    let mut tick = tokio::time::interval(LOOK_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut watched = stop.subscribe();
     loop {
+        let pace = wheel.pace();
         tokio::select! {
             frame = crew.frames.recv() => match frame {
                 None => break,
@@ -85,8 +92,7 @@ pub async fn run(
                     crew.hand_back(worker, recorder);
                 }
                 Some(Frame::AllStarted { dropped }) => {
-                    course.all_started(dropped);
-                    aggregate.set_dropped(course.dropped);
+                    aggregate.set_dropped(course.all_started(dropped));
                 }
             },
             _ = tick.tick() => {
@@ -96,25 +102,29 @@ pub async fn run(
                 if let Some(evidence) = sampler.news() {
                     aggregate.set_evidence(evidence);
                 }
+                aggregate.set_steering(wheel.standing(&fleet.schedule));
                 let elapsed = clock.elapsed();
                 show.moment(&mut aggregate, elapsed);
                 if let Some(by) = course.gives_up(&aggregate, elapsed) {
                     feed.aborted(by);
                 }
-                feed.tick(&aggregate, elapsed);
+                feed.tick(&aggregate, elapsed, &pace);
             }
             () = reached(&mut watched, Stop::Winding), if !course.winding => course.wound_down(),
-            () = course.next_step() => course.take_step(),
+            () = course.next_step(&pace) => course.take_step(),
+            change = wheel.turn() => feed.steered(&change),
+            () = &mut heed => {}
             () = &mut follow, if !course.places_final => course.places_final = true,
         }
     }
     let elapsed = clock.elapsed();
     // The workers wait for it, so that their last second is seen.
     aggregate.set_evidence(sampler.finish());
+    aggregate.set_steering(wheel.standing(&fleet.schedule));
     crew.join();
     let last = show.end(&mut aggregate, elapsed);
     let (ended, listed) = (last.devices.decided(), u64::from(fleet.len()));
-    feed.end(&aggregate, elapsed).await;
+    feed.end(&aggregate, elapsed, &wheel.pace()).await;
     if ended != listed {
         return Err(EngineError::Lost { ended, listed });
     }
@@ -124,6 +134,8 @@ pub async fn run(
 
 /// What is shown of the run while it goes on.
 struct Show<'a> {
+    /// When the screen gets the next state.
+    next: Duration,
     live: &'a watch::Sender<Arc<Snapshot>>,
     monitor: Option<&'a watch::Sender<Arc<Exposure>>>,
     /// When monitoring systems get the next state.
@@ -135,27 +147,33 @@ impl<'a> Show<'a> {
         Self {
             live: outlets.live,
             monitor: outlets.monitor,
+            next: Duration::ZERO,
             due: Duration::ZERO,
         }
     }
 
-    /// To be called several times a second.
-    fn moment(&mut self, aggregate: &mut Aggregate, elapsed: Duration) -> Arc<Snapshot> {
-        let snapshot = Arc::new(aggregate.tick(elapsed));
-        self.live.send_replace(Arc::clone(&snapshot));
+    /// To be called several times a second. What nobody looks at is not made: reading a dozen histograms
+    /// takes its time.
+    fn moment(&mut self, aggregate: &mut Aggregate, elapsed: Duration) {
+        if elapsed >= self.next && self.live.receiver_count() > 0 {
+            self.live.send_replace(Arc::new(aggregate.tick(elapsed)));
+            self.next = elapsed + SHOWN_EVERY;
+        }
         if let Some(monitor) = self.monitor
             && elapsed >= self.due
         {
             monitor.send_replace(Arc::new(aggregate.expose(elapsed)));
             self.due = elapsed + EXPOSURE_EVERY;
         }
-        snapshot
     }
 
     /// The last moment.
     fn end(mut self, aggregate: &mut Aggregate, elapsed: Duration) -> Arc<Snapshot> {
-        self.due = Duration::ZERO;
-        self.moment(aggregate, elapsed)
+        (self.next, self.due) = (Duration::MAX, Duration::ZERO);
+        self.moment(aggregate, elapsed);
+        let last = Arc::new(aggregate.tick(elapsed));
+        self.live.send_replace(Arc::clone(&last));
+        last
     }
 }
 
@@ -163,8 +181,8 @@ impl<'a> Show<'a> {
 struct Course {
     clock: Clock,
     stop: StopSwitch,
-    /// Devices that stay go on until the stages are over; without them there is nothing to wait
-    /// for.
+    /// Devices that stay go on until the stages are over, here those of open arrivals by their own clock;
+    /// without them there is nothing to wait for.
     end: Option<Duration>,
     grace: Duration,
     workers: usize,
@@ -182,7 +200,7 @@ struct Course {
 impl Course {
     fn new(fleet: &Fleet, clock: Clock, stop: StopSwitch, workers: usize) -> Self {
         let plan = &fleet.plan;
-        let end = plan.stays().then(|| fleet.schedule.span());
+        let end = plan.stays().then(|| fleet.schedule.open_span());
         Self {
             clock,
             stop,
@@ -198,21 +216,24 @@ impl Course {
         }
     }
 
-    fn all_started(&mut self, dropped: u64) {
+    /// A worker has started all its devices, but for those that it had to drop; how many those are by now.
+    fn all_started(&mut self, dropped: u64) -> u64 {
         self.started += 1;
         self.dropped += dropped;
+        self.dropped
     }
 
     /// Resolves when the next step is to be taken: winding down, or cutting off.
-    async fn next_step(&self) {
+    async fn next_step(&self, pace: &Pace) {
         if let Some(cut) = self.cut {
             tokio::time::sleep_until(cut).await;
         } else if self.winding || self.started < self.workers {
             std::future::pending::<()>().await;
         } else if let Some(end) = self.end {
-            tokio::time::sleep_until(self.clock.at(end)).await;
-            if !self.places_final {
-                std::future::pending::<()>().await;
+            match pace.open_at(end).filter(|_| self.places_final) {
+                Some(end) => tokio::time::sleep_until(self.clock.at(end)).await,
+                // Until places or pace change.
+                None => std::future::pending().await,
             }
         }
     }
@@ -269,7 +290,7 @@ impl Crew {
         fleet: &Arc<Fleet>,
         clock: Clock,
         places: &Places,
-        stop: &StopSwitch,
+        (stop, wheel): (&StopSwitch, &Wheel),
         ledger: &mpsc::Sender<Record>,
     ) -> Result<Self, EngineError> {
         let of = u32::try_from(fleet.plan.limits.workers).expect("a plan has few workers");
@@ -288,6 +309,7 @@ impl Crew {
                 clock,
                 places: places.clone(),
                 stop: stop.clone(),
+                pace: wheel.follow(),
                 ledger: ledger.clone(),
                 frames: sender.clone(),
                 spares,
@@ -339,8 +361,11 @@ impl Crew {
 /// The threads' start-up must not make the first devices late.
 const LEAD: Duration = Duration::from_millis(50);
 
-/// From one snapshot to the next: twice as often as the dashboard draws at most.
-const SNAPSHOT_EVERY: Duration = Duration::from_millis(100);
+/// From one look at the run to the next.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// From one snapshot to the next: as often as the dashboard draws at most, less the grain of a look.
+const SHOWN_EVERY: Duration = Duration::from_millis(150);
 
 /// Scrapers come less often.
 const EXPOSURE_EVERY: Duration = Duration::from_secs(1);

@@ -47,6 +47,12 @@ impl StopSwitch {
         });
     }
 
+    /// At least so far, because a person asks for it.
+    pub fn raise_by_hand_to(&self, least: Stop) {
+        self.0.asked.store(true, Ordering::Relaxed);
+        self.raise_to(least);
+    }
+
     /// At least so far, by the run's own course.
     pub fn raise_to(&self, least: Stop) {
         self.0.stop.send_if_modified(|stop| {

@@ -11,9 +11,10 @@ use tokio::sync::mpsc;
 
 use super::fleet::Fleet;
 use super::shutdown::{Stop, StopSwitch};
+use crate::arrival::Pace;
 use crate::life::EventKind;
 use crate::metrics::timeline::{Cutter, End, Line, MARKS_MAX, Mark, MarkKind};
-use crate::metrics::{Aborted, Aggregate};
+use crate::metrics::{Aborted, Aggregate, Steered};
 use crate::model::Outage;
 use crate::scenario::{Plan, TargetPlan};
 
@@ -59,7 +60,7 @@ impl Feed {
     }
 
     /// To be called several times a second.
-    pub(super) fn tick(&mut self, aggregate: &Aggregate, elapsed: Duration) {
+    pub(super) fn tick(&mut self, aggregate: &Aggregate, elapsed: Duration, pace: &Pace) {
         self.look(elapsed);
         while let Some(mark) = self.waiting.pop_front() {
             if let Err(mpsc::error::TrySendError::Full(Line::Mark(mark))) =
@@ -72,7 +73,7 @@ impl Feed {
         if let Some(boundary) = self.cutter.boundary(elapsed)
             && let Ok(room) = self.lines.try_reserve()
         {
-            let due = due(&self.fleet, self.winding, boundary);
+            let due = due(&self.fleet, pace, self.winding, boundary);
             let interval = self.cutter.cut(aggregate, boundary, due);
             room.send(Line::Interval(Box::new(interval)));
         }
@@ -86,10 +87,16 @@ impl Feed {
         self.mark(moment(elapsed, MarkKind::ThresholdCrossed, text));
     }
 
+    /// Notes what somebody changed.
+    pub(super) fn steered(&mut self, change: &Steered) {
+        let at = Duration::try_from_secs_f64(change.at_s).unwrap_or_default();
+        self.mark(moment(at, MarkKind::Steered, change.effect.clone()));
+    }
+
     /// The last interval and the end, after which nothing follows.
-    pub(super) async fn end(mut self, aggregate: &Aggregate, elapsed: Duration) {
+    pub(super) async fn end(mut self, aggregate: &Aggregate, elapsed: Duration, pace: &Pace) {
         self.look(elapsed);
-        let due = due(&self.fleet, self.winding, elapsed);
+        let due = due(&self.fleet, pace, self.winding, elapsed);
         let interval = self.cutter.cut(aggregate, elapsed, due);
         let end = End::new(elapsed, self.marks_dropped);
         let marks = self.waiting.drain(..).map(Line::Mark);
@@ -135,9 +142,9 @@ impl Feed {
 }
 
 /// Devices that were due by an offset; none is any more once the run winds down.
-fn due(fleet: &Fleet, winding: Option<Duration>, by: Duration) -> Option<u64> {
+fn due(fleet: &Fleet, pace: &Pace, winding: Option<Duration>, by: Duration) -> Option<u64> {
     let by = winding.map_or(by, |winding| winding.min(by));
-    fleet.schedule.due_before(by)
+    fleet.schedule.due_before(pace.open_shows(by))
 }
 
 fn moment(at: Duration, kind: MarkKind, text: String) -> Mark {

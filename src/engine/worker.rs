@@ -17,7 +17,7 @@ use super::fleet::Fleet;
 use super::operator::Operator;
 use super::places::{Gate, Place, Places};
 use super::shutdown::{Stop, StopSwitch, reached};
-use crate::arrival::{Due, Turns};
+use crate::arrival::{Due, Pace, Turns};
 use crate::ledger::{Entry, Files, Intent, Record};
 use crate::metrics::Recorder;
 use crate::model::{CohortIx, DeviceIx, Outcome, Phase};
@@ -32,6 +32,7 @@ pub(super) struct Shard {
     pub(super) clock: Clock,
     pub(super) places: Places,
     pub(super) stop: StopSwitch,
+    pub(super) pace: watch::Receiver<Arc<Pace>>,
     pub(super) ledger: mpsc::Sender<Record>,
     pub(super) frames: mpsc::Sender<Frame>,
     pub(super) spares: mpsc::Receiver<Recorder>,
@@ -52,6 +53,7 @@ pub(super) struct Worker {
     pub(super) stop: watch::Receiver<Stop>,
     pub(super) clock: Clock,
     switch: StopSwitch,
+    pace: watch::Receiver<Arc<Pace>>,
     ledger: mpsc::Sender<Record>,
     living: Cell<u32>,
     emptied: Notify,
@@ -83,6 +85,7 @@ async fn work(shard: Shard) {
         clock,
         places,
         stop,
+        pace,
         ledger,
         frames,
         mut spares,
@@ -94,6 +97,7 @@ async fn work(shard: Shard) {
         stop: stop.subscribe(),
         clock,
         switch: stop,
+        pace,
         ledger,
         living: Cell::new(0),
         emptied: Notify::new(),
@@ -171,22 +175,19 @@ impl Worker {
     async fn start_open(self: &Rc<Self>, turns: Turns<'_>, places: &Places) -> u64 {
         let alarm = Alarm::new().expect("limits were checked: a timer needs one file");
         let mut winding = self.stop.clone();
+        let mut pace = self.pace.clone();
         let mut stopped_at = None;
         let mut dropped = 0;
         for (ix, due) in turns {
             if let (None, Due::At(offset)) = (stopped_at, due) {
-                let due = self.clock.at(offset);
-                let turn = async {
-                    alarm.until(due).await.expect("a timer of our own");
-                    places.take(None).await
-                };
                 tokio::select! {
                     biased;
                     () = reached(&mut winding, Stop::Winding) => {
-                        stopped_at = Some(self.clock.elapsed());
+                        let stopped = self.clock.elapsed();
+                        stopped_at = Some(self.pace.borrow().open_shows(stopped));
                     }
-                    place = turn => {
-                        self.start(ix, due, place);
+                    (due, held) = self.turn(offset, &mut pace, &alarm, places) => {
+                        self.start(ix, due, held);
                         continue;
                     }
                 }
@@ -197,6 +198,35 @@ impl Worker {
             self.write_off(ix).await;
         }
         dropped
+    }
+
+    /// Waits until a device is due, whatever becomes of the pace meanwhile, and for a place; when it was due,
+    /// and the place.
+    async fn turn(
+        &self,
+        offset: Duration,
+        pace: &mut watch::Receiver<Arc<Pace>>,
+        alarm: &Alarm,
+        places: &Places,
+    ) -> (Instant, Place) {
+        loop {
+            let due = pace.borrow_and_update().open_at(offset);
+            let turn = async {
+                match due.map(|due| self.clock.at(due)) {
+                    Some(due) => {
+                        alarm.until(due).await.expect("a timer of our own");
+                        (due, places.take(None).await)
+                    }
+                    // Arrivals are paused.
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                Ok(()) = pace.changed() => {}
+                started = turn => return started,
+            }
+        }
     }
 
     /// Starts a closed queue's devices as its places come, together with the other workers.

@@ -17,6 +17,7 @@ use super::setting::{Ending, Setting};
 use super::sightings::Sightings;
 use super::snapshot::{CohortRow, ErrorRow, PhaseRow, Snapshot, TransportRow};
 use super::spectrum::Spectrum;
+use super::steering::Steering;
 use super::summary::Summary;
 use super::tally::{PhaseTally, Tally};
 use super::validity::{Case, Evidence, GeneratorVerdict, judge};
@@ -35,6 +36,7 @@ pub struct Aggregate {
     sightings: Sightings,
     pub(super) dropped: u64,
     pub(super) evidence: Option<Evidence>,
+    pub(super) steering: Steering,
 }
 
 impl Aggregate {
@@ -54,6 +56,7 @@ impl Aggregate {
             sightings: Sightings::default(),
             dropped: 0,
             evidence: None,
+            steering: Steering::default(),
         }
     }
 
@@ -86,6 +89,11 @@ impl Aggregate {
         self.evidence = Some(evidence);
     }
 
+    /// What a person changed in the run so far; at the end, all of it.
+    pub fn set_steering(&mut self, steering: Steering) {
+        self.steering = steering;
+    }
+
     /// The state `elapsed` after the start. Reads the rates: to be called several times a second
     /// for a lively display; a pause is bridged with its mean.
     pub fn tick(&mut self, elapsed: Duration) -> Snapshot {
@@ -94,7 +102,7 @@ impl Aggregate {
         self.sent.read(elapsed, self.overall.telemetry.sent);
         self.sightings.read(&self.sum.errors, elapsed);
         let cohorts = self.cohort_rows();
-        let (progress, remaining) = forecast(&self.setting, &devices, elapsed);
+        let (progress, remaining) = forecast(&self.setting, &devices, elapsed, &self.steering);
         // What was dropped is known at the end, and whose doing it was.
         let (verdict, reasons) = self.judge(&self.starts(), false);
         Snapshot {
@@ -124,6 +132,7 @@ impl Aggregate {
             errors: self.error_rows(),
             transports: self.transport_rows(&cohorts),
             cohorts,
+            steering: self.steering.clone(),
             thresholds: self.threshold_rows(elapsed),
             setting: Arc::clone(&self.setting),
         }
@@ -361,6 +370,7 @@ fn forecast(
     setting: &Setting,
     devices: &DeviceCounts,
     elapsed: Duration,
+    steering: &Steering,
 ) -> (f64, Option<Duration>) {
     let decided = devices.decided() - devices.of(Outcome::Unfinished);
     let share = |part: f64, whole: f64| {
@@ -371,10 +381,15 @@ fn forecast(
         }
     };
     let by_devices = share(decided as f64, setting.planned as f64);
-    let by_time = share(elapsed.as_secs_f64(), setting.expected_span.as_secs_f64());
-    let scheduled = setting.expected_span.saturating_sub(elapsed);
+    // By the schedule's own clock, where somebody steers.
+    let (shows, speed) = match steering.shows {
+        Some(shows) => (shows, steering.speed()),
+        None => (elapsed, 1.0),
+    };
+    let by_time = share(shows.as_secs_f64(), setting.expected_span.as_secs_f64());
+    let scheduled = setting.expected_span.saturating_sub(shows);
     let remaining = if !scheduled.is_zero() {
-        Some(scheduled)
+        Duration::try_from_secs_f64(scheduled.as_secs_f64() / speed).ok()
     } else if by_devices >= 1.0 {
         Some(Duration::ZERO)
     } else if by_devices > 0.0 {

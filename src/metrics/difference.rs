@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::steering::is_steered;
 use super::summary::{CohortSummary, Summary};
 
 /// Something that two runs do not have alike.
@@ -41,7 +42,9 @@ pub fn load_differences(one: &Summary, other: &Summary) -> Vec<Difference> {
         "" => "unknown".to_owned(),
         digest => digest.chars().take(12).collect(),
     };
-    if one.schedule_digest != other.schedule_digest || one.schedule_digest.is_empty() {
+    let known =
+        |run: &Summary| !(run.schedule_digest.is_empty() || is_steered(&run.schedule_digest));
+    if one.schedule_digest != other.schedule_digest || !known(one) {
         found.push(Difference {
             what: Difference::SCHEDULE,
             one: digest(one),

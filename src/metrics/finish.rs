@@ -9,6 +9,7 @@ use super::aggregate::Aggregate;
 use super::counts::{DeviceCounts, StartCounts, TelemetryCounts};
 use super::latency::{CarriedHistogram, LatencyFigures};
 use super::setting::{CohortSetting, Ending, Setting};
+use super::steering::{self, Steering};
 use super::summary::{
     CohortSummary, PhaseHistograms, PhaseSummary, RunHistograms, RunResult, SCHEMA_VERSION,
     Summary, TelemetrySummary,
@@ -35,9 +36,9 @@ pub(super) fn summary(aggregate: &Aggregate, end: Ending) -> Summary {
         started_at: setting.started_at.clone(),
         elapsed_s: to_micro(end.elapsed.as_secs_f64()),
         model: setting.model.clone(),
-        schedule_digest: setting.schedule_digest.clone(),
+        schedule_digest: steering::digest(&setting.schedule_digest, &aggregate.steering.changes),
         target: setting.target.clone(),
-        notes: setting.notes.clone(),
+        notes: notes(setting, &aggregate.steering),
         devices,
         starts,
         lag_us: aggregate.lag(),
@@ -55,6 +56,7 @@ pub(super) fn summary(aggregate: &Aggregate, end: Ending) -> Summary {
         expectations: Vec::new(),
         findings: Vec::new(),
         aborted: Vec::new(),
+        steering: aggregate.steering.changes.clone(),
         generator: generator(aggregate, &starts, &end),
         result: RunResult::Passed,
         cohorts: setting
@@ -77,6 +79,18 @@ pub(super) fn summary(aggregate: &Aggregate, end: Ending) -> Summary {
     summary.aborted = end.aborted.into_iter().collect();
     summary.result = result(&summary, end.interrupted);
     summary
+}
+
+/// Whoever reads figures of a run that was steered must know it.
+fn notes(setting: &Setting, steering: &Steering) -> Vec<String> {
+    let changes = steering.changes.iter();
+    let moved = changes.filter(|change| change.action.moves_the_schedule());
+    let by_hand = match moved.count() {
+        0 => None,
+        1 => Some("steered by hand: 1 change of the schedule".to_owned()),
+        n => Some(format!("steered by hand: {n} changes of the schedule")),
+    };
+    setting.notes.iter().cloned().chain(by_hand).collect()
 }
 
 fn judged(setting: &Setting, summary: &Summary) -> Vec<ThresholdResult> {

@@ -114,6 +114,7 @@ fn add(sum: &mut Summary, run: Summary) -> Result<(), MergeError> {
         expectations,
         findings,
         aborted,
+        steering,
         generator,
         result,
         cohorts,
@@ -141,23 +142,28 @@ fn add(sum: &mut Summary, run: Summary) -> Result<(), MergeError> {
         add_finding(&mut sum.findings, row);
     }
     sum.aborted.extend(aborted);
+    sum.steering.extend(steering);
     add_generator(&mut sum.generator, generator);
     sum.result = sum.result.max(result);
     for (name, cohort) in cohorts {
         add_cohort(&mut sum.cohorts, name, cohort)?;
     }
+    add_run_histograms(&mut sum.histograms, histograms)
+}
+
+fn add_run_histograms(sum: &mut RunHistograms, run: RunHistograms) -> Result<(), MergeError> {
     let RunHistograms {
         start_lag,
         message_lag,
         phases,
-    } = histograms;
+    } = run;
     for (sum, lag) in [
-        (&mut sum.histograms.start_lag, start_lag),
-        (&mut sum.histograms.message_lag, message_lag),
+        (&mut sum.start_lag, start_lag),
+        (&mut sum.message_lag, message_lag),
     ] {
         put(sum, lag.as_ref(), CarriedHistogram::add)?;
     }
-    add_histograms(&mut sum.histograms.phases, phases)
+    add_histograms(&mut sum.phases, phases)
 }
 
 /// What runs are called, where they differ.

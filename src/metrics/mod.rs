@@ -28,6 +28,7 @@ mod setting;
 mod sightings;
 mod snapshot;
 mod spectrum;
+mod steering;
 mod summary;
 mod tally;
 mod threshold;
@@ -62,6 +63,7 @@ pub use schema::{schema_of, summary_schema, timeline_schema};
 pub use setting::{CohortSetting, Ending, Setting};
 pub use snapshot::{CohortRow, ErrorRow, PhaseRow, Snapshot, TransportRow};
 pub use spectrum::{SPECTRUM, Spectrum, TOP, spectrum_position, spectrum_share};
+pub use steering::{Steered, Steering, SteeringAction, is_steered, planned_digest};
 pub use summary::{
     CohortSummary, HostSummary, PhaseHistograms, PhaseSummary, RunHistograms, RunPart, RunResult,
     SCHEMA_VERSION, Summary, TelemetrySummary,

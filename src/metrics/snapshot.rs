@@ -11,6 +11,7 @@ use super::latency::{LagFigures, LatencyFigures};
 use super::rate::RateFigures;
 use super::setting::Setting;
 use super::spectrum::Spectrum;
+use super::steering::Steering;
 use super::threshold::{Standing, ThresholdRow};
 use super::validity::GeneratorVerdict;
 use crate::model::{Outcome, Phase, TransportKind};
@@ -56,6 +57,8 @@ pub struct Snapshot {
     pub cohorts: Vec<CohortRow>,
     /// Those that occur, in the order of [`TransportKind::ALL`].
     pub transports: Vec<TransportRow>,
+    /// What somebody changed in the run.
+    pub steering: Steering,
     /// Those that the summary will judge, in its order.
     pub thresholds: Vec<ThresholdRow>,
 }

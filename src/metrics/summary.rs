@@ -12,6 +12,7 @@ use super::finding::FindingRow;
 use super::gateway::GatewayCounts;
 use super::latency::{CarriedError, CarriedHistogram, LagFigures, LatencyFigures};
 use super::setting::alarms;
+use super::steering::Steered;
 use super::threshold::{Aborted, ThresholdResult};
 use super::validity::{GeneratorSummary, GeneratorVerdict};
 use crate::model::{Expectation, Outcome, Phase, TransportKind, units};
@@ -36,7 +37,8 @@ pub struct Summary {
     pub elapsed_s: f64,
     /// `open` or `closed`; `open` as soon as one cohort is.
     pub model: String,
-    /// The schedule's fingerprint, SHA-256 in hexadecimal; empty in results of older versions.
+    /// The schedule's fingerprint, SHA-256 in hexadecimal, behind `steered:` where somebody changed the
+    /// schedule in mid-run; empty in results of older versions.
     #[serde(default)]
     pub schedule_digest: String,
     /// The target as shown, without secrets.
@@ -79,6 +81,9 @@ pub struct Summary {
     /// The thresholds that ended the run, or runs, before its plan was over; absent when none did.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aborted: Vec<Aborted>,
+    /// What a person changed in the run, or runs, each counted from its own start; absent when nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steering: Vec<Steered>,
     /// The generator's own figures.
     pub generator: GeneratorSummary,
     /// The overall result.

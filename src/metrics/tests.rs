@@ -337,6 +337,38 @@ fn beyond_its_time_a_run_is_forecast_from_its_pace() {
 }
 
 #[test]
+fn a_steered_run_is_forecast_by_its_schedules_clock_and_its_result_says_so() {
+    let mut aggregate = Aggregate::new(setting(1));
+    let change = Steered {
+        at_s: 10.0,
+        action: SteeringAction::Rate,
+        factor: 2.0,
+        effect: "twice as fast".to_owned(),
+    };
+    let mut steering = Steering {
+        factor: 2.0,
+        shows: Some(Duration::from_secs(30)),
+        changes: vec![change.clone()],
+        ..Steering::default()
+    };
+    aggregate.set_steering(steering.clone());
+    // A minute's run of which half is over, and the rest goes twice as fast.
+    let snapshot = aggregate.tick(Duration::from_secs(20));
+    assert_eq!(snapshot.remaining, Some(Duration::from_secs(15)));
+    assert_eq!(snapshot.steering, steering);
+    steering.paused = true;
+    aggregate.set_steering(steering);
+    assert_eq!(aggregate.tick(Duration::from_secs(21)).remaining, None);
+    let mut worker = Recorder::new(1);
+    worker.outcome(ONE, Outcome::Provisioned, None);
+    aggregate.add(&worker);
+    let summary = aggregate.finish(fixture::ending());
+    assert_eq!(summary.steering, [change]);
+    assert!(is_steered(&summary.schedule_digest));
+    assert_eq!(summary.notes, ["steered by hand: 1 change of the schedule"]);
+}
+
+#[test]
 fn no_error_is_expected_where_everybody_is_to_get_in() {
     let mut aggregate = Aggregate::new(setting(1));
     let mut worker = Recorder::new(1);

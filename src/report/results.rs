@@ -9,7 +9,7 @@ use super::json::{ReadError, read_summary};
 use super::slowest::Slowest;
 use super::timeline::{Timeline, TimelineError, read_timeline};
 use crate::metrics::timeline::{self, Header};
-use crate::metrics::{CarriedError, MergeError, Summary, differences, merge};
+use crate::metrics::{CarriedError, MergeError, Summary, differences, merge, planned_digest};
 
 /// Everything that reports are drawn from.
 #[derive(Clone, Debug, PartialEq)]
@@ -189,9 +189,8 @@ fn beside(path: &Path, name: &str) -> Option<PathBuf> {
 fn timeline_of(summary: &Summary, path: PathBuf) -> Result<Timeline, ResultsError> {
     let timeline = read_timeline(&path)?;
     let header = &timeline.header;
-    if (&header.started_at, &header.schedule_digest)
-        == (&summary.started_at, &summary.schedule_digest)
-    {
+    let planned = planned_digest(&summary.schedule_digest);
+    if (&header.started_at, header.schedule_digest.as_str()) == (&summary.started_at, planned) {
         Ok(timeline)
     } else {
         Err(ResultsError::OtherTimeline(path))

@@ -28,6 +28,7 @@ mod schemas;
 mod secured;
 mod shutdown;
 mod slow_ledger;
+mod steering;
 mod support;
 mod target_config;
 mod target_downlink;

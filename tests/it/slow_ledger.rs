@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetcall::engine::{Equipment, Fleet, Outlets, Stop, StopSwitch, run};
+use fleetcall::engine::{Controls, Equipment, Fleet, Outlets, Stop, StopSwitch, run};
 use fleetcall::ledger::{Entry, Record};
 use fleetcall::metrics::{Aggregate, CohortSetting, HostSummary, Setting, ValidityLimits};
 use fleetcall::model::TransportKind;
@@ -140,7 +140,7 @@ async fn a_cut_off_run_still_hands_over_every_credential_it_received() {
         ledger,
         timeline,
     };
-    let running = run(fleet, aggregate, stop, outlets, true);
+    let running = run(fleet, aggregate, Controls::unsteered(stop), outlets, true);
     let (summary, counts) = tokio::join!(running, reading);
     assert_eq!(counts, (DEVICES as usize, DEVICES as usize));
     assert_eq!(summary.unwrap().devices.provisioned, u64::from(DEVICES));

@@ -8,9 +8,10 @@ use ratatui::widgets::{Block, Clear};
 use super::theme::Theme;
 
 /// What the keys do and what the words mean.
-pub(super) fn help(frame: &mut Frame<'_>, area: Rect, theme: Theme) {
+pub(super) fn help(frame: &mut Frame<'_>, area: Rect, steers: bool, theme: Theme) {
     let lines: Vec<Line<'_>> = HELP
         .iter()
+        .filter(|(_, meaning)| steers || !STEERING.contains(meaning))
         .map(|(word, meaning)| pair(word, meaning))
         .collect();
     over(frame, area, ("Help", "Esc closes"), lines, theme);
@@ -67,9 +68,10 @@ const HELP: [(&str, &str); 18] = [
     ("1…5, Tab, ← →", "overview, latency, errors, cohorts, log"),
     ("n, N, ↑ ↓", "another phase; lists scroll, also by page"),
     ("f, space", "freeze the picture; the run goes on"),
+    ("p", STEERING[0]),
+    ("+, -, 0", STEERING[1]),
     ("q", "end the run; asks first"),
     ("Ctrl-C", "wind the run down; once more: stop at once"),
-    ("", ""),
     ("bringing up", "started, not yet ready for telemetry"),
     ("live", "provisioned, connected, sending"),
     ("refused", "the server said no"),
@@ -79,7 +81,12 @@ const HELP: [(&str, &str); 18] = [
     ("service", "counted from the actual send"),
     ("late", "started over 10 ms after its due time"),
     ("dropped", "due, and the generator could not start it"),
-    ("lag", "actual minus intended start"),
     ("suspect", "the generator itself may be in the figures"),
     ("pending", "a threshold that does not hold yet, and may"),
+];
+
+/// Where nobody may steer, nobody is told of it.
+const STEERING: [&str; 2] = [
+    "pause arrivals and go on: nobody is late",
+    "arrivals twice, half as fast; as planned",
 ];

@@ -21,7 +21,8 @@ pub(super) fn title(
     let setting = &snapshot.setting;
     let (verdict, verdict_style) = verdict(snapshot, theme);
     let verdict = format!("{verdict}  ");
-    let beside = Span::raw(verdict.as_str()).width() + word.len() + 2;
+    let beside = [&verdict, &word].map(|text| Span::raw(text.as_str()).width());
+    let beside = beside.iter().sum::<usize>() + 2;
     let room = usize::from(area.width).saturating_sub(beside);
     let name = cut(&setting.scenario, room / 3);
     let model = cut(&setting.model, 8);
@@ -46,10 +47,18 @@ pub(super) fn course(snapshot: &Snapshot, state: &State, theme: Theme) -> (Strin
         let word = format!("FROZEN at {}", units::clock(snapshot.elapsed));
         return (word, theme.open().add_modifier(Modifier::REVERSED));
     }
+    let steering = &snapshot.steering;
+    let word = |word: &str| word.to_owned();
     match state.stops {
-        0 => ("running".to_owned(), theme.good()),
-        1 => ("winding down".to_owned(), theme.bad()),
-        _ => ("stopping".to_owned(), theme.bad()),
+        2.. => (word("stopping"), theme.bad()),
+        1 => (word("winding down"), theme.bad()),
+        0 if steering.winding => (word("winding down"), theme.open()),
+        0 if steering.paused => {
+            let style = theme.open().add_modifier(Modifier::REVERSED);
+            (word("arrivals PAUSED"), style)
+        }
+        0 if (steering.factor - 1.0).abs() < f64::EPSILON => (word("running"), theme.good()),
+        0 => (format!("running ×{}", steering.factor), theme.open()),
     }
 }
 
@@ -84,6 +93,7 @@ pub(super) fn progress(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, t
     let before = format!("{} ", units::clock(snapshot.elapsed));
     let left = match snapshot.remaining {
         Some(left) => format!("{} left", units::clock(left)),
+        None if snapshot.steering.paused => "paused".to_owned(),
         None => "time left unknown".to_owned(),
     };
     // Cut, so that it is 100 only at the end.
@@ -104,7 +114,7 @@ pub(super) fn progress(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, t
 }
 
 /// The keys that do something on this tab.
-pub(super) fn keys(frame: &mut Frame<'_>, area: Rect, state: &State) {
+pub(super) fn keys(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, state: &State) {
     let freeze = if state.is_frozen() { "go on" } else { "freeze" };
     let end = match state.stops {
         0 => "end",
@@ -115,16 +125,27 @@ pub(super) fn keys(frame: &mut Frame<'_>, area: Rect, state: &State) {
         Tab::Overview | Tab::Latency => ("n", "next phase"),
         Tab::Errors | Tab::Cohorts | Tab::Log => ("↑↓", "scroll"),
     };
-    let mut spans = Vec::new();
-    for (key, what) in [
+    let keys = [
         ("q", end),
         ("f", freeze),
-        ("Tab", "next tab"),
+        (
+            "p",
+            if snapshot.steering.paused {
+                "resume"
+            } else {
+                "pause"
+            },
+        ),
+        ("+ -", "rate"),
         turn,
         ("?", "help"),
-    ] {
+    ];
+    let mut spans = Vec::new();
+    let steers = state.options.steers && state.stops == 0 && !snapshot.steering.winding;
+    let open = |key: &str| steers || !["p", "+ -"].contains(&key);
+    for (key, what) in keys.into_iter().filter(|(key, _)| open(key)) {
         spans.push(Span::styled(key, Theme::strong()));
-        spans.push(Span::styled(format!(" {what}   "), Theme::faint()));
+        spans.push(Span::styled(format!(" {what}  "), Theme::faint()));
     }
     frame.render_widget(Line::from(spans), area);
 }

@@ -34,7 +34,7 @@ pub(super) fn tab(
 /// room.
 pub(super) fn charts(frame: &mut Frame<'_>, area: Rect, chosen: Option<&PhaseRow>, theme: Theme) {
     let [bars, percentiles] = beside(area, Constraint::Percentage(50));
-    if bars.height >= 2 * CHARTS_FROM {
+    if chosen.is_some() && bars.height >= 2 * CHARTS_FROM {
         let [response, service] = above(bars, bars.height.div_ceil(2));
         histogram::draw(frame, response, chosen, false, theme);
         histogram::draw(frame, service, chosen, true, theme);

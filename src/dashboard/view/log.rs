@@ -35,7 +35,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, log: &LogView, scroll: usi
 fn heading(log: &LogView, width: u16, below: usize, theme: Theme) -> Line<'static> {
     let earlier = log.written.saturating_sub(log.lines.len() as u64);
     let parts = [
-        Some(format!("run.log: {} lines", units::count(log.written))),
+        Some(format!("run.log: lines {}", units::count(log.written))),
         (earlier > 0).then(|| format!("{} earlier ones only there", units::count(earlier))),
         (below > 0).then(|| format!("{} below", units::count(below as u64))),
     ];

@@ -43,13 +43,13 @@ use crate::metrics::Snapshot;
 /// are a few lines with the essentials.
 pub fn render(frame: &mut Frame<'_>, snapshot: &Snapshot, state: &State) {
     let area = frame.area();
-    let theme = Theme::new(state.color);
+    let theme = Theme::new(state.options.color);
     if area.width < WIDTH_MIN || area.height < HEIGHT_MIN {
         tiny::draw(frame, area, snapshot, state, theme);
     } else {
         whole(frame, area, (snapshot, state), theme);
     }
-    if state.ascii {
+    if state.options.ascii {
         ascii::plainly(frame.buffer_mut());
     }
 }
@@ -78,10 +78,10 @@ fn whole(frame: &mut Frame<'_>, area: Rect, (snapshot, state): (&Snapshot, &Stat
         Tab::Cohorts => cohorts::tab(frame, body, snapshot, state.scroll, theme),
         Tab::Log => log::draw(frame, body, &state.log, state.scroll, theme),
     }
-    header::keys(frame, keys, state);
+    header::keys(frame, keys, snapshot, state);
     match state.over {
         Some(Over::End) => dialog::end(frame, area, state.stops, theme),
-        Some(Over::Help) => dialog::help(frame, area, theme),
+        Some(Over::Help) => dialog::help(frame, area, state.options.steers, theme),
         None => {}
     }
 }

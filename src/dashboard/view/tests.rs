@@ -7,12 +7,17 @@ use ratatui::style::Color;
 
 use super::super::keys::Key;
 use super::super::log::LogTail;
+use super::super::state::Options;
 use super::*;
 use crate::metrics::{Aggregate, DownlinkCounts, PushCounts, ReplyCounts, Setting, fixture};
 use crate::model::Outcome;
 
 fn state(color: bool) -> State {
-    State::new(color, false)
+    State::new(Options {
+        color,
+        ascii: false,
+        steers: true,
+    })
 }
 
 fn pressed(keys: &[Key]) -> State {
@@ -127,7 +132,7 @@ fn each_tab_at_each_size() {
 fn in_ascii_no_cell_is_beyond_it_whatever_is_drawn() {
     let state_of = |n| {
         let mut state = on(n);
-        state.ascii = true;
+        state.options.ascii = true;
         state
     };
     for n in 0..Tab::ALL.len() {
@@ -295,6 +300,29 @@ fn help_over_a_run_that_winds_down() {
         80,
         24
     ));
+}
+
+#[test]
+fn a_steered_run_says_so_in_its_title_and_what_is_left_of_it() {
+    let mut snapshot = half_way();
+    let title = |snapshot: &Snapshot| {
+        let text = screen(snapshot, &state(false), 80, 24);
+        let mut lines = text.lines();
+        (
+            lines.next().unwrap().to_owned(),
+            lines.next().unwrap().to_owned(),
+        )
+    };
+    snapshot.steering.factor = 2.0;
+    assert!(title(&snapshot).0.ends_with("running ×2"));
+    snapshot.steering.factor = 0.0625;
+    assert!(title(&snapshot).0.ends_with("running ×0.0625"));
+    (snapshot.steering.paused, snapshot.remaining) = (true, None);
+    let (first, second) = title(&snapshot);
+    assert!(first.ends_with("arrivals PAUSED"), "{first}");
+    assert!(second.ends_with("paused"), "{second}");
+    snapshot.steering.winding = true;
+    assert!(title(&snapshot).0.ends_with("winding down"));
 }
 
 #[test]

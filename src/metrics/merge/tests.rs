@@ -156,6 +156,13 @@ fn what_differs_between_two_runs_is_said() {
         ]
     );
     other = one.clone();
+    other.schedule_digest = "steered:c0ffee".to_owned();
+    let found = differences(&other, &other);
+    assert_eq!(
+        found,
+        ["schedule: steered:c0ff and steered:c0ff"],
+        "steered each in its way"
+    );
     other.schedule_digest.clear();
     assert_eq!(
         differences(&other, &other),

@@ -37,6 +37,8 @@ pub enum MarkKind {
     TargetRestart,
     /// A threshold that ends a run was crossed.
     ThresholdCrossed,
+    /// Somebody changed the run by hand.
+    Steered,
     /// No device starts from here on: the plan is over, a threshold ended the run, or somebody asked for the end.
     WindingDown,
     /// What was still under way was cut off.
@@ -45,7 +47,7 @@ pub enum MarkKind {
 
 impl MarkKind {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::PowerLoss,
         Self::Disconnect,
         Self::Takeover,
@@ -53,6 +55,7 @@ impl MarkKind {
         Self::TargetStall,
         Self::TargetRestart,
         Self::ThresholdCrossed,
+        Self::Steered,
         Self::WindingDown,
         Self::CutOff,
     ];
@@ -67,6 +70,7 @@ impl MarkKind {
             Self::TargetStall => "target_stall",
             Self::TargetRestart => "target_restart",
             Self::ThresholdCrossed => "threshold_crossed",
+            Self::Steered => "steered",
             Self::WindingDown => "winding_down",
             Self::CutOff => "cut_off",
         }
