@@ -1,6 +1,6 @@
 //! `fleetcall run`: from the command line to the exit code.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -184,7 +184,9 @@ fn prepare(args: &RunArgs, sequel: Option<&Sequel>) -> Result<Option<Prepared>, 
         sequel.hold_against(&fleet.plan, &whole_digest)?;
         let resumed = fleet.resume(&sequel.past, &sequel.resumption);
         resumed.map_err(Failure::usage)?;
-        if fleet.is_over(&sequel.past) {
+        let dir = args.out.as_deref().unwrap_or(Path::new(""));
+        let retries = sequel.resumption.retry.is_some();
+        if !retries && fleet.is_settled(&sequel.past) && run_files::is_over(dir) {
             return Ok(None);
         }
     }
@@ -264,7 +266,8 @@ impl Run {
             .drive(show, stop, ledger, timeline, monitor.as_ref())
             .await?;
         listening.abort();
-        run_files::write(&self.fleet, &self.tracks, &summary, &fates)?;
+        run_files::write(&self.fleet, &self.tracks, &summary, &fates)
+            .map_err(|failure| self.unwritten(&failure))?;
         if let Some(monitor) = monitor {
             monitor.close().await;
         }
@@ -274,6 +277,19 @@ impl Run {
         } else {
             exit(&summary, self.allow_invalid)
         })
+    }
+
+    /// A file of the run could not be written: where the rest is, and the way on.
+    fn unwritten(&self, failure: &Failure) -> Failure {
+        let dir = self.tracks.dir().display();
+        Failure {
+            message: format!(
+                "{}\nhelp: what the devices were given is in {dir}/ledger.jsonl; once the files can be \
+                 written, `fleetcall resume {dir}` goes on and writes the reports",
+                failure.message
+            ),
+            exit: failure.exit,
+        }
     }
 
     /// Why the target cannot be reached, if it cannot.
@@ -343,7 +359,7 @@ impl Run {
             tokio::task::spawn_blocking(move || (ledger.close(), timeline.close()))
                 .await
                 .map_err(Failure::bug)?;
-        let closed: Closed = closed.map_err(Failure::bug)?;
+        let closed: Closed = closed.map_err(|error| self.unwritten(&Failure::bug(error)))?;
         let mut summary = finished.map_err(Failure::bug)?;
         if let Err(error) = written {
             let note = format!("the time line is incomplete: {error}");

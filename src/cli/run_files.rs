@@ -1,6 +1,7 @@
 //! What a run leaves in its directory when it is over, and what it says of it.
 
 use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 
 use super::Failure;
@@ -78,6 +79,16 @@ pub(super) fn write(
         ));
     }
     Ok(())
+}
+
+/// Whether the run in a directory came to its end and left all its files.
+pub(super) fn is_over(dir: &Path) -> bool {
+    let summary = std::fs::read_to_string(dir.join("summary.json")).unwrap_or_default();
+    let summary: serde_json::Value = serde_json::from_str(&summary).unwrap_or_default();
+    let ended = summary["result"]
+        .as_str()
+        .is_some_and(|result| result != "interrupted");
+    ended && FILES.iter().all(|(name, _)| dir.join(name).exists())
 }
 
 fn row<'a>(fleet: &'a Fleet, ix: DeviceIx, fate: &Fate) -> DeviceRow<'a> {

@@ -75,6 +75,9 @@ pub(super) struct TargetArgs {
     /// column `gateway` with `true` marks gateways
     #[arg(long, value_name = "LIST.csv")]
     devices: Option<PathBuf>,
+    /// Keep the devices in this file, mode 0600, and know them again at the next start
+    #[arg(long, value_name = "FILE")]
+    registry: Option<PathBuf>,
     /// The release that it behaves like [default: 4.3]
     #[arg(long, value_parser = words::<Release>(RELEASES))]
     release: Option<Release>,
@@ -248,6 +251,7 @@ fn config(args: TargetArgs, fallback: Fallback) -> Result<TargetConfig, Failure>
     config.release = args.release.unwrap_or(config.release);
     config.seed = args.seed.unwrap_or(config.seed);
     config.bugs = args.bug;
+    config.registry = args.registry;
     let told = [
         (args.strategy.is_some(), "--strategy"),
         (args.provision_key.is_some(), "--provision-key"),

@@ -134,12 +134,12 @@ impl Fleet {
         self.devices().map(settled).collect()
     }
 
-    /// Whether a run that goes on has nothing to do: all devices are over, and their ends are on
-    /// record.
-    pub fn is_over(&self, past: &Past) -> bool {
+    /// Whether every device has had its end, and none has to ask or to be asked about. Those that
+    /// have credentials may still have telemetry to send.
+    pub fn is_settled(&self, past: &Past) -> bool {
         self.devices().all(|ix| {
             let ended = past.trace(ix).is_some_and(|trace| trace.fate.is_some());
-            ended && self.beginnings.place(ix) == StartingPlace::None
+            ended && self.beginnings.place(ix) != StartingPlace::Ahead
         })
     }
 

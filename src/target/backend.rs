@@ -2,7 +2,7 @@
 //! returns at once; how long an answer is held back is part of the answer, and waiting is the
 //! transport's business.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::answer::Answer;
 use super::attributes::Asked;
 use super::bugs::Bugs;
 use super::chain::Chains;
-use super::config::{TargetConfig, TargetError};
+use super::config::{Listed, TargetConfig, TargetError};
 use super::counts::{Tally, add, bump};
 use super::credentials::Stored;
 use super::device::Device;
@@ -28,6 +28,7 @@ use super::profiles::Profiles;
 use super::registry::{Registry, Taken};
 use super::request::Request;
 use super::rules::{Rules, drawn_token, unacceptable};
+use super::store::{Row, Store};
 use super::telemetry::{Bad, Reading, attributes, claim, parse, readings, telemetry};
 use crate::model::{FaultPhase, RpcAnswer};
 
@@ -76,31 +77,7 @@ impl Backend {
                 return Err(TargetError::DuplicateKey(profile.name.clone()));
             }
         }
-        let registry = Registry::new();
-        for listed in std::mem::take(&mut config.devices) {
-            let credentials = match &listed.credentials {
-                Some(credentials) => Stored::listed(credentials)
-                    .map_err(|_| TargetError::Credentials(listed.name.clone()))?,
-                None => drawn_token(config.seed, &listed.name),
-            };
-            let profile = u16::try_from(listed.profile)
-                .ok()
-                .filter(|position| usize::from(*position) < config.profiles.len());
-            let Some(profile) = profile else {
-                return Err(TargetError::NoProfile(listed.name));
-            };
-            let device = Device::new(
-                &listed.name,
-                credentials,
-                listed.gateway,
-                profile,
-                listed.provisioned,
-            );
-            registry.create(device).map_err(|taken| match taken {
-                Taken::Name => TargetError::DuplicateName(listed.name.clone()),
-                Taken::Credentials => TargetError::DuplicateToken(listed.name.clone()),
-            })?;
-        }
+        let registry = registry(&mut config)?;
         Ok(Arc::new(Self {
             faults: Switch::new(std::mem::take(&mut config.faults), config.seed),
             bugs: Bugs::new(&config.bugs),
@@ -333,3 +310,66 @@ impl Backend {
 
 /// The longest telemetry message that is kept for REST, bytes.
 const LATEST: usize = 512;
+
+/// The devices that are there before anything is sent.
+fn registry(config: &mut TargetConfig) -> Result<Registry, TargetError> {
+    let mut registry = Registry::new();
+    let (store, rows) = match &config.registry {
+        None => (None, Vec::new()),
+        Some(path) => {
+            let opened = Store::open(path).map_err(|source| TargetError::Registry {
+                path: path.clone(),
+                source,
+            });
+            opened.map(|(store, rows)| (Some(store), rows))?
+        }
+    };
+    let profiles = config.profiles.len();
+    // The last line of a name holds.
+    let last: HashMap<&str, &Row> = rows.iter().map(|row| (row.name.as_str(), row)).collect();
+    let kept = rows
+        .iter()
+        .filter(|row| std::ptr::eq(last[row.name.as_str()], *row));
+    let kept = kept.filter_map(|row| {
+        let credentials = row.credentials()?;
+        Some(Listed {
+            name: row.name.clone(),
+            profile: usize::from(row.profile),
+            credentials: Some(credentials),
+            gateway: row.gateway,
+            provisioned: row.provisioned,
+        })
+    });
+    let listed = std::mem::take(&mut config.devices);
+    let listed = listed
+        .into_iter()
+        .filter(|listed| !last.contains_key(listed.name.as_str()));
+    for listed in kept.chain(listed) {
+        let credentials = match &listed.credentials {
+            Some(credentials) => Stored::listed(credentials)
+                .map_err(|_| TargetError::Credentials(listed.name.clone()))?,
+            None => drawn_token(config.seed, &listed.name),
+        };
+        let profile = u16::try_from(listed.profile)
+            .ok()
+            .filter(|position| usize::from(*position) < profiles);
+        let Some(profile) = profile else {
+            return Err(TargetError::NoProfile(listed.name));
+        };
+        let device = Device::new(
+            &listed.name,
+            credentials,
+            listed.gateway,
+            profile,
+            listed.provisioned,
+        );
+        registry.create(device).map_err(|taken| match taken {
+            Taken::Name => TargetError::DuplicateName(listed.name.clone()),
+            Taken::Credentials => TargetError::DuplicateToken(listed.name.clone()),
+        })?;
+    }
+    if let Some(store) = store {
+        registry.keep_in(store);
+    }
+    Ok(registry)
+}

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -58,6 +59,9 @@ pub struct TargetConfig {
     pub limits: Limits,
     /// Who may use the REST API.
     pub rest: Rest,
+    /// Where the registry outlives the target: read at the start, and kept up to date. What is there
+    /// goes before [`Self::devices`].
+    pub registry: Option<PathBuf>,
 }
 
 impl Default for TargetConfig {
@@ -83,6 +87,7 @@ impl Default for TargetConfig {
             core_timeout: Duration::from_secs(10),
             limits: Limits::default(),
             rest: Rest::default(),
+            registry: None,
         }
     }
 }
@@ -338,6 +343,14 @@ pub enum TargetError {
         /// The address as configured.
         addr: SocketAddr,
         /// The system's word.
+        source: io::Error,
+    },
+    /// The registry's file cannot be read or written.
+    #[error("target: {}: {source}", path.display())]
+    Registry {
+        /// Which.
+        path: PathBuf,
+        /// Why.
         source: io::Error,
     },
     /// A listed device belongs to a profile that is not there.

@@ -238,6 +238,21 @@ impl Stored {
         }
     }
 
+    /// As a device is told of them.
+    pub(super) fn told(&self) -> Credentials {
+        match self {
+            Self::AccessToken(token) => Credentials::AccessToken((&**token).into()),
+            Self::MqttBasic(basic) => Credentials::MqttBasic {
+                client_id: basic.client_id.to_string(),
+                username: basic.username.to_string(),
+                password: (&*basic.password).into(),
+            },
+            Self::X509(certificate) => Credentials::X509 {
+                certificate: certificate.value.to_string(),
+            },
+        }
+    }
+
     /// The value as plain text: a token, a certificate, or the JSON object of MQTT basic.
     pub(super) fn value(&self) -> String {
         match self {

@@ -33,6 +33,7 @@ mod registry;
 mod request;
 mod rules;
 mod server;
+mod store;
 mod telemetry;
 mod tls;
 

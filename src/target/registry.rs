@@ -12,6 +12,7 @@ use hashbrown::HashTable;
 use super::credentials::{Fit, Stored, certificate_id, client_and_user_id};
 use super::device::Device;
 use super::downlink::Ending;
+use super::store::Store;
 
 /// Why a device cannot be created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub(super) struct Registry {
     /// By serial; those that were deleted leave a gap.
     all: Mutex<Vec<Option<Arc<Device>>>>,
     alive: AtomicU64,
+    /// Where it outlives the target.
+    store: Option<Store>,
 }
 
 impl Registry {
@@ -48,6 +51,27 @@ impl Registry {
             ids: (0..SHARDS).map(|_| Mutex::default()).collect(),
             all: Mutex::default(),
             alive: AtomicU64::new(0),
+            store: None,
+        }
+    }
+
+    /// Every change from here on is kept.
+    pub(super) fn keep_in(&mut self, store: Store) {
+        self.store = Some(store);
+    }
+
+    /// Marks a device as provisioned; whether it was not before.
+    pub(super) fn mark_provisioned(&self, device: &Device) -> bool {
+        let marked = device.mark_provisioned();
+        if marked {
+            self.kept(device);
+        }
+        marked
+    }
+
+    fn kept(&self, device: &Device) {
+        if let Some(store) = &self.store {
+            store.keep(device);
         }
     }
 
@@ -71,6 +95,7 @@ impl Registry {
         self.alive.fetch_add(1, Relaxed);
         ids.insert_unique(hash, Arc::clone(&device), |other| self.id_hash(other));
         names.insert(ByName(Arc::clone(&device)));
+        self.kept(&device);
         Ok(device)
     }
 
@@ -116,6 +141,7 @@ impl Registry {
                 return Err(Unreplaced::Taken);
             }
             device.live().credentials = credentials;
+            self.kept(device);
             return Ok(());
         }
         if let Ok(entry) = source.find_entry(old, |other| Arc::ptr_eq(other, device)) {
@@ -124,6 +150,7 @@ impl Registry {
         device.live().credentials = credentials;
         let target = target.unwrap_or(source);
         target.insert_unique(new, Arc::clone(device), |other| self.id_hash(other));
+        self.kept(device);
         Ok(())
     }
 
@@ -142,6 +169,9 @@ impl Registry {
         }
         lock(&self.all)[device.serial as usize] = None;
         self.alive.fetch_sub(1, Relaxed);
+        if let Some(store) = &self.store {
+            store.forget(device);
+        }
         device.dismiss(Ending::Administered);
         true
     }

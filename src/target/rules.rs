@@ -89,7 +89,7 @@ impl Rules<'_> {
             return Answer::Failure;
         };
         let again = self.racing || self.config.repeats() == Repeat::Success;
-        if device.mark_provisioned() || again {
+        if self.registry.mark_provisioned(&device) || again {
             Answer::Success(device.live().credentials.clone())
         } else {
             Answer::Failure

@@ -1,5 +1,8 @@
 //! Runs that are killed, and go on.
 
+mod disk;
+mod restart;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
