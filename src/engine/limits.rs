@@ -3,7 +3,7 @@
 //! Plans around what it can (more source addresses, the target in a process of its own) and
 //! refuses what it cannot, naming the limit, the need and the way out.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::{fs, io};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -50,20 +50,43 @@ pub enum LimitError {
         /// The hard limit.
         limit: u64,
     },
+    /// An address of the scenario's is not this machine's.
+    #[error(
+        "limits.sources: {address} cannot be used: {why}\n\
+         help: it must be an address of this machine (`ip addr`); `ip addr add {address}/24 dev eth0` \
+         gives it one more"
+    )]
+    Source {
+        /// Which.
+        address: IpAddr,
+        /// What the system said.
+        why: String,
+    },
+    /// No address of the scenario's is of the server's kind.
+    #[error(
+        "limits.sources: none of the addresses is of the kind of {destination}'s (IPv4 or IPv6)"
+    )]
+    Family {
+        /// The server.
+        destination: SocketAddr,
+    },
     /// Too few local ports for a server that is not on loopback.
     #[error(
         "{needed} connections to {destination} need as many local ports, this machine has {limit} \
-         for one destination\n\
-         help: widen net.ipv4.ip_local_port_range (`sysctl -w net.ipv4.ip_local_port_range=\"1024 \
-         65535\"`), or take fewer devices"
+         for one destination from {sources} of its addresses\n\
+         help: give it more addresses and name them (`[limits] sources = \"10.0.0.5-10.0.0.8\"`), widen \
+         net.ipv4.ip_local_port_range (`sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\"`), or take \
+         fewer devices"
     )]
     Ports {
         /// Connections at a time.
         needed: u32,
         /// The server.
         destination: SocketAddr,
-        /// The size of the port range.
+        /// The size of the port range, for all sources together.
         limit: u32,
+        /// Source addresses.
+        sources: u32,
     },
 }
 
@@ -120,6 +143,8 @@ impl Provisions {
     /// where local ports run out, and puts the sources into the fleet's dials.
     pub fn spread(&mut self, machine: Machine, fleet: &mut Fleet) -> Result<(), LimitError> {
         let dealt = fleet.dealt();
+        let given = fleet.plan.limits.sources.clone();
+        usable(&given)?;
         for kind in TransportKind::ALL {
             let devices = on(&fleet.plan, &dealt, |this| this == kind);
             let each = 1 + polls(&fleet.plan, kind);
@@ -133,32 +158,56 @@ impl Provisions {
                 continue;
             };
             let destination = dial.addr;
-            if destination.ip().is_loopback() && destination.is_ipv4() {
+            let sources = of_kind(&given, destination);
+            if !given.is_empty() && sources.is_empty() {
+                return Err(LimitError::Family { destination });
+            }
+            let addresses = u32::try_from(sources.len().max(1)).unwrap_or(u32::MAX);
+            let ports = machine.ports.saturating_mul(addresses);
+            if given.is_empty() && destination.ip().is_loopback() && destination.is_ipv4() {
                 let sources = connects.div_ceil(PER_SOURCE).min(MOST_SOURCES);
                 if sources > 1 && self.sources.len() < sources as usize {
                     self.sources = loopback(sources);
                 }
-            } else if needed > machine.ports {
+            } else if needed > ports {
                 return Err(LimitError::Ports {
                     needed,
                     destination,
-                    limit: machine.ports,
+                    limit: ports,
+                    sources: addresses,
                 });
-            } else if kind.protocol() != Protocol::Coap && connects > machine.ports {
+            } else if kind.protocol() != Protocol::Coap && connects > ports {
                 self.notes.push(format!(
-                    "{connects} connections to {destination} in all: the {} local ports may run \
-                     out when devices come faster than closed connections expire (60 s)",
-                    machine.ports
+                    "{connects} connections to {destination} in all: the {ports} local ports may run \
+                     out when devices come faster than closed connections expire (60 s)"
                 ));
             }
         }
         for dial in &mut fleet.dials {
-            if dial.addr.ip().is_loopback() && dial.addr.is_ipv4() {
+            if !given.is_empty() {
+                dial.sources = of_kind(&given, dial.addr);
+            } else if dial.addr.ip().is_loopback() && dial.addr.is_ipv4() {
                 dial.sources.clone_from(&self.sources);
             }
         }
         Ok(())
     }
+}
+
+/// Whether each is this machine's.
+fn usable(sources: &[IpAddr]) -> Result<(), LimitError> {
+    sources.iter().try_for_each(|address| {
+        let bound = UdpSocket::bind((*address, 0));
+        bound.map(drop).map_err(|error| LimitError::Source {
+            address: *address,
+            why: error.to_string(),
+        })
+    })
+}
+
+fn of_kind(sources: &[IpAddr], destination: SocketAddr) -> Vec<IpAddr> {
+    let same = |ip: &&IpAddr| ip.is_ipv4() == destination.is_ipv4();
+    sources.iter().filter(same).copied().collect()
 }
 
 /// Connections that a device keeps beside its first: over HTTP, one for each feed.
@@ -357,6 +406,22 @@ mod tests {
         assert!(matches!(
             connected,
             Err(LimitError::Ports { needed: 40_000, .. })
+        ));
+        let with = |sources: &str| {
+            let mut fleet = fleet(&format!("{TELEMETRY}[limits]\nsources = \"{sources}\"\n"));
+            let spread = provisions.clone().spread(machine(100_000), &mut fleet);
+            (spread, fleet.dials[0].sources.clone())
+        };
+        assert!(matches!(
+            with("127.0.1.1").0,
+            Err(LimitError::Ports { sources: 1, .. })
+        ));
+        let two = vec![[127, 0, 1, 1].into(), [127, 0, 1, 2].into()];
+        assert_eq!(with("127.0.1.1, 127.0.1.2"), (Ok(()), two));
+        assert!(matches!(with("::1").0, Err(LimitError::Family { .. })));
+        assert!(matches!(
+            with("192.0.2.9").0,
+            Err(LimitError::Source { .. })
         ));
     }
 

@@ -363,6 +363,9 @@ section! {
         /// Worker threads; one per core when absent.
         #[schemars(default)]
         workers: u32,
+        /// Addresses of this machine that connections are spread over, as `127.0.1.0/24`.
+        #[schemars(default)]
+        sources: Text,
     }
 }
 

@@ -25,6 +25,7 @@ mod plan;
 mod schema;
 mod section;
 mod shown;
+mod sources;
 mod telemetry_keys;
 #[cfg(test)]
 pub(crate) mod tests;

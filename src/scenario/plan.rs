@@ -4,6 +4,7 @@ mod downlink;
 mod gateway;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -344,6 +345,9 @@ pub struct Limits {
     pub in_flight: u32,
     /// Worker threads. Default: one per core.
     pub workers: usize,
+    /// Addresses of this machine that connections are spread over. Default: none, which leaves it to
+    /// the system, and over loopback to the planner.
+    pub sources: Vec<IpAddr>,
 }
 
 impl Default for Limits {
@@ -357,6 +361,7 @@ impl Default for Limits {
             keep_alive: Duration::from_mins(1),
             in_flight: 5_000,
             workers: std::thread::available_parallelism().map_or(1, usize::from),
+            sources: Vec::new(),
         }
     }
 }

@@ -212,6 +212,7 @@ const LONG: &str = r#"
     keep_alive = "5s"
     in_flight = 6
     workers = 7
+    sources = "127.0.1.8/31"
     "#;
 
 #[test]
@@ -270,6 +271,7 @@ fn what_is_written_is_what_is_meant() {
         keep_alive: seconds(5),
         in_flight: 6,
         workers: 7,
+        sources: vec![[127, 0, 1, 8].into(), [127, 0, 1, 9].into()],
     };
     assert_eq!(plan.limits, expected);
 }

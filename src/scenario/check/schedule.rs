@@ -1,12 +1,14 @@
 //! `[arrival]` and `[limits]`.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::super::fault::Faults;
 use super::super::file::{self, Model, Spacing, Stage};
-use super::super::leaf::{Choice, Placed, Span};
+use super::super::leaf::{Choice, Placed, Span, Text};
 use super::super::plan::Limits;
 use super::super::section::Entry;
+use super::super::sources::sources;
 use super::super::tree::Spot;
 use super::required;
 use crate::arrival::{Arrival, Closed, ClosedStage, Open, OpenStage, StageEnd};
@@ -392,8 +394,21 @@ pub(super) fn limits(entry: &Entry<file::Limits>, faults: &Faults) -> Option<Lim
         keep_alive: keep_alive?,
         in_flight: in_flight?,
         workers: workers? as usize,
+        sources: spread_over(&table.sources, faults)?,
     })
 }
+
+fn spread_over(entry: &Entry<Text>, faults: &Faults) -> Option<Vec<IpAddr>> {
+    let Some((text, spot)) = entry.given() else {
+        return entry.is_absent().then(Vec::new);
+    };
+    let read = sources(text.as_str());
+    read.inspect_err(|what| faults.add(spot, what, SOURCES))
+        .ok()
+}
+
+const SOURCES: &str =
+    "write addresses of this machine, as \"10.0.0.5, 10.0.0.7-10.0.0.20, 127.0.1.0/24\"";
 
 pub(super) fn span(
     entry: &Entry<Span>,
