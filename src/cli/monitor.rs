@@ -18,12 +18,20 @@ use crate::monitor;
 #[derive(Args, Debug, Default)]
 pub(super) struct MonitorArgs {
     /// Serve Prometheus metrics at http://ADDR/metrics while the run goes on, as 127.0.0.1:9464
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     metrics: Option<SocketAddr>,
     /// Keep serving them so long after the run, so that the last figures are scraped, too
     #[arg(long, value_name = "TIME", default_value = "0s", requires = "metrics",
         value_parser = humantime::parse_duration)]
     metrics_linger: Duration,
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "write an IP address and a port, as 127.0.0.1:9464, or 0.0.0.0:9464 for all of this machine's \
+         addresses"
+            .to_owned()
+    })
 }
 
 /// A bound endpoint.

@@ -274,17 +274,9 @@ pub(super) fn unknown(what: &str, found: &str, known: impl Iterator<Item = Strin
         "cause" => "causes are `<phase>.<fault>` as reports list them, such as `provision.timeout`",
         "cohort" => "cohorts are called as in [[cohort]], without any `all`",
         _ => {
-            "metrics are <phase>.p50|p95|p99.9|max|mean, <phase>.service.p99 (and so on), \
-             <phase>.count|errors|retries|rate_per_s, retries, devices.<outcome>, devices.back, \
-             reconnects.lost|back|not_back|given_up|takeovers|taken_over, \
-             rotations.due|done|failed|in_doubt|old_refused|old_accepted, \
-             downlink.attributes|rpc.due|skipped|refused|sent|received|lost|in_doubt, \
-             downlink.replies.due|sent|acked|lost, \
-             downlink.unasked|duplicates|overtaken|missed|garbled, \
-             gateway.gateways|sub_devices|connected|closed|stray_pubacks|strangers, \
-             gateway.connects.sent|acked|lost, gateway.messages.sent|acked|partial|lost, \
-             telemetry.sent|acked|lost|rate_per_s, starts.late|dropped, lag.p99, \
-             telemetry.lag.p99, errors.share and errors.<cause>, and cohort.<name>.<metric>"
+            "metrics are such as provision.p99, time_to_provision.service.p95, provision.errors, \
+             devices.provisioned, telemetry.rate_per_s, errors.provision.timeout, or one of them behind \
+             cohort.<name>; docs/metrics.md has all of them under Thresholds"
         }
     };
     format!("unknown {what} `{found}`, the nearest is `{nearest}`; help: {help}")

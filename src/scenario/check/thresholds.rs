@@ -29,8 +29,9 @@ pub(super) fn thresholds(
         match threshold(condition, cohorts.unwrap_or_default(), telemetry) {
             Ok(threshold) => read.extend(threshold),
             Err(why) => {
-                let title = format!("threshold {:?}: {why}", condition.metric);
-                faults.add(&condition.spot, title, "");
+                let (what, help) = why.split_once("; help: ").unwrap_or((&why, ""));
+                let title = format!("threshold {:?}: {what}", condition.metric);
+                faults.add(&condition.spot, title, help);
             }
         }
     }
