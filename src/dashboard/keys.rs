@@ -56,6 +56,16 @@ pub enum Key {
     Close,
 }
 
+impl Key {
+    /// Whether it changes the run's pace.
+    pub(super) fn steers(self) -> bool {
+        matches!(
+            self,
+            Self::Faster | Self::Slower | Self::AsPlanned | Self::Pause
+        )
+    }
+}
+
 /// The terminal's other end.
 #[derive(Debug)]
 pub(super) struct Keyboard {

@@ -31,7 +31,7 @@ pub fn run(
     let mut screen = Screen::enter()?;
     let mut size = terminal::size()?;
     let mut state = State::new(options);
-    let mut held = Held::default();
+    let (mut held, mut repeats) = (Held::default(), Repeats::default());
     let mut next_frame = Instant::now();
     let mut outdated = state.show(snapshots.borrow_and_update().clone(), || log.view());
     // An error says that the sender is gone: the run is over.
@@ -60,7 +60,10 @@ pub fn run(
             FRAME
         };
         for key in keyboard.wait(wait)? {
-            if key == Key::Interrupt && held.is_still(Instant::now()) {
+            let now = Instant::now();
+            if (key == Key::Interrupt && held.is_still(now))
+                || (key.steers() && repeats.is_one(now))
+            {
                 continue;
             }
             outdated = true;
@@ -92,6 +95,23 @@ impl Held {
     }
 }
 
+/// Keys that steer, which must not go from one end to the other because one was held down.
+#[derive(Default)]
+struct Repeats {
+    last: Option<Instant>,
+}
+
+impl Repeats {
+    /// Whether a press at this moment came from a terminal that repeats: no person is so quick.
+    fn is_one(&mut self, now: Instant) -> bool {
+        let last = self.last.replace(now);
+        last.is_some_and(|last| now < last + REPEATED)
+    }
+}
+
+/// Between two presses of a key that is held down there is less.
+const REPEATED: Duration = Duration::from_millis(120);
+
 /// For letting a key go. After it each press counts.
 const HELD: Duration = Duration::from_millis(700);
 
@@ -101,6 +121,16 @@ const FRAME: Duration = Duration::from_millis(200);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_that_steers_does_not_run_away_while_it_is_held_down() {
+        let mut repeats = Repeats::default();
+        let first = Instant::now();
+        // Pressed; repeated after half a second; pressed again, twice.
+        let presses = [0, 500, 533, 566, 599, 800, 1_000].map(Duration::from_millis);
+        let counted = presses.map(|after| !repeats.is_one(first + after));
+        assert_eq!(counted, [true, true, false, false, false, true, true]);
+    }
 
     #[test]
     fn a_held_key_counts_once_and_a_second_press_again() {

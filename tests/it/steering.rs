@@ -4,20 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::support::{python, root, succeed};
-
-const OPEN: &str = r#"
-    name = "steered"
-    [target]
-    embedded = true
-    [devices]
-    generate = { count = 2000, kind = "mac" }
-    [arrival]
-    model = "open"
-    stages = [{ duration = "60s", rate = 20 }]
-    [telemetry]
-    interval = "500ms"
-"#;
+use crate::terminal::{LONG, run_on_terminal};
 
 /// What a run left that was steered: the terminal, the summary, the time line, the log.
 struct Steered {
@@ -31,16 +18,10 @@ struct Steered {
 /// after the first device is provisioned.
 fn steered(scenario: &str, steps: &[(f64, &str)]) -> Steered {
     let dir = tempfile::tempdir().unwrap();
-    let (file, out) = (dir.path().join("scenario.toml"), dir.path().join("out"));
-    fs::write(&file, scenario).unwrap();
-    let mut command = python();
-    command.current_dir(root()).arg("tests/peers/terminal.py");
     let script = format!("script:{}", json!(steps));
-    command.args(["80", "24", "time_to_provision", &script]);
-    command.arg(env!("CARGO_BIN_EXE_fleetcall"));
-    command.arg("run").arg(&file).arg("--out").arg(&out);
-    command.env_remove("NO_COLOR");
-    let seen: Value = serde_json::from_slice(&succeed(&mut command).stdout).unwrap();
+    let action = ((80, 24), "time_to_provision", script.as_str());
+    let seen = run_on_terminal(dir.path(), scenario, action, &[]);
+    let out = dir.path().join("out");
     assert_eq!(seen["acted"], true, "{}", seen["drawn"]);
     let read = |name: &str| fs::read_to_string(out.join(name)).unwrap();
     let lines = read("timeline.jsonl");
@@ -81,6 +62,11 @@ impl Steered {
     }
 }
 
+/// 20 devices a second.
+fn open() -> String {
+    LONG.replace("rate = 50", "rate = 20")
+}
+
 #[test]
 fn nobody_starts_in_a_pause_and_nobody_is_late_for_it() {
     let steps = [
@@ -89,7 +75,7 @@ fn nobody_starts_in_a_pause_and_nobody_is_late_for_it() {
         (3.0, "key:q"),
         (0.3, "key:y"),
     ];
-    let ran = steered(OPEN, &steps);
+    let ran = steered(&open(), &steps);
     let changes = ran.changes();
     let words: Vec<&str> = changes.iter().map(|(_, word)| *word).collect();
     assert_eq!(words, ["pause", "resume", "stop"]);
@@ -118,7 +104,7 @@ fn nobody_starts_in_a_pause_and_nobody_is_late_for_it() {
 #[test]
 fn a_key_doubles_the_rate_from_its_moment_on_and_the_run_says_so_everywhere() {
     let steps = [(0.5, "key:+"), (4.5, "key:q"), (0.3, "key:y")];
-    let ran = steered(OPEN, &steps);
+    let ran = steered(&open(), &steps);
     let changes = ran.changes();
     let (at, stop) = (changes[0].0, changes[1].0);
     assert_eq!(changes[0].1, "rate");
@@ -137,7 +123,7 @@ fn a_key_doubles_the_rate_from_its_moment_on_and_the_run_says_so_everywhere() {
 
 #[test]
 fn a_pause_holds_the_places_of_a_closed_model_back() {
-    let closed = OPEN
+    let closed = open()
         .replace("open", "closed")
         .replace("rate = 20", "concurrency = 1");
     let closed = closed.replace(
@@ -171,7 +157,7 @@ fn a_frozen_picture_is_not_drawn_again_until_it_goes_on() {
         (1.0, "key:q"),
         (0.3, "key:y"),
     ];
-    let ran = steered(OPEN, &steps);
+    let ran = steered(&open(), &steps);
     let mark = |n: usize| usize::try_from(ran.seen["marks"][n].as_u64().unwrap()).unwrap();
     let drawn = ran.seen["drawn"].as_str().unwrap();
     assert!(drawn.contains("FROZEN at"), "{drawn}");
@@ -205,7 +191,7 @@ fn a_storm_of_sizes_ends_as_any_other_run() {
         .iter()
         .map(|(at, what)| (*at, what.as_str()))
         .collect();
-    let ran = steered(OPEN, &steps);
+    let ran = steered(&open(), &steps);
     assert_eq!(ran.seen["code"], 130, "{}", ran.seen["drawn"]);
     for promise in ["settings_kept", "left", "cursor"] {
         assert_eq!(ran.seen[promise], true, "{promise}");
@@ -215,7 +201,7 @@ fn a_storm_of_sizes_ends_as_any_other_run() {
 
 #[test]
 fn a_terminal_that_hangs_up_ends_the_run_with_its_reports() {
-    let ran = steered(OPEN, &[(0.5, "hangup")]);
+    let ran = steered(&open(), &[(0.5, "hangup")]);
     assert_eq!(ran.seen["code"], 130);
     assert_eq!(ran.summary["result"], "interrupted");
     assert!(ran.summary.get("steering").is_none(), "nobody steered");

@@ -1,10 +1,12 @@
 //! The dashboard on a real pseudo-terminal: what it shows, and how it leaves the terminal.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::support::{python, root, succeed};
 
-const LONG: &str = r#"
+pub(crate) const LONG: &str = r#"
     name = "on-a-terminal"
     [target]
     embedded = true
@@ -20,18 +22,27 @@ const LONG: &str = r#"
 /// Runs the scenario on a terminal of this size, acts once `text` was drawn, and tells the rest.
 fn on_terminal(size: (u16, u16), text: &str, action: &str, extra: &[&str]) -> Value {
     let dir = tempfile::tempdir().unwrap();
-    let scenario = dir.path().join("scenario.toml");
-    std::fs::write(&scenario, LONG).unwrap();
+    run_on_terminal(dir.path(), LONG, (size, text, action), extra)
+}
+
+/// Runs a scenario with its results in `out` below a directory; at a size, once a text was drawn, an
+/// action.
+pub(crate) fn run_on_terminal(
+    dir: &Path,
+    scenario: &str,
+    (size, text, action): ((u16, u16), &str, &str),
+    extra: &[&str],
+) -> Value {
+    let file = dir.join("scenario.toml");
+    std::fs::write(&file, scenario).unwrap();
     let mut command = python();
     command.current_dir(root()).arg("tests/peers/terminal.py");
     command
         .args([size.0.to_string(), size.1.to_string()])
         .args([text, action]);
-    command
-        .arg(env!("CARGO_BIN_EXE_fleetcall"))
-        .arg("run")
-        .arg(&scenario);
-    command.arg("--out").arg(dir.path().join("out")).args(extra);
+    command.arg(env!("CARGO_BIN_EXE_fleetcall"));
+    command.arg("run").arg(&file);
+    command.arg("--out").arg(dir.join("out")).args(extra);
     command.env_remove("NO_COLOR");
     serde_json::from_slice(&succeed(&mut command).stdout).unwrap()
 }

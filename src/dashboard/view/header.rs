@@ -3,7 +3,7 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
-use ratatui::text::{Line, Span};
+use ratatui::text::{Line, Span, Text};
 
 use super::super::state::{State, Tab};
 use super::theme::{SIGNS, Theme, cut};
@@ -73,19 +73,23 @@ pub(super) fn verdict(snapshot: &Snapshot, theme: Theme) -> (String, Style) {
     (format!("{sign} {}", snapshot.verdict.as_str()), style)
 }
 
-/// Whether there is anything for [`notes`].
-pub(super) fn has_notes(snapshot: &Snapshot) -> bool {
-    !(snapshot.setting.notes.is_empty() && snapshot.reasons.is_empty())
+/// How many lines [`notes`] has something for.
+pub(super) fn note_count(snapshot: &Snapshot) -> u16 {
+    (snapshot.setting.notes.len() + snapshot.reasons.len()) as u16
 }
 
-/// What nobody may overlook: about the run, and why its figures may not be quoted. The first gets
-/// the room when there are several.
+/// What nobody may overlook: about the run, and why its figures may not be quoted. A line each where
+/// there are enough; the rest shares the last.
 pub(super) fn notes(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, theme: Theme) {
     let all = snapshot.setting.notes.iter().chain(&snapshot.reasons);
     let all: Vec<String> = all.map(|note| format!("! {note}")).collect();
-    let text = all.join("  ");
-    let line = Line::styled(cut(&text, usize::from(area.width)), theme.bad());
-    frame.render_widget(line, area);
+    let own = usize::from(area.height).saturating_sub(1).min(all.len());
+    let (own, shared) = all.split_at(own);
+    let texts = own.iter().cloned().chain([shared.join("  ")]);
+    let lines: Vec<Line<'_>> = texts
+        .map(|text| Line::styled(cut(&text, usize::from(area.width)), theme.bad()))
+        .collect();
+    frame.render_widget(Text::from(lines), area);
 }
 
 /// Elapsed, a bar, the share and what is left.

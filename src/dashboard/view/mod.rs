@@ -55,7 +55,7 @@ pub fn render(frame: &mut Frame<'_>, snapshot: &Snapshot, state: &State) {
 }
 
 fn whole(frame: &mut Frame<'_>, area: Rect, (snapshot, state): (&Snapshot, &State), theme: Theme) {
-    let note_rows = u16::from(header::has_notes(snapshot));
+    let note_rows = header::note_count(snapshot).min(1 + (area.height - HEIGHT_MIN) / 10);
     let rows = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(note_rows),
