@@ -166,6 +166,7 @@ fn prepare(args: &RunArgs, sequel: Option<&Sequel>) -> Result<Option<Prepared>, 
     plan.response_from_send = args.response_from_send;
     let inventory = plan.load_inventory().map_err(Failure::usage)?;
     let listed = u32::try_from(inventory.len()).map_err(Failure::usage)?;
+    enough_for_search(&plan, listed)?;
     let cohort_of = scenario::deal(&plan.cohorts, listed).map_err(Failure::usage)?;
 
     let machine = Machine::look().map_err(Failure::bug)?;
@@ -198,6 +199,22 @@ fn prepare(args: &RunArgs, sequel: Option<&Sequel>) -> Result<Option<Prepared>, 
         provisions,
         whole_digest,
     }))
+}
+
+/// A search takes fresh devices for each trial, since none can be provisioned twice.
+fn enough_for_search(plan: &Plan, listed: u32) -> Result<(), Failure> {
+    let Some(rules) = &plan.search else {
+        return Ok(());
+    };
+    let needed = rules.devices_needed();
+    if u64::from(listed) >= needed {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "[search] takes fresh devices for each trial: up to {needed}, and the list has {listed}\n\
+         help: add devices, lower `search.to` or `search.hold`, or raise `search.precision`; \
+         `devices.generate` without `count` makes enough"
+    )))
 }
 
 /// Reads or makes the devices' keys and certificates.
@@ -262,9 +279,8 @@ impl Run {
         let first = Aggregate::new(self.setting()).expose(Duration::ZERO);
         let monitor = endpoint.map(|endpoint| endpoint.open(first)).transpose();
         let monitor = monitor.map_err(Failure::bug)?;
-        let (summary, fates) = self
-            .drive(show, stop, ledger, timeline, monitor.as_ref())
-            .await?;
+        let driven = self.drive(show, stop, ledger, timeline, monitor.as_ref());
+        let (summary, fates) = Box::pin(driven).await?;
         listening.abort();
         run_files::write(&self.fleet, &self.tracks, &summary, &fates)
             .map_err(|failure| self.unwritten(&failure))?;
@@ -434,7 +450,10 @@ impl Run {
             cohorts,
             listed: u64::from(self.fleet.len()),
             planned: u64::from(schedule.planned()),
-            expected_span: schedule.expected_span(plan.stays()),
+            expected_span: match plan.search {
+                None => schedule.expected_span(plan.stays()),
+                Some(_) => Duration::ZERO,
+            },
             target: self.house.describe(),
             thresholds: plan.thresholds.clone(),
             validity: plan.validity,

@@ -28,8 +28,13 @@ pub(super) fn write(
     fates: &[Fate],
 ) -> Result<(), Failure> {
     let devices = || (0..).map(DeviceIx).zip(fates);
-    let rows = devices().map(|(ix, fate)| row(fleet, ix, fate));
-    let written = report::write_devices(&tracks.file("devices.csv"), rows).map_err(Failure::bug)?;
+    let search = summary.search.as_ref();
+    let rows = devices().map(|(ix, fate)| DeviceRow {
+        trial: search.and_then(|search| search.trial_of(ix)),
+        ..row(fleet, ix, fate)
+    });
+    let path = tracks.file("devices.csv");
+    let written = report::write_devices(&path, rows, search.is_some()).map_err(Failure::bug)?;
     let mut failures = Failures::default();
     let mut slowest = Slowest::default();
     for (ix, fate) in devices() {
@@ -106,6 +111,7 @@ fn row<'a>(fleet: &'a Fleet, ix: DeviceIx, fate: &Fate) -> DeviceRow<'a> {
         time_to_first_telemetry_ms: fate.time_to_first_telemetry.map(ms),
         telemetry_sent: u64::from(fate.telemetry_sent),
         telemetry_acked: u64::from(fate.telemetry_acked),
+        trial: None,
     }
 }
 

@@ -63,6 +63,12 @@ impl Objections {
     fn alone(&mut self, run: &Named<'_>) {
         let (path, summary) = (shown(run.path), run.summary);
         let generator = &summary.generator;
+        if summary.search.is_some() {
+            self.never.push(format!(
+                "{path}: a capacity search is of rates that hold and rates that do not: compare what \
+                 `search.capacity_per_s` says, or runs at one rate"
+            ));
+        }
         if generator.verdict == GeneratorVerdict::Invalid || summary.result == RunResult::Invalid {
             let why = generator
                 .reasons
@@ -222,6 +228,7 @@ fn shown(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::fixture;
 
     const SCENARIO: &str = "seed = 1\nname = \"x\"\n[target]\nembedded = true\n\
         [arrival]\nstages = [{ duration = \"1s\", rate = 5 }]\n[thresholds]\n\"a\" = \"< 1s\"\n";
@@ -257,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_run_is_not_held_against_itself() {
-        let run = crate::metrics::fixture::summary();
+        let run = fixture::summary();
         let named = |path| Named {
             path,
             summary: &run,
@@ -267,8 +274,17 @@ mod tests {
     }
 
     #[test]
+    fn a_search_is_compared_with_nothing() {
+        let (run, search) = (fixture::summary(), fixture::searched_summary());
+        let named = |path, summary| Named { path, summary };
+        let found = objections(&[named("run", &run)], &[named("search", &search)]);
+        let said = |why: &String| why.starts_with("search: a capacity search is of rates");
+        assert!(found.never.iter().any(said), "{found:?}");
+    }
+
+    #[test]
     fn what_may_not_be_quoted_is_not_compared() {
-        let good = crate::metrics::fixture::summary();
+        let good = fixture::summary();
         let mut invalid = good.clone();
         invalid.started_at = "2026-11-24T02:22:00Z".to_owned();
         invalid.generator.verdict = GeneratorVerdict::Invalid;

@@ -1,7 +1,7 @@
 //! The progress of a run as one line, for logs and pipes.
 
 use crate::metrics::Snapshot;
-use crate::model::{Phase, printable, units};
+use crate::model::{Phase, TrialVerdict, printable, units};
 
 /// One line without line end: `key=value` pairs without spaces inside, fixed order, plain numbers.
 /// Nothing in it comes from outside.
@@ -16,6 +16,18 @@ pub fn plain_line(snapshot: &Snapshot) -> String {
             let (p50, p99) = (time(row.response.p50), time(row.response.p99));
             format!(" time_to_provision_p50={p50} time_to_provision_p99={p99}")
         });
+    let search = snapshot.search.map_or_else(String::new, |search| {
+        let end =
+            |rate: Option<f64>| rate.map_or_else(|| "?".to_owned(), |rate| format!("{rate:.1}"));
+        format!(
+            " trial={} rate={:.1} last={} held={} broken={}",
+            search.trial,
+            search.rate,
+            search.last.map_or("?", TrialVerdict::as_str),
+            end(search.held),
+            end(search.broken),
+        )
+    });
     let behind = match snapshot.gateway.connects.sent {
         0 => String::new(),
         _ => format!(
@@ -25,7 +37,7 @@ pub fn plain_line(snapshot: &Snapshot) -> String {
     };
     format!(
         "elapsed={} left={left} done={:.1}% provisioned={}/{} refused={} failed={} unknown={} \
-         bringing_up={} live={} provisioned_per_s={:.1} telemetry_per_s={:.1}{behind}{times} errors={} \
+         bringing_up={} live={} provisioned_per_s={:.1} telemetry_per_s={:.1}{search}{behind}{times} errors={} \
          late={} dropped={} verdict={}",
         clock(snapshot.elapsed),
         // Cut, so that it is 100 only at the end.
@@ -70,6 +82,15 @@ mod tests {
     fn the_line_of_a_run_half_way() {
         let snapshot = fixture::half_way();
         insta::assert_snapshot!(plain_line(&snapshot));
+    }
+
+    #[test]
+    fn a_search_says_its_trial_and_what_is_known() {
+        let mut snapshot = fixture::half_way();
+        snapshot.search = Some(fixture::search_row());
+        let line = plain_line(&snapshot);
+        let said = " trial=4 rate=56.6 last=broken held=40.0 broken=80.0 ";
+        assert!(line.contains(said), "{line}");
     }
 
     #[test]

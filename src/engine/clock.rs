@@ -41,6 +41,11 @@ impl Clock {
         self.origin + offset
     }
 
+    /// How long after the start of the run an instant is.
+    pub(super) fn offset(self, at: Instant) -> Duration {
+        at.saturating_duration_since(self.origin)
+    }
+
     pub(super) fn elapsed(self) -> Duration {
         self.origin.elapsed()
     }

@@ -148,7 +148,7 @@ impl<'a> Device<'a> {
         let cohort = worker.fleet.cohort_ix(ix);
         let gateway = worker.fleet.cohort(ix).gateway.as_ref();
         let started = Instant::now();
-        let mut recorder = worker.recorder.borrow_mut();
+        let mut recorder = worker.recorder_of(ix);
         if worker.fleet.schedule.can_lag(cohort) {
             recorder.start(cohort, started.saturating_duration_since(due));
         } else {
@@ -217,8 +217,7 @@ impl<'a> Device<'a> {
                 self.outcome = Some(outcome);
                 self.cause = Some(Cause::At(phase, kind));
                 self.worker
-                    .recorder
-                    .borrow_mut()
+                    .recorder_of(self.ix)
                     .phase_error(self.cohort, phase);
             }
         }
@@ -336,7 +335,7 @@ impl<'a> Device<'a> {
     /// A fault after provisioning: counted, and the device's first one remembered.
     fn trouble(&mut self, phase: Phase, kind: FaultKind) {
         let cause = Cause::At(phase, kind);
-        let mut recorder = self.worker.recorder.borrow_mut();
+        let mut recorder = self.worker.recorder_of(self.ix);
         recorder.phase_error(self.cohort, phase);
         recorder.error(cause);
         self.cause.get_or_insert(cause);
@@ -367,7 +366,7 @@ impl<'a> Device<'a> {
     }
 
     fn becomes(&mut self, state: LiveState) {
-        let mut recorder = self.worker.recorder.borrow_mut();
+        let mut recorder = self.worker.recorder_of(self.ix);
         recorder.gauge(self.cohort, self.state, -1);
         recorder.gauge(self.cohort, state, 1);
         self.state = state;
@@ -376,7 +375,7 @@ impl<'a> Device<'a> {
     fn count_telemetry(&mut self, sent: u32, acked: u32, lost: u32) {
         self.telemetry_sent += sent;
         self.telemetry_acked += acked;
-        self.worker.recorder.borrow_mut().telemetry(
+        self.worker.recorder_of(self.ix).telemetry(
             self.cohort,
             u64::from(sent),
             u64::from(acked),
@@ -389,7 +388,7 @@ impl<'a> Device<'a> {
     }
 
     fn sample_span(&self, phase: Phase, due: Instant, sent: Instant, done: Instant) {
-        self.worker.sample(self.cohort, phase, due, sent, done);
+        self.worker.sample(self.ix, phase, due, sent, done);
     }
 
     fn cohort(&self) -> &'_ Cohort {
@@ -418,7 +417,7 @@ impl<'a> Device<'a> {
             .outcome
             .expect("run and cut_off both decide the outcome");
         {
-            let mut recorder = self.worker.recorder.borrow_mut();
+            let mut recorder = self.worker.recorder_of(self.ix);
             recorder.gauge(self.cohort, self.state, -1);
             if self.away.as_ref().is_some_and(|away| away.lost()) {
                 recorder.phase_error(self.cohort, Phase::TimeToReconnect);

@@ -186,7 +186,7 @@ impl Operator {
             let account = device.answered(number, &verdict);
             worker.account(device.cohort, &account);
             if let Some((due, begun)) = account.round_trip {
-                worker.sample(device.cohort, Phase::RpcRoundTrip, due, begun, done);
+                worker.sample(device.ix, Phase::RpcRoundTrip, due, begun, done);
             }
         });
     }

@@ -12,6 +12,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::clock::Clock;
 use super::fleet::Fleet;
 use super::places::Places;
+use super::rounds::Calls;
+use super::search::Director;
 use super::shutdown::{Stop, StopSwitch, reached};
 use super::steering::{Controls, Wheel};
 use super::timeline::Feed;
@@ -55,24 +57,33 @@ pub struct Outlets<'a> {
 /// makes it `interrupted`.
 pub async fn run(
     fleet: Arc<Fleet>,
-    mut aggregate: Aggregate,
+    aggregate: Aggregate,
     controls: Controls,
     outlets: Outlets<'_>,
     generator_includes_target: bool,
 ) -> Result<Summary, EngineError> {
-    let mut show = Show::on(&outlets);
+    let show = Show::on(&outlets);
     let Outlets {
         ledger, timeline, ..
     } = outlets;
     let cpu_before = usage::cpu();
     let clock = Clock::starting_at(Instant::now() + LEAD);
     let stop = controls.stop.clone();
-    let mut wheel = Wheel::new(controls, clock);
+    let mut wheel = Wheel::new(controls, clock, fleet.plan.search.is_some());
     let places = Places::new(&fleet, clock, &wheel.follow());
-    let mut sampler = Sampler::start(fleet.plan.limits.workers).map_err(EngineError::Thread)?;
-    let mut crew = Crew::start(&fleet, clock, &places, (&stop, &wheel), &ledger)?;
+    let sampler = Sampler::start(fleet.plan.limits.workers).map_err(EngineError::Thread)?;
+    let director = Director::of(&fleet);
+    let calls = director.as_ref().map(Director::calls);
+    let ways = (&ledger, calls.as_ref());
+    let mut crew = Crew::start(&fleet, clock, &places, (&stop, &wheel), ways)?;
     drop(ledger);
-    let mut feed = Feed::new(&fleet, &stop, &aggregate, timeline);
+    let mut desk = Desk {
+        feed: Feed::new(&fleet, &stop, &aggregate, timeline),
+        aggregate,
+        director,
+        sampler,
+        show,
+    };
 
     let mut course = Course::new(&fleet, clock, stop.clone(), crew.threads.len());
     tokio::pin! {
@@ -88,48 +99,84 @@ pub async fn run(
             frame = crew.frames.recv() => match frame {
                 None => break,
                 Some(Frame::Recorded(worker, recorder)) => {
-                    aggregate.add(&recorder);
+                    desk.aggregate.add(&recorder);
+                    crew.hand_back(worker, recorder);
+                }
+                Some(Frame::Measured(worker, recorder)) => {
+                    desk.measured(&recorder);
                     crew.hand_back(worker, recorder);
                 }
                 Some(Frame::AllStarted { dropped }) => {
-                    aggregate.set_dropped(course.all_started(dropped));
+                    desk.aggregate.set_dropped(course.all_started(dropped));
                 }
             },
             _ = tick.tick() => {
                 if crew.lost_a_worker(course.started) {
                     stop.raise_to(Stop::Winding);
                 }
-                if let Some(evidence) = sampler.news() {
-                    aggregate.set_evidence(evidence);
-                }
-                aggregate.set_steering(wheel.standing(&fleet.schedule));
-                let elapsed = clock.elapsed();
-                show.moment(&mut aggregate, elapsed);
-                if let Some(by) = course.gives_up(&aggregate, elapsed) {
-                    feed.aborted(by);
-                }
-                feed.tick(&aggregate, elapsed, &pace);
+                desk.aggregate.set_steering(wheel.standing(&fleet.schedule));
+                desk.tick(clock.elapsed(), &mut course, &pace);
             }
             () = reached(&mut watched, Stop::Winding), if !course.winding => course.wound_down(),
             () = course.next_step(&pace) => course.take_step(),
-            change = wheel.turn() => feed.steered(&change),
+            change = wheel.turn() => desk.feed.steered(&change),
             () = &mut heed => {}
             () = &mut follow, if !course.places_final => course.places_final = true,
         }
     }
     let elapsed = clock.elapsed();
     // The workers wait for it, so that their last second is seen.
-    aggregate.set_evidence(sampler.finish());
-    aggregate.set_steering(wheel.standing(&fleet.schedule));
+    desk.aggregate.set_evidence(desk.sampler.finish());
+    desk.aggregate.set_steering(wheel.standing(&fleet.schedule));
     crew.join();
-    let last = show.end(&mut aggregate, elapsed);
+    let last = desk.show.end(&mut desk.aggregate, elapsed);
     let (ended, listed) = (last.devices.decided(), u64::from(fleet.len()));
-    feed.end(&aggregate, elapsed, &wheel.pace()).await;
+    desk.feed.end(&desk.aggregate, elapsed, &wheel.pace()).await;
     if ended != listed {
         return Err(EngineError::Lost { ended, listed });
     }
     let cpu_s = usage::cpu().saturating_sub(cpu_before).as_secs_f64();
-    Ok(aggregate.finish(course.ending(elapsed, cpu_s, generator_includes_target)))
+    let mut ending = course.ending(elapsed, cpu_s, generator_includes_target);
+    ending.search = desk.director.map(Director::finish);
+    Ok(desk.aggregate.finish(ending))
+}
+
+/// Where all that is known of the run comes together, and goes on from.
+struct Desk<'a> {
+    aggregate: Aggregate,
+    /// If something is searched.
+    director: Option<Director>,
+    sampler: Sampler,
+    show: Show<'a>,
+    feed: Feed,
+}
+
+impl Desk<'_> {
+    /// Adds what a worker recorded of devices of a search that count.
+    fn measured(&mut self, delta: &Recorder) {
+        self.aggregate.add(delta);
+        if let Some(director) = &mut self.director {
+            director.add(delta);
+        }
+    }
+
+    /// To be called several times a second.
+    fn tick(&mut self, elapsed: Duration, course: &mut Course, pace: &Pace) {
+        if let Some(evidence) = self.sampler.news() {
+            self.aggregate.set_evidence(evidence);
+        }
+        // Once it winds down, devices are written off that no trial may count.
+        if let (Some(director), Stop::Running) = (&mut self.director, course.stop.now())
+            && let Some(trial) = director.tick(&mut self.aggregate, &self.sampler, elapsed)
+        {
+            self.feed.trial(&trial);
+        }
+        self.show.moment(&mut self.aggregate, elapsed);
+        if let Some(by) = course.gives_up(&self.aggregate, elapsed) {
+            self.feed.aborted(by);
+        }
+        self.feed.tick(&self.aggregate, elapsed, pace);
+    }
 }
 
 /// What is shown of the run while it goes on.
@@ -263,6 +310,7 @@ impl Course {
             elapsed,
             interrupted: self.stop.was_raised(),
             aborted: self.aborted,
+            search: None,
             dropped: self.dropped,
             cpu_s,
             peak_rss_bytes: usage::peak_rss_bytes(),
@@ -291,7 +339,7 @@ impl Crew {
         clock: Clock,
         places: &Places,
         (stop, wheel): (&StopSwitch, &Wheel),
-        ledger: &mpsc::Sender<Record>,
+        (ledger, calls): (&mpsc::Sender<Record>, Option<&Calls>),
     ) -> Result<Self, EngineError> {
         let of = u32::try_from(fleet.plan.limits.workers).expect("a plan has few workers");
         let (sender, frames) = mpsc::channel(2 * of as usize);
@@ -313,6 +361,7 @@ impl Crew {
                 ledger: ledger.clone(),
                 frames: sender.clone(),
                 spares,
+                calls: calls.cloned(),
             };
             let thread = thread::Builder::new()
                 .name(format!("worker-{number}"))

@@ -85,16 +85,19 @@ pub(super) struct Wheel {
     orders: mpsc::Receiver<Order>,
     pace: watch::Sender<Arc<Pace>>,
     changes: Vec<Steered>,
+    /// A search has rates of its own: it can be ended, and nothing else.
+    searches: bool,
 }
 
 impl Wheel {
-    pub(super) fn new(controls: Controls, clock: Clock) -> Self {
+    pub(super) fn new(controls: Controls, clock: Clock, searches: bool) -> Self {
         Self {
             clock,
             stop: controls.stop,
             orders: controls.orders,
             pace: watch::Sender::new(Arc::new(Pace::planned())),
             changes: Vec::new(),
+            searches,
         }
     }
 
@@ -151,6 +154,10 @@ impl Wheel {
         }
         let mut at = self.clock.elapsed();
         if moves {
+            if self.searches {
+                tracing::warn!("not steered: a search has rates of its own");
+                return None;
+            }
             // Once it winds down, no device is due any more.
             if wanted == before || self.stop.now() != Stop::Running {
                 return None;

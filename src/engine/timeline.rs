@@ -14,7 +14,7 @@ use super::shutdown::{Stop, StopSwitch};
 use crate::arrival::Pace;
 use crate::life::EventKind;
 use crate::metrics::timeline::{Cutter, End, Line, MARKS_MAX, Mark, MarkKind};
-use crate::metrics::{Aborted, Aggregate, Steered};
+use crate::metrics::{Aborted, Aggregate, Steered, Tried};
 use crate::model::Outage;
 use crate::scenario::{Plan, TargetPlan};
 
@@ -93,6 +93,17 @@ impl Feed {
         self.mark(moment(at, MarkKind::Steered, change.effect.clone()));
     }
 
+    /// Notes a trial of a search.
+    pub(super) fn trial(&mut self, trial: &Tried) {
+        let text = format!(
+            "trial {}: {:.1} devices per second ({})",
+            trial.trial,
+            trial.rate,
+            trial.purpose.as_str()
+        );
+        self.mark(moment(trial.begins, MarkKind::Trial, text));
+    }
+
     /// The last interval and the end, after which nothing follows.
     pub(super) async fn end(mut self, aggregate: &Aggregate, elapsed: Duration, pace: &Pace) {
         self.look(elapsed);
@@ -143,6 +154,10 @@ impl Feed {
 
 /// Devices that were due by an offset; none is any more once the run winds down.
 fn due(fleet: &Fleet, pace: &Pace, winding: Option<Duration>, by: Duration) -> Option<u64> {
+    if fleet.plan.search.is_some() {
+        // Its trials follow from what came before.
+        return None;
+    }
     let by = winding.map_or(by, |winding| winding.min(by));
     fleet.schedule.due_before(pace.open_shows(by))
 }

@@ -2,7 +2,7 @@
 //!
 //! Everything in here stays on the thread, so recording needs no lock; only frames leave it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,11 +16,12 @@ use super::device;
 use super::fleet::Fleet;
 use super::operator::Operator;
 use super::places::{Gate, Place, Places};
+use super::rounds::{Calls, Round};
 use super::shutdown::{Stop, StopSwitch, reached};
 use crate::arrival::{Due, Pace, Turns};
 use crate::ledger::{Entry, Files, Intent, Record};
 use crate::metrics::Recorder;
-use crate::model::{CohortIx, DeviceIx, Outcome, Phase};
+use crate::model::{DeviceIx, Outcome, Phase};
 
 /// What a worker is given.
 pub(super) struct Shard {
@@ -36,12 +37,16 @@ pub(super) struct Shard {
     pub(super) ledger: mpsc::Sender<Record>,
     pub(super) frames: mpsc::Sender<Frame>,
     pub(super) spares: mpsc::Receiver<Recorder>,
+    /// If something is searched.
+    pub(super) calls: Option<Calls>,
 }
 
 /// What leaves a worker.
 pub(super) enum Frame {
     /// What was recorded since the last one, and whose it is.
     Recorded(u32, Recorder),
+    /// The same of the devices of a search that count.
+    Measured(u32, Recorder),
     /// Every device of its share has been started or written off; so many starts were dropped.
     AllStarted { dropped: u64 },
 }
@@ -50,6 +55,10 @@ pub(super) enum Frame {
 pub(super) struct Worker {
     pub(super) fleet: Arc<Fleet>,
     pub(super) recorder: RefCell<Recorder>,
+    /// What devices of a search leave that count: of one trial at a time.
+    measured: RefCell<Recorder>,
+    /// The trial under way, if something is searched.
+    pub(super) round: RefCell<Option<Arc<Round>>>,
     pub(super) stop: watch::Receiver<Stop>,
     pub(super) clock: Clock,
     switch: StopSwitch,
@@ -89,11 +98,14 @@ async fn work(shard: Shard) {
         ledger,
         frames,
         mut spares,
+        calls,
     } = shard;
     let cohorts = fleet.plan.cohorts.len();
     let worker = Rc::new(Worker {
         fleet: Arc::clone(&fleet),
         recorder: RefCell::new(Recorder::new(cohorts)),
+        measured: RefCell::new(Recorder::new(cohorts)),
+        round: RefCell::new(None),
         stop: stop.subscribe(),
         clock,
         switch: stop,
@@ -109,8 +121,10 @@ async fn work(shard: Shard) {
         tokio::task::spawn_local(Rc::clone(operator).work(Rc::clone(&worker)));
     }
     worker
-        .carry_out((number, of), &places, &frames, &mut spares)
+        .carry_out((number, of), (&places, calls), &frames, &mut spares)
         .await;
+    let rest = worker.measured.borrow_mut().take(None);
+    let _ = frames.send(Frame::Measured(number, rest)).await;
     let rest = worker.recorder.borrow_mut().take(None);
     let _ = frames.send(Frame::Recorded(number, rest)).await;
     drop(frames);
@@ -124,13 +138,18 @@ impl Worker {
     async fn carry_out(
         self: &Rc<Self>,
         (number, of): (u32, u32),
-        places: &Places,
+        (places, calls): (&Places, Option<Calls>),
         frames: &mpsc::Sender<Frame>,
         spares: &mut mpsc::Receiver<Recorder>,
     ) {
         let life = async {
-            let turns = self.fleet.schedule.turns(number, of);
-            let dropped = self.start_devices(turns, places).await;
+            let dropped = match calls {
+                None => {
+                    let turns = self.fleet.schedule.turns(number, of);
+                    self.start_devices(turns, places).await
+                }
+                Some(calls) => self.start_rounds((number, of), calls, places).await,
+            };
             // The coordinator outlives its workers; were it gone, there would be nobody to tell.
             let _ = frames.send(Frame::AllStarted { dropped }).await;
             while self.living.get() > 0 {
@@ -229,6 +248,49 @@ impl Worker {
         }
     }
 
+    /// Starts its part of each round of a search; once that is over or the run winds down, writes the
+    /// rest of the list off. Returns how many were due by then and had not been started.
+    async fn start_rounds(
+        self: &Rc<Self>,
+        (number, of): (u32, u32),
+        mut calls: Calls,
+        places: &Places,
+    ) -> u64 {
+        let alarm = Alarm::new().expect("limits were checked: a timer needs one file");
+        let mut winding = self.stop.clone();
+        let mut next = number;
+        let mut dropped = 0;
+        loop {
+            let round = tokio::select! {
+                biased;
+                () = reached(&mut winding, Stop::Winding) => None,
+                round = calls.next() => round,
+            };
+            let Some(round) = round else { break };
+            *self.round.borrow_mut() = Some(Arc::clone(&round));
+            while next < round.devices().end {
+                let due = self.clock.at(round.due(DeviceIx(next)));
+                let turn = async {
+                    alarm.until(due).await.expect("a timer of our own");
+                    places.take(None).await
+                };
+                tokio::select! {
+                    biased;
+                    () = reached(&mut winding, Stop::Winding) => break,
+                    place = turn => self.start(DeviceIx(next), due, place),
+                }
+                next += of;
+            }
+            let now = self.clock.elapsed();
+            let left = (next..round.devices().end).step_by(of as usize);
+            dropped += left.filter(|ix| round.due(DeviceIx(*ix)) <= now).count() as u64;
+        }
+        for ix in (next..self.fleet.len()).step_by(of as usize) {
+            self.write_off(DeviceIx(ix)).await;
+        }
+        dropped
+    }
+
     /// Starts a closed queue's devices as its places come, together with the other workers.
     async fn start_closed(self: &Rc<Self>, queue: usize, gate: &Arc<Gate>, places: &Places) {
         let queue = &self.fleet.schedule.queues()[queue];
@@ -296,7 +358,7 @@ impl Worker {
     /// Records a completed step: response from when it was due, service from when it was sent.
     pub(super) fn sample(
         &self,
-        cohort: CohortIx,
+        ix: DeviceIx,
         phase: Phase,
         due: Instant,
         sent: Instant,
@@ -306,8 +368,18 @@ impl Worker {
         // A step can be sent a little before it was due only by the timer's grain.
         let response = done.saturating_duration_since(if from_send { sent } else { due });
         let service = done.saturating_duration_since(sent);
-        let mut recorder = self.recorder.borrow_mut();
+        let cohort = self.fleet.cohort_ix(ix);
+        let mut recorder = self.recorder_of(ix);
         recorder.sample(cohort, phase, response, service);
+    }
+
+    /// Where it is counted what a device does.
+    pub(super) fn recorder_of(&self, ix: DeviceIx) -> RefMut<'_, Recorder> {
+        let recorder = match &*self.round.borrow() {
+            Some(round) if round.counts().contains(&ix.0) => &self.measured,
+            _ => &self.recorder,
+        };
+        recorder.borrow_mut()
     }
 
     /// Sends what was recorded, or keeps it for the next tick when the coordinator is behind.
@@ -317,15 +389,21 @@ impl Worker {
         frames: &mpsc::Sender<Frame>,
         spares: &mut mpsc::Receiver<Recorder>,
     ) {
-        let mut recorder = self.recorder.borrow_mut();
-        if recorder.is_empty() {
-            return;
-        }
-        if let Ok(slot) = frames.try_reserve() {
-            slot.send(Frame::Recorded(
-                number,
-                recorder.take(spares.try_recv().ok()),
-            ));
+        // What counts first: a trial is over when the coordinator has heard of all its devices.
+        for (recorder, frame) in [
+            (
+                &self.measured,
+                Frame::Measured as fn(u32, Recorder) -> Frame,
+            ),
+            (&self.recorder, Frame::Recorded),
+        ] {
+            let mut recorder = recorder.borrow_mut();
+            if recorder.is_empty() {
+                continue;
+            }
+            if let Ok(slot) = frames.try_reserve() {
+                slot.send(frame(number, recorder.take(spares.try_recv().ok())));
+            }
         }
     }
 }

@@ -15,12 +15,12 @@ use super::rate::Meter;
 use super::recorder::Recorder;
 use super::setting::{Ending, Setting};
 use super::sightings::Sightings;
-use super::snapshot::{CohortRow, ErrorRow, PhaseRow, Snapshot, TransportRow};
+use super::snapshot::{CohortRow, ErrorRow, PhaseRow, SearchRow, Snapshot, TransportRow};
 use super::spectrum::Spectrum;
 use super::steering::Steering;
 use super::summary::Summary;
 use super::tally::{PhaseTally, Tally};
-use super::validity::{Case, Evidence, GeneratorVerdict, judge};
+use super::validity::{Case, Evidence, GeneratorVerdict, judge, kept_up};
 use crate::model::{Cause, Expectation, FaultKind, Outcome, Phase, TransportKind};
 
 /// Adds up what workers recorded and draws figures from it.
@@ -37,6 +37,7 @@ pub struct Aggregate {
     pub(super) dropped: u64,
     pub(super) evidence: Option<Evidence>,
     pub(super) steering: Steering,
+    search: Option<SearchRow>,
 }
 
 impl Aggregate {
@@ -57,6 +58,7 @@ impl Aggregate {
             dropped: 0,
             evidence: None,
             steering: Steering::default(),
+            search: None,
         }
     }
 
@@ -94,6 +96,21 @@ impl Aggregate {
         self.steering = steering;
     }
 
+    /// Where the search is, for display.
+    pub fn set_search(&mut self, search: SearchRow) {
+        self.search = Some(search);
+    }
+
+    /// How many devices have an outcome.
+    pub fn decided(&self) -> u64 {
+        DeviceCounts::new(self.setting.listed, &self.overall.outcomes).decided()
+    }
+
+    /// What was known before the start.
+    pub fn setting(&self) -> &Setting {
+        &self.setting
+    }
+
     /// The state `elapsed` after the start. Reads the rates: to be called several times a second
     /// for a lively display; a pause is bridged with its mean.
     pub fn tick(&mut self, elapsed: Duration) -> Snapshot {
@@ -103,6 +120,8 @@ impl Aggregate {
         self.sightings.read(&self.sum.errors, elapsed);
         let cohorts = self.cohort_rows();
         let (progress, remaining) = forecast(&self.setting, &devices, elapsed, &self.steering);
+        // How long a search takes follows from what it finds.
+        let remaining = remaining.filter(|_| self.search.is_none());
         // What was dropped is known at the end, and whose doing it was.
         let (verdict, reasons) = self.judge(&self.starts(), false);
         Snapshot {
@@ -133,7 +152,12 @@ impl Aggregate {
             transports: self.transport_rows(&cohorts),
             cohorts,
             steering: self.steering.clone(),
-            thresholds: self.threshold_rows(elapsed),
+            // A search is judged by each of its trials.
+            thresholds: match self.search {
+                None => self.threshold_rows(elapsed),
+                Some(_) => Vec::new(),
+            },
+            search: self.search,
             setting: Arc::clone(&self.setting),
         }
     }
@@ -168,9 +192,18 @@ impl Aggregate {
         starts: &StartCounts,
         interrupted: bool,
     ) -> (GeneratorVerdict, Vec<String>) {
+        judge(&self.case(starts, interrupted))
+    }
+
+    /// Whether what devices met so far can be the target's doing.
+    pub(super) fn kept_up(&self) -> bool {
+        kept_up(&self.case(&self.starts(), false))
+    }
+
+    fn case(&self, starts: &StartCounts, interrupted: bool) -> Case<'_> {
         let errors = self.sum.errors.iter();
         let exhausted = errors.filter(|(cause, _)| is_exhaustion(*cause));
-        judge(&Case {
+        Case {
             starts: *starts,
             lag: self.lag(),
             message_lag: self.message_lag(),
@@ -178,7 +211,7 @@ impl Aggregate {
             interrupted,
             evidence: self.evidence.as_ref(),
             limits: &self.setting.validity,
-        })
+        }
     }
 
     /// `None` while no message was sent.

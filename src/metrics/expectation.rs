@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::deviation::{Deviation, of_cell};
 use super::finding::Findings;
+use super::search::SearchSummary;
 use super::setting::Setting;
 use super::summary::{RunResult, Summary};
 use crate::model::{Cause, CohortIx, Expectation, Misbehaviour, Observed};
@@ -161,6 +162,7 @@ impl Summary {
             && self.expectations_met()
             && self.findings.is_empty()
             && self.aborted.is_empty()
+            && self.search.as_ref().is_none_or(SearchSummary::holds)
     }
 
     /// Whether every judged device went as expected.

@@ -8,6 +8,7 @@ use hdrhistogram::Histogram;
 use super::aggregate::Aggregate;
 use super::counts::{DeviceCounts, StartCounts, TelemetryCounts};
 use super::latency::{CarriedHistogram, LatencyFigures};
+use super::search::{SearchSummary, TrialSummary};
 use super::setting::{CohortSetting, Ending, Setting};
 use super::steering::{self, Steering};
 use super::summary::{
@@ -57,6 +58,7 @@ pub(super) fn summary(aggregate: &Aggregate, end: Ending) -> Summary {
         findings: Vec::new(),
         aborted: Vec::new(),
         steering: aggregate.steering.changes.clone(),
+        search: None,
         generator: generator(aggregate, &starts, &end),
         result: RunResult::Passed,
         cohorts: setting
@@ -75,7 +77,11 @@ pub(super) fn summary(aggregate: &Aggregate, end: Ending) -> Summary {
         setting.cohorts.len(),
         "names of cohorts are unique"
     );
-    summary.thresholds = judged(setting, &summary);
+    if let Some(search) = end.search {
+        searched(&mut summary, search);
+    } else {
+        summary.thresholds = judged(setting, &summary);
+    }
     summary.aborted = end.aborted.into_iter().collect();
     summary.result = result(&summary, end.interrupted);
     summary
@@ -91,6 +97,13 @@ fn notes(setting: &Setting, steering: &Steering) -> Vec<String> {
         n => Some(format!("steered by hand: {n} changes of the schedule")),
     };
     setting.notes.iter().cloned().chain(by_hand).collect()
+}
+
+/// A search is judged by its trials: most of them were to find out what does not hold.
+fn searched(summary: &mut Summary, search: SearchSummary) {
+    summary.starts.planned = search.trials.iter().map(TrialSummary::all_devices).sum();
+    (summary.generator.verdict, summary.generator.reasons) = search.generator();
+    summary.search = Some(search);
 }
 
 fn judged(setting: &Setting, summary: &Summary) -> Vec<ThresholdResult> {

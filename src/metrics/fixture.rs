@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::timeline::{Cutter, Interval};
 use super::*;
 use crate::model::{
-    Cause, CohortIx, FaultKind, Misbehaviour, Observed, Outcome, Phase, TransportKind,
+    Cause, CohortIx, FaultKind, Misbehaviour, Observed, Outcome, Phase, SearchEnd, TransportKind,
+    TrialPurpose, TrialVerdict,
 };
 
 /// The first cohort: MQTT over TLS, 600 devices.
@@ -64,6 +65,7 @@ pub(crate) fn ending() -> Ending {
         aborted: None,
         elapsed: Duration::from_millis(60_250),
         interrupted: false,
+        search: None,
         dropped: 0,
         cpu_s: 3.25,
         peak_rss_bytes: 50_000_000,
@@ -334,4 +336,75 @@ pub(crate) fn negative_summary() -> Summary {
     let mut summary = aggregate.finish(ending());
     summary.judge(matrix, findings);
     summary
+}
+
+/// A search in which 50 devices per second were found: 40 held, 80 and 60 broke, the latter by 0.9 s.
+pub(crate) fn search() -> SearchSummary {
+    let trial = |trial: u32, purpose, rate: f64, (achieved, p99_ms): (f64, u64), verdict| {
+        let held = verdict == TrialVerdict::Held;
+        let share = (achieved / rate * 1e4).floor() / 1e2;
+        let tried = Tried {
+            trial,
+            purpose,
+            rate,
+            begins: Duration::from_secs(10 * u64::from(trial)),
+            hold: Duration::from_secs(4),
+            first: 400 * (trial - 1),
+            warm_up: 80,
+            measured: 200,
+        };
+        TrialSummary {
+            devices: Some(DeviceCounts {
+                listed: 200,
+                provisioned: 200,
+                ..DeviceCounts::default()
+            }),
+            achieved_per_s: Some(achieved),
+            response_us: Some(LatencyFigures {
+                p50: 20_000,
+                p99: 1_000 * p99_ms,
+                ..LatencyFigures::default()
+            }),
+            conditions: vec![ThresholdResult {
+                expression: "provisioned per second >= 98% of the rate".to_owned(),
+                observed: format!("{achieved}/s ({share}%)"),
+                passed: held,
+            }],
+            verdict: Some(verdict),
+            ..tried.unfinished()
+        }
+    };
+    let (held, broken) = (TrialVerdict::Held, TrialVerdict::Broken);
+    let trials = vec![
+        trial(1, TrialPurpose::Step, 40.0, (40.0, 30), held),
+        trial(2, TrialPurpose::Step, 80.0, (50.0, 2_400), broken),
+        trial(3, TrialPurpose::Bisect, 60.0, (50.0, 700), broken),
+        trial(4, TrialPurpose::Bisect, 50.0, (50.0, 40), held),
+        trial(5, TrialPurpose::Recheck, 60.0, (50.25, 900), broken),
+        trial(6, TrialPurpose::Confirm, 50.0, (49.5, 45), held),
+    ];
+    let bracket = (Some(50.0), Some(60.0));
+    SearchSummary::new(SearchEnd::Found, bracket, Some(40.0), trials)
+}
+
+/// The run of that search.
+pub(crate) fn searched_summary() -> Summary {
+    let mut summary = summary();
+    summary.thresholds.clear();
+    summary.schedule_digest.clear();
+    summary.search = Some(search());
+    summary.result = RunResult::Passed;
+    summary
+}
+
+/// A search in its fourth trial.
+pub(crate) fn search_row() -> SearchRow {
+    SearchRow {
+        trial: 4,
+        purpose: TrialPurpose::Bisect,
+        rate: 56.57,
+        last: Some(TrialVerdict::Broken),
+        held: Some(40.0),
+        broken: Some(80.0),
+    }
 }

@@ -35,6 +35,12 @@ pub enum MergeError {
         /// And in the other.
         other: String,
     },
+    /// A capacity search: rates that hold and rates that do not have no common percentile.
+    #[error(
+        "the run of {0} is a capacity search: its rates have no common figures with another run's; \
+         help: report it on its own"
+    )]
+    Search(String),
     /// A result is not what a run wrote.
     #[error("a damaged result: {0}; help: take the files as the run wrote them")]
     Damaged(String),
@@ -52,6 +58,11 @@ pub fn merge(runs: Vec<Summary>) -> Result<Summary, MergeError> {
         if runs[..position].iter().any(|other| other.is_same_run(run)) {
             return Err(MergeError::Twice(format!("the run of {}", run.started_at)));
         }
+    }
+    if runs.len() > 1
+        && let Some(search) = runs.iter().find(|run| run.search.is_some())
+    {
+        return Err(MergeError::Search(search.started_at.clone()));
     }
     let parts: Vec<RunPart> = runs.iter().flat_map(parts).collect();
     let mut runs = runs.into_iter();
@@ -115,6 +126,7 @@ fn add(sum: &mut Summary, run: Summary) -> Result<(), MergeError> {
         findings,
         aborted,
         steering,
+        search: _,
         generator,
         result,
         cohorts,

@@ -24,6 +24,7 @@ mod merge;
 mod rate;
 mod recorder;
 mod schema;
+mod search;
 mod setting;
 mod sightings;
 mod snapshot;
@@ -60,8 +61,9 @@ pub use merge::{MergeError, merge};
 pub use rate::RateFigures;
 pub use recorder::{LATE_AFTER, Recorder};
 pub use schema::{schema_of, summary_schema, timeline_schema};
+pub use search::{BracketSummary, BrokeFirst, SearchSummary, TrialSummary, Tried, Window};
 pub use setting::{CohortSetting, Ending, Setting};
-pub use snapshot::{CohortRow, ErrorRow, PhaseRow, Snapshot, TransportRow};
+pub use snapshot::{CohortRow, ErrorRow, PhaseRow, SearchRow, Snapshot, TransportRow};
 pub use spectrum::{SPECTRUM, Spectrum, TOP, spectrum_position, spectrum_share};
 pub use steering::{Steered, Steering, SteeringAction, is_steered, planned_digest};
 pub use summary::{

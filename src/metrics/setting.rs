@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::search::SearchSummary;
 use super::summary::HostSummary;
 use super::threshold::{Aborted, Threshold};
 use super::validity::ValidityLimits;
@@ -126,6 +127,8 @@ pub struct Ending {
     pub interrupted: bool,
     /// A threshold ended it before its plan did.
     pub aborted: Option<Aborted>,
+    /// What was searched, if anything.
+    pub search: Option<SearchSummary>,
     /// Starts that were due, and that the generator could not make.
     pub dropped: u64,
     /// CPU time of the generator's processes, user and system, in s.

@@ -14,7 +14,7 @@ use super::spectrum::Spectrum;
 use super::steering::Steering;
 use super::threshold::{Standing, ThresholdRow};
 use super::validity::GeneratorVerdict;
-use crate::model::{Outcome, Phase, TransportKind};
+use crate::model::{Outcome, Phase, TransportKind, TrialPurpose, TrialVerdict};
 
 /// Everything that the dashboard draws. A few tens of kB without a histogram: cheap to clone.
 #[derive(Clone, Debug)]
@@ -61,6 +61,47 @@ pub struct Snapshot {
     pub steering: Steering,
     /// Those that the summary will judge, in its order.
     pub thresholds: Vec<ThresholdRow>,
+    /// Where a search is, if the run is one.
+    pub search: Option<SearchRow>,
+}
+
+/// A search while it goes on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SearchRow {
+    /// The number of the trial under way, or of the last one; from 1.
+    pub trial: u32,
+    /// Why it is made.
+    pub purpose: TrialPurpose,
+    /// Its rate, devices per second.
+    pub rate: f64,
+    /// What the trial before it came to.
+    pub last: Option<TrialVerdict>,
+    /// The highest rate that held so far.
+    pub held: Option<f64>,
+    /// The lowest rate that did not.
+    pub broken: Option<f64>,
+}
+
+impl SearchRow {
+    /// In a few words: the trial, its rate, and the bracket so far.
+    pub fn words(&self) -> String {
+        let last = self.last.map_or("", TrialVerdict::as_str);
+        let last = if last.is_empty() {
+            String::new()
+        } else {
+            format!(", last {last}")
+        };
+        let end =
+            |rate: Option<f64>| rate.map_or_else(|| "?".to_owned(), |rate| format!("{rate:.1}"));
+        format!(
+            "trial {} at {:.1}/s ({}){last}, limit {}..{}/s",
+            self.trial,
+            self.rate,
+            self.purpose.as_str(),
+            end(self.held),
+            end(self.broken),
+        )
+    }
 }
 
 impl Snapshot {
@@ -171,4 +212,18 @@ pub struct TransportRow {
     pub cohorts: usize,
     /// Their figures together.
     pub sum: CohortRow,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture;
+
+    #[test]
+    fn a_search_fits_into_the_line_of_the_progress() {
+        let mut row = fixture::search_row();
+        let words = "trial 4 at 56.6/s (bisect), last broken, limit 40.0..80.0/s";
+        assert_eq!(row.words(), words);
+        (row.last, row.held, row.broken) = (None, None, None);
+        assert_eq!(row.words(), "trial 4 at 56.6/s (bisect), limit ?..?/s");
+    }
 }

@@ -11,6 +11,7 @@ use super::expectation::ExpectationRow;
 use super::finding::FindingRow;
 use super::gateway::GatewayCounts;
 use super::latency::{CarriedError, CarriedHistogram, LagFigures, LatencyFigures};
+use super::search::SearchSummary;
 use super::setting::alarms;
 use super::steering::Steered;
 use super::threshold::{Aborted, ThresholdResult};
@@ -84,6 +85,10 @@ pub struct Summary {
     /// What a person changed in the run, or runs, each counted from its own start; absent when nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steering: Vec<Steered>,
+    /// The search for the highest rate that holds; absent when there was none. Thresholds are judged
+    /// in each of its trials then, and not on the whole run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<SearchSummary>,
     /// The generator's own figures.
     pub generator: GeneratorSummary,
     /// The overall result.

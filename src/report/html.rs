@@ -6,6 +6,7 @@
 //! Long lists are cut, so that a page of a million devices is as large as one of a thousand.
 
 mod chart;
+mod knee;
 mod lines;
 mod page;
 mod scale;
@@ -27,11 +28,13 @@ use crate::metrics::CarriedError;
 pub fn html(results: &Results) -> Result<String, CarriedError> {
     let lines = results.timeline.as_ref().map(lines::lines).transpose()?;
     let lines = lines.unwrap_or_default();
+    let search = results.summary.search.as_ref();
+    let knee = search.map(knee::knee).unwrap_or_default();
     let spreads = spread::spreads(&results.summary)?;
     let style = format!("{PLOT_STYLE}\n{STYLE}");
     let script = format!("/*\n{PLOT_LICENCE}\n*/\n{PLOT}\n{SCRIPT}");
     let of_phases = spreads.iter().flat_map(|s| [&s.histogram, &s.spectrum]);
-    let data: Vec<&Chart> = lines.iter().chain(of_phases).collect();
+    let data: Vec<&Chart> = knee.iter().chain(&lines).chain(of_phases).collect();
     let mut env = Environment::new();
     env.set_auto_escape_callback(|_| AutoEscape::Html);
     for (name, template) in [("page", PAGE), ("figure", FIGURE)] {
@@ -65,6 +68,7 @@ pub fn html(results: &Results) -> Result<String, CarriedError> {
         script => Value::from_safe_string(script),
         data => Value::from_safe_string(json(&data)),
         page => Value::from(Serde(page::page(results)?)),
+        knee => knee.iter().map(drawn).collect::<Vec<_>>(),
         lines => lines.iter().map(drawn).collect::<Vec<_>>(),
         spreads,
     });

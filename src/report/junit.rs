@@ -10,11 +10,12 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::failures::FailureRow;
 use super::results::Results;
+use super::search::{cells, statement};
 use crate::metrics::{
     Aborted, ExpectationRow, FindingKind, GeneratorVerdict, RunResult, Summary, word_hint,
 };
 use crate::model::units::count;
-use crate::model::{Misbehaviour, Outcome, printable_xml};
+use crate::model::{Misbehaviour, Outcome, SearchEnd, printable_xml};
 
 /// The cases of a run.
 pub fn junit(results: &Results) -> String {
@@ -23,6 +24,7 @@ pub fn junit(results: &Results) -> String {
     let mut report = Report::new(format!("fleetcall {name}"));
     for (suite, cases) in [
         ("run", run(summary)),
+        ("search", search(summary)),
         ("thresholds", thresholds(summary)),
         (
             "expectations",
@@ -94,6 +96,35 @@ fn run(summary: &Summary) -> Vec<TestCase> {
         through.set_system_out(printable_lines(&summary.notes.join("\n")));
     }
     vec![through, valid]
+}
+
+/// Whether there is a capacity, and enough of it. What was no fault of the target's is an error.
+fn search(summary: &Summary) -> Vec<TestCase> {
+    let Some(search) = &summary.search else {
+        return Vec::new();
+    };
+    let name = match search.need_per_s {
+        Some(need) => format!("the target can provision {need} devices per second"),
+        None => "the target's capacity was found".to_owned(),
+    };
+    let mut case = TestCase::new(name, TestCaseStatus::success());
+    let statement = statement(search);
+    let trials = search.trials.iter().map(|trial| cells(trial).join("  "));
+    let evidence: Vec<_> = statement.iter().cloned().chain(trials).collect();
+    let evidence = evidence.join("\n");
+    if search.holds() {
+        case.set_system_out(printable_lines(&evidence));
+    } else {
+        let (kind, word) = match search.ended {
+            SearchEnd::Found | SearchEnd::HeldAtTo | SearchEnd::BrokenAtFrom => {
+                (NonSuccessKind::Failure, "capacity")
+            }
+            _ => (NonSuccessKind::Error, search.ended.as_str()),
+        };
+        let why = statement.iter().take(2).cloned().collect::<Vec<_>>();
+        case.status = non_success(kind, word, &why.join(" "), &evidence);
+    }
+    vec![case]
 }
 
 fn thresholds(summary: &Summary) -> Vec<TestCase> {

@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 
 use super::expectations::wrong;
 use super::results::Results;
+use super::search::{TRIAL_HEADS, cells, statement};
 use super::text::{seconds, why};
 use crate::metrics::{Aborted, GeneratorVerdict, LatencyFigures, RunResult, Summary, word_hint};
 use crate::model::{Outcome, Phase, printable, units};
@@ -16,6 +17,7 @@ pub fn markdown(results: &Results) -> String {
     let summary = &results.summary;
     let mut page = Vec::new();
     verdict(summary, &mut page);
+    search(summary, &mut page);
     thresholds(summary, &mut page);
     devices(summary, &mut page);
     latency(summary, &mut page);
@@ -51,6 +53,27 @@ fn verdict(summary: &Summary, page: &mut Vec<String>) {
         page.push(String::new());
         page.push(format!("> ⚠️ {}", inert(&note)));
     }
+}
+
+fn search(summary: &Summary, page: &mut Vec<String>) {
+    let Some(search) = &summary.search else {
+        return;
+    };
+    page.push(String::new());
+    page.push("### Search".to_owned());
+    for words in statement(search) {
+        page.push(String::new());
+        page.push(inert(&words));
+    }
+    let heads = format!(
+        "| {} |\n|--:|---|--:|--:|--:|--:|--:|---|",
+        TRIAL_HEADS.join(" | ")
+    );
+    table(page, "", &heads);
+    for trial in search.trials.iter().take(ROWS) {
+        page.push(format!("| {} |", cells(trial).join(" | ")));
+    }
+    cut(search.trials.len(), page);
 }
 
 fn thresholds(summary: &Summary, page: &mut Vec<String>) {
@@ -324,6 +347,13 @@ mod tests {
     fn the_page_of_a_run_of_misbehaving_devices() {
         let mut results = results();
         results.summary = fixture::negative_summary();
+        insta::assert_snapshot!(markdown(&results));
+    }
+
+    #[test]
+    fn the_page_of_a_search() {
+        let mut results = results();
+        results.summary = crate::metrics::fixture::searched_summary();
         insta::assert_snapshot!(markdown(&results));
     }
 

@@ -23,6 +23,7 @@ mod reconnects;
 mod results;
 mod rotations;
 mod rows;
+mod search;
 mod slowest;
 mod style;
 mod tables;

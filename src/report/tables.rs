@@ -34,6 +34,8 @@ pub struct DeviceRow<'a> {
     pub telemetry_sent: u64,
     /// Messages.
     pub telemetry_acked: u64,
+    /// The trial that it was started for, in a search.
+    pub trial: Option<u32>,
 }
 
 /// What a table holds.
@@ -46,14 +48,20 @@ pub struct Written {
     pub formula_like: u64,
 }
 
-/// Writes `devices.csv`: the rows in list order.
+/// Writes `devices.csv`: the rows in list order; of a search with each device's trial.
 pub fn write_devices<'a>(
     path: &Path,
     rows: impl IntoIterator<Item = DeviceRow<'a>>,
+    searched: bool,
 ) -> Result<Written, FileError> {
-    table(path, DEVICES_HEADER, rows, |row| {
+    let header = DEVICES_HEADER
+        .into_iter()
+        .chain(searched.then_some("trial"));
+    let header: Vec<_> = header.collect();
+    table(path, &header, rows, |row| {
+        let trial = row.trial.map(|trial| trial.to_string());
         let ms = |ms: Option<f64>| ms.map(|ms| format!("{ms:.3}")).unwrap_or_default();
-        let record = [
+        let mut record = vec![
             row.name.to_owned(),
             row.cohort.to_owned(),
             row.transport.as_str().to_owned(),
@@ -66,16 +74,17 @@ pub fn write_devices<'a>(
             row.telemetry_sent.to_string(),
             row.telemetry_acked.to_string(),
         ];
+        record.extend(searched.then(|| trial.unwrap_or_default()));
         (row.name, record)
     })
 }
 
 /// Header and rows, quoted where RFC 4180 wants it, each ended by a line feed.
-fn table<'a, R, F, const N: usize>(
+fn table<'a, R, F>(
     path: &Path,
-    header: [&str; N],
+    header: &[&str],
     rows: impl IntoIterator<Item = R>,
-    record: impl Fn(R) -> (&'a str, [F; N]),
+    record: impl Fn(R) -> (&'a str, Vec<F>),
 ) -> Result<Written, FileError>
 where
     F: AsRef<[u8]>,
@@ -131,6 +140,7 @@ mod tests {
             time_to_first_telemetry_ms: Some(1_020.0),
             telemetry_sent: 12,
             telemetry_acked: 11,
+            trial: None,
         }
     }
 
@@ -154,7 +164,7 @@ mod tests {
             ..device("AA:BB:CC:00:00:02")
         };
         let rows = [device("AA:BB:CC:00:00:01"), refused];
-        let (result, text) = written(|path| write_devices(path, rows));
+        let (result, text) = written(|path| write_devices(path, rows, false));
         assert_eq!((result.rows, result.formula_like), (2, 0));
         assert_eq!(
             text,
@@ -166,13 +176,24 @@ mod tests {
     }
 
     #[test]
+    fn devices_of_a_search_have_their_trial_in_a_last_column() {
+        let tried = DeviceRow {
+            trial: Some(3),
+            ..device("a")
+        };
+        let (_, text) = written(|path| write_devices(path, [tried, device("b")], true));
+        let ends: Vec<_> = text.lines().map(|row| row.rsplit(',').next()).collect();
+        assert_eq!(ends, [Some("trial"), Some("3"), Some("")]);
+    }
+
+    #[test]
     fn each_transport_has_its_word_in_the_third_column() {
         let over = |transport| DeviceRow {
             transport,
             ..device("a")
         };
         let rows = TransportKind::ALL.map(over);
-        let (_, text) = written(|path| write_devices(path, rows));
+        let (_, text) = written(|path| write_devices(path, rows, false));
         let third = text.lines().skip(1).map(|row| row.split(',').nth(2));
         let third: Vec<&str> = third.map(|word| word.expect("eleven columns")).collect();
         assert_eq!(third.join(" "), "mqtt mqtts http https coap coaps");
@@ -180,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_table_without_rows_has_its_header() {
-        let (result, text) = written(|path| write_devices(path, []));
+        let (result, text) = written(|path| write_devices(path, [], false));
         assert_eq!(result.rows, 0);
         assert!(text.starts_with("name,cohort,") && text.lines().count() == 1);
     }
@@ -199,7 +220,7 @@ mod tests {
             "",
             "東",
         ];
-        let (result, text) = written(|path| write_devices(path, names.map(device)));
+        let (result, text) = written(|path| write_devices(path, names.map(device), false));
         assert_eq!((result.rows, result.formula_like), (10, 6));
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         let read: Vec<String> = reader

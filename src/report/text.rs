@@ -4,14 +4,15 @@ use std::cmp::Reverse;
 use std::path::Path;
 
 use super::style::{Style, bar, fit};
-use super::{downlink, expectations, gateway, generator, reconnects, rotations, rows};
+use super::{downlink, expectations, gateway, generator, reconnects, rotations, rows, search};
 use crate::metrics::{RunResult, Summary, word_hint};
-use crate::model::{Outcome, Paint as _, printable, units};
+use crate::model::{Outcome, Paint as _, SearchEnd, printable, units};
 
 /// The whole text, ending with a line end. No line is wider than the style's columns.
 pub fn text(summary: &Summary, style: Style) -> String {
     let mut out = Vec::new();
     verdict(summary, style, &mut out);
+    search::search(summary, style, &mut out);
     devices(summary, style, &mut out);
     rows::latency(summary, style, &mut out);
     rows::cohorts(summary, style, &mut out);
@@ -61,13 +62,7 @@ fn verdict(summary: &Summary, style: Style, out: &mut Vec<String>) {
             seconds(summary.elapsed_s),
         ),
         format!("target {}", printable(&summary.target)),
-        format!(
-            "{} model, seed {}, schedule {}",
-            printable(&summary.models()),
-            summary.seed,
-            // Enough to tell two apart; summary.json has all of it.
-            fit(&printable(&summary.schedule_digest), 12),
-        ),
+        model(summary),
         format!(
             "started {}, fleetcall {}",
             printable(&summary.started_at),
@@ -80,9 +75,32 @@ fn verdict(summary: &Summary, style: Style, out: &mut Vec<String>) {
     expectations::notes(summary, style, out);
 }
 
+/// The load and what makes it the same again. A search has no schedule beforehand.
+fn model(summary: &Summary) -> String {
+    let words = format!(
+        "{} model, seed {}",
+        printable(&summary.models()),
+        summary.seed
+    );
+    if summary.search.is_some() {
+        return words;
+    }
+    // Enough to tell two apart; summary.json has all of it.
+    let digest = fit(&printable(&summary.schedule_digest), 12);
+    format!("{words}, schedule {digest}")
+}
+
 /// The result in words, short enough for the line of the counts.
 pub(super) fn why(summary: &Summary) -> &'static str {
     let crossed = summary.thresholds.iter().any(|judged| !judged.passed);
+    if let (Some(search), RunResult::Passed | RunResult::Failed) = (&summary.search, summary.result)
+    {
+        return match search.ended {
+            SearchEnd::Found | SearchEnd::HeldAtTo if search.holds() => "a capacity was found",
+            SearchEnd::Found | SearchEnd::HeldAtTo => "less than is needed, see below",
+            _ => "no capacity was found, see below",
+        };
+    }
     match summary.result {
         RunResult::Passed if summary.expectations.is_empty() => "every threshold held",
         RunResult::Passed => "all as expected",
@@ -222,7 +240,7 @@ const CAUSE_COLUMN: usize = 40;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::{GeneratorVerdict, fixture};
+    use crate::metrics::{GeneratorVerdict, SearchSummary, fixture};
 
     const PLAIN: Style = Style {
         color: false,
@@ -269,9 +287,31 @@ mod tests {
         summary
     }
 
+    /// Rates and conditions from a file that somebody else wrote.
+    fn hostile_search() -> SearchSummary {
+        let mut search = fixture::search();
+        let evil = "\x1b[2J\r\n\u{202e}".to_owned() + &"x".repeat(300);
+        (search.need_per_s, search.head_room) = (Some(1e300), Some(-1e300));
+        let broke = search.broke_first.as_mut().expect("60/s");
+        broke.conditions[0].observed.clone_from(&evil);
+        broke.errors.insert(evil, u64::MAX);
+        for trial in &mut search.trials {
+            (trial.rate_per_s, trial.achieved_per_s) = (1e300, Some(f64::INFINITY));
+            trial.response_us.as_mut().expect("seen").p99 = u64::MAX;
+            trial.trial = u32::MAX;
+        }
+        search.bracket.held_per_s = Some(1e300);
+        search
+    }
+
     #[test]
     fn the_text_of_a_run() {
         insta::assert_snapshot!(text(&fixture::summary(), PLAIN));
+    }
+
+    #[test]
+    fn the_text_of_a_search() {
+        insta::assert_snapshot!(text(&fixture::searched_summary(), PLAIN));
     }
 
     #[test]
@@ -281,7 +321,15 @@ mod tests {
 
     #[test]
     fn no_line_is_wider_than_the_terminal_or_acts_on_it() {
-        for summary in [fixture::summary(), fixture::negative_summary(), hostile()] {
+        let mut searched = hostile();
+        searched.search = Some(hostile_search());
+        let hostile = hostile();
+        for summary in [
+            fixture::summary(),
+            fixture::negative_summary(),
+            hostile,
+            searched,
+        ] {
             for width in [80, 100, 200] {
                 let text = text(&summary, Style { width, ..PLAIN });
                 for line in text.lines() {

@@ -10,6 +10,7 @@ use super::downlink_keys::{Downlink, Push, Rest};
 use super::gateway_keys::Gateway;
 use super::leaf::{Choice, Conditions, Placed, Span, Text, Word};
 use super::life_keys::{Duty, Event, ProvisionRetry, Reconnect};
+use super::search_keys::Search;
 use super::section::section;
 use super::telemetry_keys::Telemetry;
 use super::validity_keys::Validity;
@@ -38,9 +39,12 @@ section! {
         /// Parts of the fleet that behave alike. Without any, all devices talk MQTT.
         #[schemars(default)]
         cohort: Vec<Placed<Cohort>>,
-        /// When devices start; may be absent when each cohort has its own.
+        /// When devices start; may be absent when each cohort has its own, and beside [search].
         #[schemars(default)]
         arrival: Arrival,
+        /// Finds the highest arrival rate that holds; absent: devices arrive as [arrival] says.
+        #[schemars(default)]
+        search: Search,
         /// What provisioned devices send; absent: provision only.
         #[schemars(default)]
         telemetry: Telemetry,
@@ -188,7 +192,8 @@ section! {
 section! {
     /// Which names to make up.
     struct Generate as "[devices] generate" {
-        /// How many, at least 1.
+        /// How many, at least 1; may be absent beside [search]: as many as that needs.
+        #[schemars(default)]
         count: u32,
         /// Of which kind.
         #[schemars(default, extend("default" = "mac"))]

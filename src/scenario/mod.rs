@@ -23,6 +23,7 @@ mod models;
 mod overlay;
 mod plan;
 mod schema;
+mod search_keys;
 mod section;
 mod shown;
 mod sources;

@@ -20,6 +20,7 @@ use crate::model::{
 };
 use crate::payload::{Payload, Rhythm};
 use crate::pki::KeyKind;
+use crate::search::SearchRules;
 
 pub use self::downlink::{
     ClaimPlan, DownlinkPlan, PushKind, PushPlan, RequestPlan, RestLogin, RestPlan,
@@ -59,6 +60,8 @@ pub struct Plan {
     pub thresholds: Vec<Threshold>,
     /// What decides over the generator's verdict.
     pub validity: ValidityLimits,
+    /// What is to be searched; `None`: devices start as the arrivals say.
+    pub search: Option<SearchRules>,
     /// The scenario as TOML, as it is run: overrides and seed put in, secrets masked.
     pub shown: String,
     /// Whether response times count from the send and not from the intended start: wrong, and never

@@ -1,6 +1,7 @@
 //! Whole scenarios: the bad ones against the diagnostics that stand beside them, the good ones
 //! against the plans they mean.
 
+mod search;
 mod thresholds;
 
 use std::collections::BTreeSet;

@@ -66,6 +66,12 @@ impl SearchRules {
         all.map(|limit| self.devices_for(limit)).max().unwrap_or(0)
     }
 
+    /// A list that also has enough for a few rates that break by chance.
+    pub fn devices_with_reserve(&self) -> u64 {
+        let needed = self.devices_needed();
+        needed.saturating_add(needed / RESERVE)
+    }
+
     fn devices_for(&self, limit: f64) -> u64 {
         let mut search = Search::new(*self);
         let mut devices = 0;
@@ -88,6 +94,9 @@ fn devices(rate: f64, over: Duration) -> u32 {
 
 /// A confirmation takes so many times as long as another trial.
 pub const CONFIRM_HOLDS: u32 = 2;
+
+/// One device in reserve for so many needed.
+const RESERVE: u64 = 3;
 
 /// How many limits are tried to find the longest search.
 const LIMITS: u32 = 500;

@@ -25,6 +25,7 @@ mod resume;
 mod rotation;
 mod schedule;
 mod schemas;
+mod search;
 mod secured;
 mod shutdown;
 mod slow_ledger;

@@ -95,10 +95,11 @@ pub(super) fn notes(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, them
 /// Elapsed, a bar, the share and what is left.
 pub(super) fn progress(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot, theme: Theme) {
     let before = format!("{} ", units::clock(snapshot.elapsed));
-    let left = match snapshot.remaining {
-        Some(left) => format!("{} left", units::clock(left)),
-        None if snapshot.steering.paused => "paused".to_owned(),
-        None => "time left unknown".to_owned(),
+    let left = match (snapshot.search, snapshot.remaining) {
+        (Some(search), _) => search.words(),
+        (None, Some(left)) => format!("{} left", units::clock(left)),
+        (None, None) if snapshot.steering.paused => "paused".to_owned(),
+        (None, None) => "time left unknown".to_owned(),
     };
     // Cut, so that it is 100 only at the end.
     let after = format!(

@@ -372,7 +372,7 @@ impl<'a> Device<'a> {
 
     pub(super) fn count_downlink(&self, counts: &DownlinkCounts) {
         if !counts.is_empty() {
-            let mut recorder = self.worker.recorder.borrow_mut();
+            let mut recorder = self.worker.recorder_of(self.ix);
             recorder.downlink(self.cohort, counts);
         }
     }

@@ -244,7 +244,7 @@ impl<'a> Device<'a> {
 
     fn count_gateway(&self, counts: &GatewayCounts) {
         if !counts.is_empty() {
-            let mut recorder = self.worker.recorder.borrow_mut();
+            let mut recorder = self.worker.recorder_of(self.ix);
             recorder.gateway(self.cohort, counts);
         }
     }

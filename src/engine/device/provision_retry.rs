@@ -41,7 +41,7 @@ impl Device<'_> {
                 () = tokio::time::sleep_until(due) => {}
             }
             // It failed, and is not how the device ends.
-            let mut recorder = self.worker.recorder.borrow_mut();
+            let mut recorder = self.worker.recorder_of(self.ix);
             recorder.phase_error(self.cohort, phase);
             recorder.error(Cause::At(phase, kind));
             recorder.retry(self.cohort, Phase::Provision);

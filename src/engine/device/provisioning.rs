@@ -100,6 +100,9 @@ impl Device<'_> {
         // Counted before the first await: a cut-off from here on cannot take it back.
         self.count_provisioned();
         self.time_to_provision = Some(done - self.due);
+        if let Some(round) = &*self.worker.round.borrow() {
+            round.note_provisioned(self.worker.clock.offset(done));
+        }
         self.sample_span(Phase::TimeToProvision, self.due, self.started, done);
         self.credentials = Some(credentials);
         self.keep_credentials().await;
@@ -108,8 +111,7 @@ impl Device<'_> {
     pub(super) fn count_provisioned(&mut self) {
         self.outcome = Some(Outcome::Provisioned);
         self.worker
-            .recorder
-            .borrow_mut()
+            .recorder_of(self.ix)
             .outcome(self.cohort, Outcome::Provisioned, None);
     }
 }

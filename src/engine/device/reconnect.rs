@@ -175,7 +175,7 @@ impl Device<'_> {
     fn tries(&mut self, begun: Instant, phase: Phase) {
         let Some(away) = &mut self.away else { return };
         if away.attempts > 0 {
-            let mut recorder = self.worker.recorder.borrow_mut();
+            let mut recorder = self.worker.recorder_of(self.ix);
             recorder.retry(self.cohort, phase);
         }
         away.attempts = away.attempts.saturating_add(1);
@@ -215,7 +215,7 @@ impl Device<'_> {
     }
 
     pub(super) fn count_reconnects(&self, counts: &ReconnectCounts) {
-        let mut recorder = self.worker.recorder.borrow_mut();
+        let mut recorder = self.worker.recorder_of(self.ix);
         recorder.reconnects(self.cohort, counts);
     }
 }

@@ -175,7 +175,7 @@ impl Device<'_> {
     }
 
     fn count_rotations(&self, counts: &RotationCounts) {
-        let mut recorder = self.worker.recorder.borrow_mut();
+        let mut recorder = self.worker.recorder_of(self.ix);
         recorder.rotations(self.cohort, counts);
     }
 }

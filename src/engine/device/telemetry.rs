@@ -125,7 +125,7 @@ impl Device<'_> {
         };
         (self.step, self.in_flight) = (Phase::Telemetry, InFlight::Message);
         let lag = since.elapsed();
-        self.worker.recorder.borrow_mut().message_lag(lag);
+        self.worker.recorder_of(self.ix).message_lag(lag);
         let connection = self.connection.as_mut().expect("asked for by the caller");
         let exchanged = connection.exchange(&request).await;
         self.in_flight = InFlight::Nothing;

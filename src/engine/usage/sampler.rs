@@ -2,6 +2,7 @@
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use std::{io, thread};
 
 use nix::sys::resource::{Resource, getrlimit};
@@ -13,9 +14,18 @@ use crate::metrics::{Evidence, Gather, READ_EVERY, Reading};
 
 /// A sampler at work.
 pub(in crate::engine) struct Sampler {
-    end: Sender<()>,
+    ask: Sender<Ask>,
     seen: watch::Receiver<Evidence>,
+    windows: Receiver<Evidence>,
     thread: JoinHandle<()>,
+}
+
+/// What it is told beside the time.
+enum Ask {
+    /// Gather from now on for a window, too.
+    Open,
+    /// Hand out what was gathered for the window.
+    Close,
 }
 
 impl Sampler {
@@ -25,14 +35,43 @@ impl Sampler {
         let cores = thread::available_parallelism().ok();
         let cores = cores.and_then(|cores| u64::try_from(cores.get()).ok());
         let ports = port_range().map(u64::from);
-        let mut gather = Gather::new(workers, files_limit, ports, cores);
+        let fresh = move || Gather::new(workers, files_limit, ports, cores);
+        let mut gather = fresh();
         gather.read(reading());
         let (show, seen) = watch::channel(gather.evidence());
-        let (end, asked) = channel();
+        let (ask, asked) = channel();
+        let (hand_out, windows) = channel();
+        let work = Work {
+            gather,
+            window: None,
+            show,
+            hand_out,
+        };
         let thread = thread::Builder::new()
             .name("sampler".to_owned())
-            .spawn(move || go_on(gather, &asked, &show))?;
-        Ok(Self { end, seen, thread })
+            .spawn(move || work.go_on(&asked, fresh))?;
+        Ok(Self {
+            ask,
+            seen,
+            windows,
+            thread,
+        })
+    }
+
+    /// Begins a window: what is seen from now on is gathered once more, for itself.
+    pub(in crate::engine) fn open_window(&self) {
+        // One that is gone is seen at the end.
+        let _ = self.ask.send(Ask::Open);
+    }
+
+    /// Ends it with a last reading.
+    pub(in crate::engine) fn close_window(&self) {
+        let _ = self.ask.send(Ask::Close);
+    }
+
+    /// What was seen in the window that was ended, as soon as that is known: once for each.
+    pub(in crate::engine) fn window(&self) -> Option<Evidence> {
+        self.windows.try_recv().ok()
     }
 
     /// What was seen since the last call, if there is anything new.
@@ -43,27 +82,61 @@ impl Sampler {
 
     /// Takes the last reading: to be called while the workers are still there. All that was seen.
     pub(in crate::engine) fn finish(self) -> Evidence {
-        drop(self.end);
+        drop(self.ask);
         // Had it panicked, what it showed last would stand.
         let _ = self.thread.join();
         self.seen.borrow().clone()
     }
 }
 
-fn go_on(mut gather: Gather, asked: &Receiver<()>, show: &watch::Sender<Evidence>) {
-    let mut due = clocks::monotonic();
-    loop {
-        due += READ_EVERY;
-        let wait = due.saturating_sub(clocks::monotonic());
-        let ended = asked.recv_timeout(wait) != Err(RecvTimeoutError::Timeout);
-        let reading = reading();
-        // After a pause the next reading is an interval away, and not at once.
-        due = due.max(reading.at.saturating_sub(READ_EVERY / 2));
-        gather.read(reading);
-        show.send_replace(gather.evidence());
-        if ended {
-            return;
+/// The thread's own.
+struct Work {
+    gather: Gather,
+    window: Option<Gather>,
+    show: watch::Sender<Evidence>,
+    hand_out: Sender<Evidence>,
+}
+
+impl Work {
+    fn go_on(mut self, asked: &Receiver<Ask>, fresh: impl Fn() -> Gather) {
+        let mut due = clocks::monotonic() + READ_EVERY;
+        loop {
+            let wait = due.saturating_sub(clocks::monotonic());
+            match asked.recv_timeout(wait) {
+                Ok(Ask::Open) => {
+                    let mut window = fresh();
+                    window.read(reading());
+                    self.window = Some(window);
+                }
+                Ok(Ask::Close) => {
+                    let mut window = self.window.take().unwrap_or_else(&fresh);
+                    window.read(reading());
+                    // Nobody may be waiting for it any more.
+                    let _ = self.hand_out.send(window.evidence());
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    let at = self.read();
+                    // After a pause the next reading is an interval away, and not at once.
+                    due = (due + READ_EVERY).max(at + READ_EVERY / 2);
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.read();
+                    return;
+                }
+            }
         }
+    }
+
+    /// Takes a reading; when that was.
+    fn read(&mut self) -> Duration {
+        let reading = reading();
+        let at = reading.at;
+        if let Some(window) = &mut self.window {
+            window.read(reading.clone());
+        }
+        self.gather.read(reading);
+        self.show.send_replace(self.gather.evidence());
+        at
     }
 }
 
@@ -85,6 +158,19 @@ fn reading() -> Reading {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_window_is_handed_out_once_with_readings_of_its_own() {
+        let sampler = Sampler::start(1).unwrap();
+        for _ in 0..2 {
+            sampler.open_window();
+            sampler.close_window();
+            let window = sampler.windows.recv().unwrap();
+            assert_eq!(window.readings, 2, "at its begin and at its end");
+            assert!(sampler.window().is_none());
+        }
+        assert_eq!(sampler.finish().readings, 2, "the run's are no more for it");
+    }
 
     #[test]
     fn a_sampler_that_is_ended_at_once_has_looked_twice() {

@@ -236,3 +236,16 @@ fn causes_and_phases_that_one_run_has_not_are_there() {
     assert_eq!(both.phases[&Phase::TlsHandshake].count, 4);
     assert_ne!(both.phases[&Phase::TlsHandshake].response_us.p50, 0);
 }
+
+#[test]
+fn a_search_is_added_to_nothing_and_stands_on_its_own() {
+    let mut search = run(5, &[20]);
+    search.search = Some(fixture::search());
+    let alone = merged(&[search.clone()]);
+    assert_eq!(alone.search, search.search);
+    let refused = merge(vec![run(1, &[10]), search]).expect_err("rates that broke are in it");
+    assert!(
+        refused.to_string().contains("report it on its own"),
+        "{refused}"
+    );
+}

@@ -35,6 +35,8 @@ pub enum MarkKind {
     TargetStall,
     /// The embedded target was down.
     TargetRestart,
+    /// A trial of a search began.
+    Trial,
     /// A threshold that ends a run was crossed.
     ThresholdCrossed,
     /// Somebody changed the run by hand.
@@ -54,6 +56,7 @@ impl MarkKind {
         Self::Rotate,
         Self::TargetStall,
         Self::TargetRestart,
+        Self::Trial,
         Self::ThresholdCrossed,
         Self::Steered,
         Self::WindingDown,
@@ -69,6 +72,7 @@ impl MarkKind {
             Self::Rotate => "rotate",
             Self::TargetStall => "target_stall",
             Self::TargetRestart => "target_restart",
+            Self::Trial => "trial",
             Self::ThresholdCrossed => "threshold_crossed",
             Self::Steered => "steered",
             Self::WindingDown => "winding_down",

@@ -91,6 +91,20 @@ pub(in crate::metrics) fn judge(case: &Case<'_>) -> (GeneratorVerdict, Vec<Strin
     (gravest.unwrap_or(GeneratorVerdict::Valid), reasons)
 }
 
+/// Whether what devices met can be the target's doing: they came when they were due, the workers had
+/// time to read answers, and nothing was lost or lacking on this side. Other work on the machine alone
+/// does not speak against it. What is `invalid` is out of the question.
+pub(in crate::metrics) fn kept_up(case: &Case<'_>) -> bool {
+    let limits = case.limits;
+    let read = case.evidence.is_none_or(|seen| {
+        let busiest = seen.worst_worker(|worker| worker.busy);
+        let overflows = seen.udp.receive_overflows.unwrap_or(0);
+        busiest.is_none_or(|busy| busy.peak <= limits.cpu_share)
+            && overflows <= limits.udp_overflows
+    });
+    case.lag.p99 <= limits.lag_p99_us && case.exhausted().is_none() && read
+}
+
 type Reason = (GeneratorVerdict, String);
 
 impl Case<'_> {

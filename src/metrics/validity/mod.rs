@@ -17,7 +17,7 @@ pub use evidence::{
     TcpEvidence, UdpEvidence, WorkerEvidence,
 };
 pub use gather::{Gather, READ_EVERY};
-pub(super) use judge::{Case, judge};
+pub(super) use judge::{Case, judge, kept_up};
 pub use judge::{GeneratorSummary, GeneratorVerdict};
 pub use limits::ValidityLimits;
 pub use load::Load;

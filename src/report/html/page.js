@@ -18,9 +18,10 @@
     const decimals = Math.min(Math.max(Math.ceil(n) - 2, 0), 6);
     return (100 - Math.pow(10, 2 - n)).toFixed(decimals) + " %";
   };
-  const across = { time: clock, latency: millis, percentile: nines };
+  const rate = (v) => plain(v) + "/s";
+  const across = { time: clock, latency: millis, percentile: nines, rate: rate };
   const up = {
-    per_second: (v) => plain(v) + "/s",
+    per_second: rate,
     devices: plain,
     millis: millis,
     percent: (v) => plain(v) + " %",

@@ -22,6 +22,7 @@ pub(super) struct Page {
     headline: String,
     facts: Vec<[String; 2]>,
     notes: Vec<String>,
+    search: Option<tables::SearchPart>,
     thresholds: Vec<Condition>,
     outcomes: Vec<OutcomeLine>,
     bar: Vec<Part>,
@@ -127,6 +128,7 @@ pub(super) fn page(results: &Results) -> Result<Page, CarriedError> {
             .chain(ended)
             .map(|n| text(&n))
             .collect(),
+        search: summary.search.as_ref().map(tables::search),
         thresholds: thresholds(summary),
         outcomes: Outcome::ALL
             .map(|outcome| outcome_line(summary, outcome))

@@ -14,6 +14,8 @@ pub(super) enum X {
     Latency,
     /// −log10 of the share that took longer: 0 is nobody, 1 is 90 %, 2 is 99 %.
     Percentile,
+    /// Devices due per second.
+    Rate,
 }
 
 /// What lies on the vertical axis.
@@ -45,6 +47,7 @@ impl X {
             Self::Time => seconds(value),
             Self::Latency => millis(value),
             Self::Percentile => percentile(value),
+            Self::Rate => format!("{}/s", plain(value)),
         }
     }
 }

@@ -67,6 +67,10 @@ impl Frame {
         let (x_ticks, from, to) = match chart.x_kind {
             X::Time => (moments(end), 0.0, end),
             X::Latency => decades(begin, end),
+            X::Rate => {
+                let (ticks, end) = linear(end);
+                (ticks, 0.0, end)
+            }
             X::Percentile => {
                 let end = end.max(1.0);
                 let whole = (0..100).map(f64::from);

@@ -8,13 +8,14 @@ use serde::Serialize;
 use super::page::{ROWS, text};
 use crate::metrics::timeline::Mark;
 use crate::metrics::{
-    CarriedError, CohortSummary, DeviceCounts, LatencyFigures, PhaseSummary, Summary,
-    TelemetryCounts,
+    CarriedError, CohortSummary, DeviceCounts, LatencyFigures, PhaseSummary, SearchSummary,
+    Summary, TelemetryCounts, TrialSummary,
 };
-use crate::model::{Outcome, Phase, units};
+use crate::model::{Outcome, Phase, TrialVerdict, units};
 use crate::report::Slowest;
 use crate::report::results::Results;
 use crate::report::rows::waiting;
+use crate::report::search::{TRIAL_HEADS, cells, statement};
 use crate::report::text::seconds;
 
 /// A phase with both its times.
@@ -221,4 +222,35 @@ pub(super) fn runs(summary: &Summary) -> Vec<RunLine> {
         result: run.result.as_str(),
     })
     .collect()
+}
+
+/// A capacity search in words and rows.
+#[derive(Debug, Serialize)]
+pub(super) struct SearchPart {
+    statement: Vec<String>,
+    heads: [&'static str; 8],
+    trials: Vec<TrialLine>,
+}
+
+#[derive(Debug, Serialize)]
+struct TrialLine {
+    cells: [String; 8],
+    class: &'static str,
+}
+
+pub(super) fn search(search: &SearchSummary) -> SearchPart {
+    let statement = statement(search);
+    let line = |trial: &TrialSummary| TrialLine {
+        cells: cells(trial),
+        class: match trial.verdict {
+            Some(TrialVerdict::Held) => "good",
+            Some(TrialVerdict::Broken) => "bad",
+            Some(TrialVerdict::Generator) | None => "dim",
+        },
+    };
+    SearchPart {
+        statement: statement.iter().map(|words| text(words)).collect(),
+        heads: TRIAL_HEADS,
+        trials: search.trials.iter().map(line).collect(),
+    }
 }

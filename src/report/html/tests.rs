@@ -101,3 +101,25 @@ fn a_page_stays_small_whatever_the_run() {
     assert!(page.len() < 2_000_000, "{}", page.len());
     assert!(page.contains("more, in summary.json"));
 }
+
+#[test]
+fn a_search_stands_in_place_of_the_thresholds_with_its_knee() {
+    let mut results = results();
+    results.summary = crate::metrics::fixture::searched_summary();
+    let page = page(&results);
+    for text in [
+        "<p>50.0 devices per second hold, 60.0 do not.</p>",
+        " are needed: 25.0 % head-room.</p>",
+        " (trial 3): provisioned per second &gt;= 98% of the rate, observed 50",
+        "data-chart=\"knee-rates\"",
+        "data-chart=\"knee-times\"",
+        "<td class=\"bad\">broken</td>",
+        "<a href=\"#search\">Search</a>",
+    ] {
+        assert!(page.contains(text), "{text}");
+    }
+    assert!(
+        !page.contains("id=\"thresholds\""),
+        "they are judged in each trial"
+    );
+}

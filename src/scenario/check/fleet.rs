@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::super::deal::{check_shares, totals};
 use super::super::fault::Faults;
-use super::super::file::{self, Devices, Generate, Scenario};
+use super::super::file::{self, Generate, Scenario};
 use super::super::leaf::{Choice, Placed, Text};
 use super::super::plan::{Cohort, CredentialsPlan, Deal, DeviceSource};
 use super::super::section::Entry;
@@ -14,15 +14,17 @@ use super::target::lacks;
 use super::{filled, required, schedule};
 use crate::inventory::{GenerateError, GenerateSpec, NameKind};
 use crate::model::{MqttVersion, Protocol, TransportKind};
+use crate::search::SearchRules;
 
 /// Where the names come from.
 pub(super) fn devices(
-    entry: &Entry<Devices>,
+    file: &Scenario,
     seed: u64,
+    search: Option<&SearchRules>,
     root: &Spot,
     faults: &Faults,
 ) -> Option<DeviceSource> {
-    let (devices, at) = required(entry, "[devices]", root, SOURCE, faults)?;
+    let (devices, at) = required(&file.devices, "[devices]", root, SOURCE, faults)?;
     match (&devices.list, &devices.generate) {
         (Entry::Given(..), Entry::Given(_, spot)) => {
             faults.add(
@@ -45,7 +47,8 @@ pub(super) fn devices(
                 let title = "`name_column` is a list's, and the names are generated";
                 faults.add(column, title, "remove it");
             }
-            generated(table, spot, seed, faults).map(DeviceSource::Generate)
+            let count = count(table, spot, (file, search), faults);
+            generated(table, spot, (count, seed), faults).map(DeviceSource::Generate)
         }
         (Entry::Given(list, spot), Entry::Absent) => {
             let name_column = match &devices.name_column {
@@ -63,8 +66,31 @@ pub(super) fn devices(
     }
 }
 
-fn generated(table: &Generate, at: &Spot, seed: u64, faults: &Faults) -> Option<GenerateSpec> {
-    let count = required(&table.count, "count", at, "count = 1000", faults);
+/// How many names are to be made up: what a search needs, where nothing is said.
+fn count(
+    table: &Generate,
+    at: &Spot,
+    (file, search): (&Scenario, Option<&SearchRules>),
+    faults: &Faults,
+) -> Option<u32> {
+    if table.count.is_absent() && !file.search.is_absent() {
+        let needed = search?.devices_with_reserve();
+        let count = u32::try_from(needed).ok();
+        return count.filter(|n| *n <= MOST_FOR_SEARCH).or_else(|| {
+            let title = format!("[search] needs {needed} devices, more than a list can have");
+            faults.add(at, title, "lower `search.to` or `search.hold`");
+            None
+        });
+    }
+    required(&table.count, "count", at, "count = 1000", faults).map(|(count, _)| *count)
+}
+
+fn generated(
+    table: &Generate,
+    at: &Spot,
+    (count, seed): (Option<u32>, u64),
+    faults: &Faults,
+) -> Option<GenerateSpec> {
     let oui = match &table.oui {
         Entry::Absent => Some(None),
         Entry::Faulty => None,
@@ -83,7 +109,7 @@ fn generated(table: &Generate, at: &Spot, seed: u64, faults: &Faults) -> Option<
         Entry::Given(text, _) => Some(Some(text.as_str().to_owned())),
     };
     let spec = GenerateSpec {
-        count: *count?.0,
+        count: count?,
         kind: table.kind.or(Choice(NameKind::default()))?.0,
         oui: oui?,
         prefix: prefix?,
@@ -353,5 +379,8 @@ fn dealt(
     faults.add(spot, e.what, e.help);
     false
 }
+
+/// The most names that are made up for a search by themselves.
+const MOST_FOR_SEARCH: u32 = 5_000_000;
 
 const SOURCE: &str = "[devices] with list = \"devices.csv\" or generate = { count = 1000 }";

@@ -12,6 +12,7 @@ mod life;
 mod profile;
 pub(super) mod rpc;
 mod schedule;
+mod search;
 mod target;
 mod telemetry;
 mod thresholds;
@@ -38,7 +39,9 @@ pub(super) fn plan(file: &Scenario, seed: Option<u64>, faults: &Faults) -> Optio
     let name = name(&file.name, &root, faults);
     let target = target::target(&file.target, &root, faults);
     let profiles = profile::profiles(file, seed.unwrap_or(0), &root, faults);
-    let devices = fleet::devices(&file.devices, seed.unwrap_or(0), &root, faults);
+    let search = search::search(file, faults);
+    let searched = search.as_ref().and_then(Option::as_ref);
+    let devices = fleet::devices(file, seed.unwrap_or(0), searched, &root, faults);
     let cohorts = fleet::cohorts(file, devices.as_ref(), faults);
     let arrival = schedule::shared(file, &root, faults);
     let speakers = (devices.as_ref(), cohorts.as_deref());
@@ -85,6 +88,7 @@ pub(super) fn plan(file: &Scenario, seed: Option<u64>, faults: &Faults) -> Optio
         limits: limits?,
         thresholds: thresholds?,
         validity: validity?,
+        search: search?,
         shown: String::new(),
         response_from_send: false,
     };
@@ -130,6 +134,23 @@ fn within(
     (least, most): (f64, f64),
     faults: &Faults,
 ) -> Option<f64> {
+    let found = entry.or(default)?;
+    if let (false, Some((_, spot))) = ((least..=most).contains(&found), entry.given()) {
+        let title = format!("`{key}` must be from {least} to {most}, found {found}");
+        faults.add(spot, title, "");
+        return None;
+    }
+    Some(found)
+}
+
+/// A whole number within bounds.
+fn whole(
+    entry: &Entry<u32>,
+    key: &str,
+    default: u32,
+    (least, most): (u32, u32),
+    faults: &Faults,
+) -> Option<u32> {
     let found = entry.or(default)?;
     if let (false, Some((_, spot))) = ((least..=most).contains(&found), entry.given()) {
         let title = format!("`{key}` must be from {least} to {most}, found {found}");

@@ -10,7 +10,7 @@ use super::super::plan::Limits;
 use super::super::section::Entry;
 use super::super::sources::sources;
 use super::super::tree::Spot;
-use super::required;
+use super::{required, search, whole};
 use crate::arrival::{Arrival, Closed, ClosedStage, Open, OpenStage, StageEnd};
 
 /// When devices start that belong to a cohort without its own arrival; there need be none.
@@ -23,6 +23,12 @@ pub(super) fn shared(
     root: &Spot,
     faults: &Faults,
 ) -> Option<Option<Arrival>> {
+    match &file.search {
+        Entry::Absent => {}
+        // What both of them say is a fault of its own.
+        Entry::Faulty => return None,
+        Entry::Given(table, _) => return search::arrival(table).map(Some),
+    }
     let cohorts = file.cohort.value().map_or(&[][..], Vec::as_slice);
     let followed = cohorts.is_empty()
         || cohorts
@@ -433,16 +439,7 @@ pub(super) fn at_least_one(
     most: u32,
     faults: &Faults,
 ) -> Option<u32> {
-    let found = entry.or(default)?;
-    if let (false, Some((_, spot))) = ((1..=most).contains(&found), entry.given()) {
-        faults.add(
-            spot,
-            format!("`{key}` must be from 1 to {most}, found {found}"),
-            "",
-        );
-        return None;
-    }
-    Some(found)
+    whole(entry, key, default, (1, most), faults)
 }
 
 const ARRIVAL: &str = "[arrival] with stages = [{ duration = \"10s\", rate = 100 }]";

@@ -112,7 +112,7 @@ impl Device<'_> {
         (self.step, self.in_flight) = (round.saying.phase(), InFlight::Posts);
         if let Saying::Telemetry { .. } = round.saying {
             let lag = round.held_until.elapsed();
-            self.worker.recorder.borrow_mut().message_lag(lag);
+            self.worker.recorder_of(self.ix).message_lag(lag);
         }
         match connection.post(request, wanted, label).await {
             Ok(()) => {
