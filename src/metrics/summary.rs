@@ -16,7 +16,7 @@ use super::setting::alarms;
 use super::steering::Steered;
 use super::threshold::{Aborted, ThresholdResult};
 use super::validity::{GeneratorSummary, GeneratorVerdict};
-use crate::model::{Expectation, Outcome, Phase, TransportKind, units};
+use crate::model::{Expectation, Outcome, Phase, SearchEnd, TransportKind, units};
 
 /// The version of the form below. It rises when a key changes its meaning or goes away.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -359,8 +359,20 @@ impl Summary {
         retries.fold(0, u64::saturating_add)
     }
 
+    /// Devices of the list that a search came to its end without: nothing is amiss with them.
+    pub fn untouched(&self) -> u64 {
+        let ended = self.search.as_ref().map(|search| search.ended);
+        match ended {
+            None | Some(SearchEnd::Interrupted) => 0,
+            Some(_) => self.devices.listed.saturating_sub(self.starts.started),
+        }
+    }
+
     /// Whether a device of a cohort that ended so wants attention: not when just that was expected.
     pub fn alarms(&self, cohort: &str, outcome: Outcome) -> bool {
+        if outcome == Outcome::Unfinished && self.untouched() > 0 {
+            return false;
+        }
         let row = self.expectations.iter().find(|row| row.cohort == cohort);
         let asked = row.map_or((Expectation::Provisioned, None), |row| {
             (row.expected, row.misbehaviour)

@@ -396,3 +396,21 @@ fn errors_are_sorted_with_the_most_frequent_first() {
     );
     assert_eq!(snapshot.error_count(), 4 + 1 + 2);
 }
+
+#[test]
+fn devices_that_a_search_did_not_need_alarm_nobody() {
+    let mut run = fixture::summary();
+    (run.devices.listed, run.starts.started) = (1_000, 400);
+    assert_eq!(run.untouched(), 0, "they should have had their turn");
+    assert!(run.alarms("meters", Outcome::Unfinished));
+    run.search = Some(fixture::search());
+    assert_eq!(run.untouched(), 600);
+    assert!(!run.alarms("meters", Outcome::Unfinished));
+    assert!(run.alarms("meters", Outcome::Refused));
+    run.search.as_mut().expect("a search").ended = crate::model::SearchEnd::Interrupted;
+    assert_eq!(
+        run.untouched(),
+        0,
+        "nobody knows who would have been needed"
+    );
+}

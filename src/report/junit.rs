@@ -108,7 +108,7 @@ fn search(summary: &Summary) -> Vec<TestCase> {
         None => "the target's capacity was found".to_owned(),
     };
     let mut case = TestCase::new(name, TestCaseStatus::success());
-    let statement = statement(search);
+    let statement = statement(summary);
     let trials = search.trials.iter().map(|trial| cells(trial).join("  "));
     let evidence: Vec<_> = statement.iter().cloned().chain(trials).collect();
     let evidence = evidence.join("\n");
@@ -310,6 +310,34 @@ mod tests {
         results.summary.thresholds[0].passed = false;
         let crossed = junit(&results);
         assert!(crossed.contains("failures=\"1\" errors=\"0\""), "{crossed}");
+    }
+
+    #[test]
+    fn a_search_is_one_case_with_its_trials_as_evidence() {
+        let mut results = results();
+        results.summary = fixture::searched_summary();
+        let found = junit(&results);
+        let name = "name=\"the target can provision 40 devices per second\"";
+        assert!(
+            found.contains(name) && !found.contains("type=\"capacity\""),
+            "{found}"
+        );
+        assert!(found.contains("3  bisect  60.0/s  50.0/s  200"), "{found}");
+        let search = |results: &mut Results| {
+            let search = results.summary.search.as_mut().expect("a search");
+            search.head_room = Some(-0.5);
+            search.ended
+        };
+        assert_eq!(search(&mut results), SearchEnd::Found);
+        let short = junit(&results);
+        assert!(
+            short.contains("<failure message=\"50.0 devices per second hold"),
+            "{short}"
+        );
+        let ended = SearchEnd::GeneratorLimited;
+        results.summary.search.as_mut().expect("a search").ended = ended;
+        let limited = junit(&results);
+        assert!(limited.contains("type=\"generator_limited\""), "{limited}");
     }
 
     #[test]

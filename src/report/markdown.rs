@@ -61,7 +61,7 @@ fn search(summary: &Summary, page: &mut Vec<String>) {
     };
     page.push(String::new());
     page.push("### Search".to_owned());
-    for words in statement(search) {
+    for words in statement(summary) {
         page.push(String::new());
         page.push(inert(&words));
     }

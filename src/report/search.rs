@@ -11,7 +11,7 @@ pub(super) fn search(summary: &Summary, style: Style, out: &mut Vec<String>) {
     };
     out.push(String::new());
     out.push(style.bold("Search"));
-    for words in statement(search) {
+    for words in statement(summary) {
         let lines = wrap(&printable(&words), style.columns() - 4);
         for (n, line) in lines.iter().enumerate() {
             let indent = if n == 0 { "  " } else { "    " };
@@ -40,7 +40,10 @@ fn row(
 }
 
 /// What was found, then what that means: sentences, the statement first.
-pub(super) fn statement(search: &SearchSummary) -> Vec<String> {
+pub(super) fn statement(summary: &Summary) -> Vec<String> {
+    let Some(search) = &summary.search else {
+        return Vec::new();
+    };
     let mut words = vec![found(search)];
     if let (Some(need), Some(room)) = (search.need_per_s, search.head_room) {
         let percent = room.abs() * 100.0;
@@ -72,6 +75,12 @@ pub(super) fn statement(search: &SearchSummary) -> Vec<String> {
         if !errors.is_empty() {
             words.push(format!("Errors there: {}.", errors.join(", ")));
         }
+    }
+    if summary.untouched() > 0 {
+        let devices = units::count(summary.untouched());
+        words.push(format!(
+            "{devices} devices of the list were not needed: nothing was sent for them."
+        ));
     }
     words
 }

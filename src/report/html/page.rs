@@ -128,7 +128,7 @@ pub(super) fn page(results: &Results) -> Result<Page, CarriedError> {
             .chain(ended)
             .map(|n| text(&n))
             .collect(),
-        search: summary.search.as_ref().map(tables::search),
+        search: tables::search(summary),
         thresholds: thresholds(summary),
         outcomes: Outcome::ALL
             .map(|outcome| outcome_line(summary, outcome))

@@ -238,8 +238,9 @@ struct TrialLine {
     class: &'static str,
 }
 
-pub(super) fn search(search: &SearchSummary) -> SearchPart {
-    let statement = statement(search);
+pub(super) fn search(summary: &Summary) -> Option<SearchPart> {
+    let search = summary.search.as_ref()?;
+    let statement = statement(summary);
     let line = |trial: &TrialSummary| TrialLine {
         cells: cells(trial),
         class: match trial.verdict {
@@ -248,9 +249,9 @@ pub(super) fn search(search: &SearchSummary) -> SearchPart {
             Some(TrialVerdict::Generator) | None => "dim",
         },
     };
-    SearchPart {
+    Some(SearchPart {
         statement: statement.iter().map(|words| text(words)).collect(),
         heads: TRIAL_HEADS,
         trials: search.trials.iter().map(line).collect(),
-    }
+    })
 }
