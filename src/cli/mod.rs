@@ -7,6 +7,7 @@ mod check_file;
 mod check_fix;
 mod compare;
 mod exit;
+mod fresh;
 mod generate;
 mod handover;
 mod house;

@@ -8,6 +8,7 @@ use clap::Args;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use super::fresh;
 use super::house::{self, House};
 use super::known;
 use super::monitor::{Endpoint, Monitor, MonitorArgs};
@@ -166,7 +167,11 @@ fn prepare(args: &RunArgs, sequel: Option<&Sequel>) -> Result<Option<Prepared>, 
     plan.response_from_send = args.response_from_send;
     let inventory = plan.load_inventory().map_err(Failure::usage)?;
     let listed = u32::try_from(inventory.len()).map_err(Failure::usage)?;
-    enough_for_search(&plan, listed)?;
+    fresh::for_search(
+        &plan,
+        listed,
+        args.credentials.is_some() || sequel.is_some(),
+    )?;
     let cohort_of = scenario::deal(&plan.cohorts, listed).map_err(Failure::usage)?;
 
     let machine = Machine::look().map_err(Failure::bug)?;
@@ -199,22 +204,6 @@ fn prepare(args: &RunArgs, sequel: Option<&Sequel>) -> Result<Option<Prepared>, 
         provisions,
         whole_digest,
     }))
-}
-
-/// A search takes fresh devices for each trial, since none can be provisioned twice.
-fn enough_for_search(plan: &Plan, listed: u32) -> Result<(), Failure> {
-    let Some(rules) = &plan.search else {
-        return Ok(());
-    };
-    let needed = rules.devices_needed();
-    if u64::from(listed) >= needed {
-        return Ok(());
-    }
-    Err(Failure::usage(format!(
-        "[search] takes fresh devices for each trial: up to {needed}, and the list has {listed}\n\
-         help: add devices, lower `search.to` or `search.hold`, or raise `search.precision`; \
-         `devices.generate` without `count` makes enough"
-    )))
 }
 
 /// Reads or makes the devices' keys and certificates.

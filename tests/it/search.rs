@@ -1,5 +1,6 @@
 //! Searching for a server's capacity.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -181,6 +182,15 @@ fn an_interrupted_search_tells_what_is_known() {
         "{}",
         ran.stdout
     );
+    let fleetcall = env!("CARGO_BIN_EXE_fleetcall");
+    let mut resume = Command::new(fleetcall);
+    let again = resume.arg("resume").arg(&ran.out).output().unwrap();
+    assert_eq!(
+        again.status.code(),
+        Some(2),
+        "its devices would not be fresh"
+    );
+    assert!(String::from_utf8_lossy(&again.stderr).contains("begin a search of its own"));
     let devices = &ran.summary()["devices"];
     let count = |key: &str| devices[key].as_u64().unwrap();
     let all = ["provisioned", "refused", "failed", "unknown", "unfinished"].map(count);

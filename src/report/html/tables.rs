@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::page::{ROWS, text};
 use crate::metrics::timeline::Mark;
 use crate::metrics::{
-    CarriedError, CohortSummary, DeviceCounts, LatencyFigures, PhaseSummary, SearchSummary,
-    Summary, TelemetryCounts, TrialSummary,
+    CarriedError, CohortSummary, DeviceCounts, LatencyFigures, PhaseSummary, Summary,
+    TelemetryCounts, TrialSummary,
 };
 use crate::model::{Outcome, Phase, TrialVerdict, units};
 use crate::report::Slowest;
