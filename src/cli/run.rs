@@ -357,7 +357,14 @@ impl Run {
             ledger: ledger.sender(),
             timeline: timeline.sender(),
         };
-        let finished = engine::run(fleet, aggregate, controls, outlets, self.house.is_here()).await;
+        let finished = Box::pin(engine::run(
+            fleet,
+            aggregate,
+            controls,
+            outlets,
+            self.house.is_here(),
+        ))
+        .await;
         drop(live);
         let ended = screen.end().await;
         let (closed, written) =

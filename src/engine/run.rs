@@ -22,7 +22,9 @@ use super::worker::{self, Frame, Shard};
 use crate::arrival::Pace;
 use crate::ledger::Record;
 use crate::metrics::timeline::Line;
-use crate::metrics::{Aborted, Aggregate, Ending, Exposure, Recorder, Snapshot, Summary};
+use crate::metrics::{
+    Aborted, Aggregate, Ending, Exposure, Recorder, SearchSummary, Snapshot, Summary,
+};
 
 /// A run that could not be carried through; everything else is an outcome.
 #[derive(Debug, Error)]
@@ -125,20 +127,11 @@ pub async fn run(
         }
     }
     let elapsed = clock.elapsed();
-    // The workers wait for it, so that their last second is seen.
-    desk.aggregate.set_evidence(desk.sampler.finish());
     desk.aggregate.set_steering(wheel.standing(&fleet.schedule));
-    crew.join();
-    let last = desk.show.end(&mut desk.aggregate, elapsed);
-    let (ended, listed) = (last.devices.decided(), u64::from(fleet.len()));
-    desk.feed.end(&desk.aggregate, elapsed, &wheel.pace()).await;
-    if ended != listed {
-        return Err(EngineError::Lost { ended, listed });
-    }
+    let (aggregate, search) = desk.end(crew, elapsed, &wheel.pace()).await?;
     let cpu_s = usage::cpu().saturating_sub(cpu_before).as_secs_f64();
-    let mut ending = course.ending(elapsed, cpu_s, generator_includes_target);
-    ending.search = desk.director.map(Director::finish);
-    Ok(desk.aggregate.finish(ending))
+    let ending = course.ending(elapsed, cpu_s, generator_includes_target);
+    Ok(aggregate.finish(Ending { search, ..ending }))
 }
 
 /// Where all that is known of the run comes together, and goes on from.
@@ -176,6 +169,25 @@ impl Desk<'_> {
             self.feed.aborted(by);
         }
         self.feed.tick(&self.aggregate, elapsed, pace);
+    }
+
+    /// Takes leave of the workers; the sum of all that they recorded, and what was searched.
+    async fn end(
+        mut self,
+        crew: Crew,
+        elapsed: Duration,
+        pace: &Pace,
+    ) -> Result<(Aggregate, Option<SearchSummary>), EngineError> {
+        // The workers wait for it, so that their last second is seen.
+        self.aggregate.set_evidence(self.sampler.finish());
+        crew.join();
+        let last = self.show.end(&mut self.aggregate, elapsed);
+        self.feed.end(&self.aggregate, elapsed, pace).await;
+        let (ended, listed) = (last.devices.decided(), last.devices.listed);
+        if ended != listed {
+            return Err(EngineError::Lost { ended, listed });
+        }
+        Ok((self.aggregate, self.director.map(Director::finish)))
     }
 }
 

@@ -239,7 +239,7 @@ mod tests {
     fn wheel() -> (Wheel, Helm) {
         let (controls, helm) = Controls::new(StopSwitch::new());
         (
-            Wheel::new(controls, Clock::starting_at(Instant::now())),
+            Wheel::new(controls, Clock::starting_at(Instant::now()), false),
             helm,
         )
     }
@@ -282,6 +282,16 @@ mod tests {
         };
         assert_eq!(factors(Order::Faster, &mut wheel), Some(FACTOR_MAX));
         assert_eq!(factors(Order::Slower, &mut wheel), Some(1.0 / FACTOR_MAX));
+    }
+
+    #[tokio::test]
+    async fn a_search_can_be_ended_and_not_steered() {
+        let (mut wheel, _helm) = wheel();
+        wheel.searches = true;
+        for order in [Order::Faster, Order::Slower, Order::PauseOrResume] {
+            assert_eq!(wheel.carry_out(order), None, "{order:?}");
+        }
+        assert!(wheel.carry_out(Order::Stop).is_some());
     }
 
     #[tokio::test]

@@ -49,7 +49,7 @@ pub enum MarkKind {
 
 impl MarkKind {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::PowerLoss,
         Self::Disconnect,
         Self::Takeover,
