@@ -24,6 +24,7 @@ mod run_files;
 mod schema;
 mod screen;
 mod selftest;
+mod signals;
 mod target;
 mod target_file;
 mod target_list;

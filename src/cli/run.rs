@@ -16,6 +16,7 @@ use super::past::{self, Sequel};
 use super::rest;
 use super::run_files::{self, TIMELINE};
 use super::screen::{Screen, Show, tell};
+use super::signals;
 use super::tracks::Tracks;
 use super::{Exit, Failure};
 use crate::dashboard::LogTail;
@@ -259,7 +260,7 @@ impl Run {
             tracing::warn!("{note}");
             tell(format_args!("note: {note}"));
         }
-        let listening = listen_for_signals(stop.clone()).map_err(Failure::bug)?;
+        let listening = signals::listen(stop.clone()).map_err(Failure::bug)?;
         run_files::write_scenario(&self.tracks, &self.fleet.plan)?;
         let header = timeline::Header::new(&self.setting());
         let timeline =
@@ -464,25 +465,6 @@ impl Run {
             scenario_toml: plan.shown.clone(),
         }
     }
-}
-
-/// SIGINT, SIGTERM and SIGHUP each turn the switch one step: wind down, then stop.
-fn listen_for_signals(stop: StopSwitch) -> std::io::Result<tokio::task::JoinHandle<()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    Ok(tokio::spawn(async move {
-        loop {
-            let name = tokio::select! {
-                _ = interrupt.recv() => "SIGINT",
-                _ = terminate.recv() => "SIGTERM",
-                _ = hangup.recv() => "SIGHUP",
-            };
-            stop.raise();
-            tracing::warn!(signal = name, stop = ?stop.now(), "asked to stop");
-        }
-    }))
 }
 
 fn exit(summary: &Summary, allow_invalid: bool) -> Exit {
