@@ -71,7 +71,17 @@ impl Ledger {
         let path = dir.join(LEDGER);
         let left = settled.iter().filter(|fate| fate.is_none()).count();
         let left = u32::try_from(left).expect("lists are shorter");
-        let journal = Journal::reopen(&path, past.end, next, room(left));
+        let journal = Journal::reopen(&path, past.end, next, room(left)).and_then(|mut journal| {
+            // Those that a killed part left without their end, and that have one now.
+            for (ix, fate) in (0..).map(DeviceIx).zip(settled) {
+                let on_record = past.trace(ix).is_some_and(|trace| trace.fate.is_some());
+                if let (Some(fate), false) = (fate, on_record) {
+                    journal.add(&Line::Ended(EndedForm::of(ix.0, fate)));
+                }
+            }
+            journal.flush()?;
+            Ok(journal)
+        });
         let journal = journal.map_err(|source| LedgerError::File { path, source })?;
         Self::start(dir, journal, past.header.devices, Some((past, settled)))
     }

@@ -202,7 +202,7 @@ fn a_run_goes_on_in_its_ledger_with_a_table_of_all_credentials() {
     };
     let settled = [
         Some(fate(Outcome::Provisioned, None)),
-        None,
+        Some(fate(Outcome::Provisioned, Some(TIMEOUT))),
         None,
         None,
         None,
@@ -229,6 +229,11 @@ fn a_run_goes_on_in_its_ledger_with_a_table_of_all_credentials() {
     assert_eq!(
         token(past.trace(DeviceIx(4)).unwrap()).as_deref(),
         Some("four")
+    );
+    assert_eq!(
+        past.trace(DeviceIx(1)).unwrap().fate,
+        settled[1],
+        "it has its end now"
     );
     let table = fs::read_to_string(dir.path().join("credentials.csv")).unwrap();
     let tokens: Vec<_> = table
