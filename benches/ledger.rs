@@ -6,11 +6,13 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fleetcall::ledger::{Entry, Fate, Grant, Header, Intent, Issued, LEDGER, Ledger, Past, Record};
+use fleetcall::ledger::{
+    Entry, Fate, Grant, Header, Intent, Issued, LEDGER, Ledger, Past, Record, Sender,
+};
 use fleetcall::model::{Credentials, DeviceIx, Observed, Outcome};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 const DEVICES: u32 = 200_000;
@@ -36,7 +38,7 @@ fn full_speed(dir: &Path) -> Result<(), Box<dyn Error>> {
     std::fs::create_dir(dir)?;
     let (begun, cpu) = (Instant::now(), cpu()?);
     let ledger = Ledger::create(dir, &header(DEVICES))?;
-    let sender = ledger.sender();
+    let sender = ledger.sender().records;
     for device in (0..DEVICES).map(DeviceIx) {
         let (asked, _) = asked();
         for entry in [asked, granted(device), Entry::Ended(FATE)] {
@@ -78,20 +80,26 @@ fn paced(dir: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn ask_in_turn(sender: mpsc::Sender<Record>) -> Result<Vec<Duration>, Box<dyn Error>> {
+async fn ask_in_turn(sender: Sender) -> Result<Vec<Duration>, Box<dyn Error>> {
     let begun = Instant::now();
     let mut waits = Vec::new();
+    let mut ways = 0;
     for device in (0..PACED).map(DeviceIx) {
         tokio::time::sleep_until(begun + Duration::from_micros(500) * device.0).await;
         let asking = Instant::now();
-        let (asked, written) = asked();
-        sender.send(record(device, asked)).await?;
-        written.await?;
+        let intake = sender.intake.as_ref().ok_or("a ledger has one")?;
+        if !intake.put(device, "AA:BB:CC:000000", None) {
+            let (asked, written) = asked();
+            sender.records.send(record(device, asked)).await?;
+            written.await?;
+            ways += 1;
+        }
         waits.push(asking.elapsed());
         for entry in [granted(device), Entry::Ended(FATE)] {
-            sender.send(record(device, entry)).await?;
+            sender.records.send(record(device, entry)).await?;
         }
     }
+    println!("{ways} of {PACED} requests went by the ledger's thread");
     Ok(waits)
 }
 

@@ -20,7 +20,7 @@ use super::timeline::Feed;
 use super::usage::{self, Sampler};
 use super::worker::{self, Frame, Shard};
 use crate::arrival::Pace;
-use crate::ledger::Record;
+use crate::ledger;
 use crate::metrics::timeline::Line;
 use crate::metrics::{
     Aborted, Aggregate, Ending, Exposure, Recorder, SearchSummary, Snapshot, Summary,
@@ -49,7 +49,7 @@ pub struct Outlets<'a> {
     /// To monitoring systems, if anybody may ask.
     pub monitor: Option<&'a watch::Sender<Arc<Exposure>>>,
     /// To the ledger.
-    pub ledger: mpsc::Sender<Record>,
+    pub ledger: ledger::Sender,
     /// To the time line's writer.
     pub timeline: mpsc::Sender<Line>,
 }
@@ -351,7 +351,7 @@ impl Crew {
         clock: Clock,
         places: &Places,
         (stop, wheel): (&StopSwitch, &Wheel),
-        (ledger, calls): (&mpsc::Sender<Record>, Option<&Calls>),
+        (ledger, calls): (&ledger::Sender, Option<&Calls>),
     ) -> Result<Self, EngineError> {
         let of = u32::try_from(fleet.plan.limits.workers).expect("a plan has few workers");
         let (sender, frames) = mpsc::channel(2 * of as usize);

@@ -19,7 +19,7 @@ use super::places::{Gate, Place, Places};
 use super::rounds::{Calls, Round};
 use super::shutdown::{Stop, StopSwitch, reached};
 use crate::arrival::{Due, Pace, Turns};
-use crate::ledger::{Entry, Files, Intent, Record};
+use crate::ledger::{self, Entry, Files, Intent, Record};
 use crate::metrics::Recorder;
 use crate::model::{DeviceIx, Outcome, Phase};
 
@@ -34,7 +34,7 @@ pub(super) struct Shard {
     pub(super) places: Places,
     pub(super) stop: StopSwitch,
     pub(super) pace: watch::Receiver<Arc<Pace>>,
-    pub(super) ledger: mpsc::Sender<Record>,
+    pub(super) ledger: ledger::Sender,
     pub(super) frames: mpsc::Sender<Frame>,
     pub(super) spares: mpsc::Receiver<Recorder>,
     /// If something is searched.
@@ -63,7 +63,7 @@ pub(super) struct Worker {
     pub(super) clock: Clock,
     switch: StopSwitch,
     pace: watch::Receiver<Arc<Pace>>,
-    ledger: mpsc::Sender<Record>,
+    ledger: ledger::Sender,
     living: Cell<u32>,
     emptied: Notify,
     /// Who pushes to its devices, if anybody does.
@@ -337,7 +337,7 @@ impl Worker {
             name: name.unwrap_or(self.fleet.name(ix)).into(),
             entry,
         };
-        if self.ledger.send(record).await.is_err() {
+        if self.ledger.records.send(record).await.is_err() {
             self.switch.raise_to(Stop::Now);
         }
     }
@@ -345,6 +345,10 @@ impl Worker {
     /// Has the ledger know that the device is about to ask under that name. When it cannot, the run
     /// winds down, and the request must not be sent.
     pub(super) async fn intend(&self, ix: DeviceIx, name: &str, files: Option<Files>) -> bool {
+        let intake = self.ledger.intake.as_ref();
+        if intake.is_some_and(|intake| intake.put(ix, name, files.as_ref())) {
+            return true;
+        }
         let (written, known) = oneshot::channel();
         let entry = Entry::Asked(Intent { files, written });
         self.note(ix, Some(name), entry).await;

@@ -80,6 +80,11 @@ impl Journal {
         self.next += 1;
     }
 
+    /// Whether lines wait for the kernel, which took them all but for trouble.
+    pub(super) fn is_behind(&self) -> bool {
+        !self.text.is_empty()
+    }
+
     /// Hands all lines to the kernel. After an error, the next call goes on where this one stopped.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         while self.written < self.text.len() {
@@ -101,7 +106,7 @@ impl Journal {
     }
 
     /// Gives the room back that was not needed, and waits until all is on the disk.
-    pub(super) fn close(mut self) -> io::Result<()> {
+    pub(super) fn close(&mut self) -> io::Result<()> {
         self.flush()?;
         self.file.set_len(self.file.metadata()?.len())?;
         self.file.sync_all()

@@ -6,6 +6,7 @@
 
 mod credentials;
 mod entry;
+mod intake;
 mod journal;
 mod line;
 mod past;
@@ -17,6 +18,7 @@ mod writer;
 
 pub use credentials::HEADER as CREDENTIALS_HEADER;
 pub use entry::{Entry, Fate, Files, Grant, Intent, Issued, Record};
+pub use intake::{Intake, Sender};
 pub use line::{Header, Part};
 pub use past::{Past, PastError, Trace};
 pub use rotations::{Rotation, RotationState};

@@ -9,9 +9,17 @@ use std::{io, mem};
 
 use tokio::time::Instant;
 
-/// The thread and what it is told.
+/// What the thread is told.
+pub(super) enum Wake {
+    /// Something was written.
+    Sync,
+    /// It is over.
+    End,
+}
+
+/// The thread and the way to it.
 pub(super) struct Syncer {
-    wake: SyncSender<()>,
+    wake: SyncSender<Wake>,
     thread: JoinHandle<()>,
     shared: Arc<Mutex<Shared>>,
 }
@@ -28,12 +36,12 @@ impl Syncer {
             files: files.into_iter().map(Arc::new).collect(),
             error: None,
         }));
-        let (wake, woken) = sync_channel::<()>(1);
+        let (wake, woken) = sync_channel(1);
         let theirs = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("ledger-sync".to_owned())
             .spawn(move || {
-                while woken.recv().is_ok() {
+                while let Ok(Wake::Sync) = woken.recv() {
                     let begun = Instant::now();
                     if let Err(error) = sync_all(&theirs) {
                         lock(&theirs).error.get_or_insert(error);
@@ -53,17 +61,23 @@ impl Syncer {
         lock(&self.shared).files.push(Arc::new(file));
     }
 
+    /// A further way to wake it.
+    pub(super) fn waker(&self) -> SyncSender<Wake> {
+        self.wake.clone()
+    }
+
     /// Something was written: it will be on the disk within about [`SYNC_EVERY`]. The error of an
     /// earlier time, if there was one.
     pub(super) fn wake(&self) -> io::Result<()> {
         // One that is woken already needs no second call.
-        let _ = self.wake.try_send(());
+        let _ = self.wake.try_send(Wake::Sync);
         lock(&self.shared).error.take().map_or(Ok(()), Err)
     }
 
     /// Syncs a last time.
     pub(super) fn close(self) -> io::Result<()> {
-        drop(self.wake);
+        // Whoever else may wake it does not keep it.
+        let _ = self.wake.send(Wake::End);
         let _ = self.thread.join();
         let error = mem::take(&mut lock(&self.shared).error);
         error.map_or(Ok(()), Err)?;

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use thiserror::Error;
@@ -9,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::credentials::CredentialsFile;
 use super::entry::{Entry, Fate, Issued, Record};
+use super::intake::{Intake, Sender};
 use super::journal::Journal;
 use super::line::{CredentialsForm, EndedForm, FilesForm, Header, Line, Part, micros};
 use super::past::Past;
@@ -47,6 +49,7 @@ pub enum LedgerError {
 /// The writer thread's owner.
 pub struct Ledger {
     records: mpsc::Sender<Record>,
+    intake: Intake,
     writer: JoinHandle<Result<Closed, LedgerError>>,
 }
 
@@ -119,9 +122,13 @@ impl Ledger {
         ];
         let syncer = Syncer::start(files).map_err(failed)?;
         let (records, inbox) = mpsc::channel(CAPACITY);
+        let intake = Intake {
+            journal: Arc::new(Mutex::new(journal)),
+            wake: syncer.waker(),
+        };
         let writer = Writer {
             dir: dir.to_owned(),
-            journal,
+            intake: intake.clone(),
             credentials,
             fates,
             seen,
@@ -137,12 +144,19 @@ impl Ledger {
                 path: dir.to_owned(),
                 source,
             })?;
-        Ok(Self { records, writer })
+        Ok(Self {
+            records,
+            intake,
+            writer,
+        })
     }
 
-    /// Where records go. Sending fails only when the writer has failed.
-    pub fn sender(&self) -> mpsc::Sender<Record> {
-        self.records.clone()
+    /// The ways to it.
+    pub fn sender(&self) -> Sender {
+        Sender {
+            records: self.records.clone(),
+            intake: Some(self.intake.clone()),
+        }
     }
 
     /// Waits until every sender is gone and every record is on the disk.
@@ -156,7 +170,7 @@ impl Ledger {
 
 struct Writer {
     dir: PathBuf,
-    journal: Journal,
+    intake: Intake,
     credentials: CredentialsFile,
     fates: Vec<Option<Fate>>,
     seen: Seen,
@@ -177,7 +191,7 @@ impl Writer {
             for record in batch.drain(..) {
                 self.take(record, &mut asking)?;
             }
-            let written = self.journal.flush();
+            let written = self.intake.lock().flush();
             self.note_trouble(LEDGER, written);
             let written = self.credentials.flush();
             self.note_trouble(CREDENTIALS, written);
@@ -218,7 +232,7 @@ impl Writer {
         let device = ix.0;
         match entry {
             Entry::Asked(intent) => {
-                self.journal.add(&Line::Asked {
+                self.intake.lock().add(&Line::Asked {
                     device,
                     name: (&*name).into(),
                     files: FilesForm::of(intent.files.as_ref()),
@@ -226,7 +240,7 @@ impl Writer {
                 asking.push(intent.written);
             }
             Entry::Provisioned(grant) => {
-                self.journal.add(&Line::Provisioned {
+                self.intake.lock().add(&Line::Provisioned {
                     device,
                     name: (&*name).into(),
                     credentials: CredentialsForm::of(&grant.issued.credentials),
@@ -237,7 +251,7 @@ impl Writer {
                 self.granted(ix, &name, &grant.issued);
             }
             Entry::Besides(issued) => {
-                self.journal.add(&Line::Besides {
+                self.intake.lock().add(&Line::Besides {
                     device,
                     name: (&*name).into(),
                     credentials: CredentialsForm::of(&issued.credentials),
@@ -246,19 +260,23 @@ impl Writer {
                 self.granted(ix, &name, &issued);
             }
             Entry::Rotated(rotation) => {
-                self.journal.add(&Line::rotated(device, &name, &rotation));
+                self.intake
+                    .lock()
+                    .add(&Line::rotated(device, &name, &rotation));
                 let written = self.rotated(&name, ix, &rotation);
                 self.note_trouble(ROTATIONS, written);
             }
             Entry::OldAccepted => {
-                self.journal.add(&Line::OldAccepted {
+                self.intake.lock().add(&Line::OldAccepted {
                     device,
                     name: (&*name).into(),
                 });
                 self.old_accepted.push(ix);
             }
             Entry::Ended(fate) => {
-                self.journal.add(&Line::Ended(EndedForm::of(device, &fate)));
+                self.intake
+                    .lock()
+                    .add(&Line::Ended(EndedForm::of(device, &fate)));
                 self.end(&name, ix, fate)?;
             }
         }
@@ -299,7 +317,7 @@ impl Writer {
             let path = dir.join(name);
             move |source| LedgerError::File { path, source }
         };
-        self.journal.close().map_err(failed(LEDGER))?;
+        self.intake.lock().close().map_err(failed(LEDGER))?;
         self.credentials.flush().map_err(failed(CREDENTIALS))?;
         self.syncer.close().map_err(failed(CREDENTIALS))?;
         if let Some(trouble) = self.trouble.take() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleetcall::engine::{Controls, Equipment, Fleet, Outlets, Stop, StopSwitch, run};
-use fleetcall::ledger::{Entry, Record};
+use fleetcall::ledger::{Entry, Record, Sender};
 use fleetcall::metrics::{Aggregate, CohortSetting, HostSummary, Setting, ValidityLimits};
 use fleetcall::model::TransportKind;
 use fleetcall::scenario::{Overrides, load};
@@ -137,7 +137,10 @@ async fn a_cut_off_run_still_hands_over_every_credential_it_received() {
     let outlets = Outlets {
         monitor: None,
         live: &live,
-        ledger,
+        ledger: Sender {
+            records: ledger,
+            intake: None,
+        },
         timeline,
     };
     let running = run(fleet, aggregate, Controls::unsteered(stop), outlets, true);

@@ -61,7 +61,7 @@ const TIMEOUT: Cause = Cause::At(Phase::Provision, FaultKind::Timeout);
 /// and one that was never touched.
 fn write(dir: &Path) -> PathBuf {
     let ledger = Ledger::create(dir, &header(5)).unwrap();
-    let sender = ledger.sender();
+    let sender = ledger.sender().records;
     for (device, entry) in [
         (0, asked()),
         (1, asked()),
@@ -210,7 +210,7 @@ fn a_run_goes_on_in_its_ledger_with_a_table_of_all_credentials() {
     let ledger = Ledger::resume(dir.path(), &past, &next, &settled).unwrap();
     let again = Ledger::resume(dir.path(), &past, &next, &settled).err();
     assert!(again.unwrap().to_string().contains("not over"));
-    let sender = ledger.sender();
+    let sender = ledger.sender().records;
     let record = |entry| Record {
         device: DeviceIx(4),
         name: "meter,\"4".into(),

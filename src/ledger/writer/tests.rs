@@ -60,7 +60,7 @@ fn keeps_credentials_for_the_owner_only_and_exactly() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("credentials.csv");
     let ledger = Ledger::create(dir.path(), &header(2)).unwrap();
-    let sender = ledger.sender();
+    let sender = ledger.sender().records;
     let token = Credentials::AccessToken("to\"k,en".into());
     sender
         .blocking_send(record(
@@ -107,7 +107,7 @@ fn never_overwrites_credentials_of_an_earlier_run() {
 fn a_device_that_ends_twice_is_a_bug_that_shows() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = Ledger::create(dir.path(), &header(1)).unwrap();
-    let sender = ledger.sender();
+    let sender = ledger.sender().records;
     for _ in 0..2 {
         sender
             .blocking_send(record(0, Entry::Ended(fate(Outcome::Failed))))
@@ -142,7 +142,7 @@ fn at_the_end_each_device_has_the_certificate_that_holds_and_each_rotation_its_l
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("credentials.csv");
     let ledger = Ledger::create(dir.path(), &header(4)).unwrap();
-    let sender = ledger.sender();
+    let sender = ledger.sender().records;
     let send = |record| sender.blocking_send(record).unwrap();
     for device in 0..3 {
         send(record(device, provisioned(issued(&format!("{device}-1")))));
@@ -187,7 +187,7 @@ fn a_run_that_is_cut_off_leaves_both_certificates_on_record() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("credentials.csv");
     let ledger = Ledger::create(dir.path(), &header(1)).unwrap();
-    let sender = ledger.sender();
+    let sender = ledger.sender().records;
     let send = |record| sender.blocking_send(record).unwrap();
     send(record(0, provisioned(issued("1"))));
     send(rotated(0, RotationState::Begun, "1", "2"));
