@@ -18,6 +18,7 @@ mod telemetry;
 mod thresholds;
 mod validity;
 
+use std::fmt::Display;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
@@ -127,30 +128,13 @@ fn required<'e, T>(
 }
 
 /// A number within bounds.
-fn within(
-    entry: &Entry<f64>,
+fn within<T: Copy + PartialOrd + Display>(
+    entry: &Entry<T>,
     key: &str,
-    default: f64,
-    (least, most): (f64, f64),
+    default: T,
+    (least, most): (T, T),
     faults: &Faults,
-) -> Option<f64> {
-    let found = entry.or(default)?;
-    if let (false, Some((_, spot))) = ((least..=most).contains(&found), entry.given()) {
-        let title = format!("`{key}` must be from {least} to {most}, found {found}");
-        faults.add(spot, title, "");
-        return None;
-    }
-    Some(found)
-}
-
-/// A whole number within bounds.
-fn whole(
-    entry: &Entry<u32>,
-    key: &str,
-    default: u32,
-    (least, most): (u32, u32),
-    faults: &Faults,
-) -> Option<u32> {
+) -> Option<T> {
     let found = entry.or(default)?;
     if let (false, Some((_, spot))) = ((least..=most).contains(&found), entry.given()) {
         let title = format!("`{key}` must be from {least} to {most}, found {found}");

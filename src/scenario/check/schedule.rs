@@ -10,7 +10,7 @@ use super::super::plan::Limits;
 use super::super::section::Entry;
 use super::super::sources::sources;
 use super::super::tree::Spot;
-use super::{required, search, whole};
+use super::{required, search, within};
 use crate::arrival::{Arrival, Closed, ClosedStage, Open, OpenStage, StageEnd};
 
 /// When devices start that belong to a cohort without its own arrival; there need be none.
@@ -439,7 +439,7 @@ pub(super) fn at_least_one(
     most: u32,
     faults: &Faults,
 ) -> Option<u32> {
-    whole(entry, key, default, (1, most), faults)
+    within(entry, key, default, (1, most), faults)
 }
 
 const ARRIVAL: &str = "[arrival] with stages = [{ duration = \"10s\", rate = 100 }]";

@@ -9,7 +9,7 @@ use super::super::search_keys::Search;
 use super::super::section::Entry;
 use super::super::tree::Spot;
 use super::schedule::span;
-use super::{required, whole, within};
+use super::{required, within};
 use crate::arrival::{Arrival, Open, OpenStage};
 use crate::search::SearchRules;
 
@@ -68,8 +68,8 @@ fn rules(table: &Search, at: &Spot, faults: &Faults) -> Option<SearchRules> {
         Duration::ZERO,
         faults,
     );
-    let confirm = whole(&table.confirm, "confirm", 2, (0, 20), faults);
-    let trials = whole(&table.trials, "trials", 40, (1, 1_000), faults);
+    let confirm = within(&table.confirm, "confirm", 2, (0, 20), faults);
+    let trials = within(&table.trials, "trials", 40, (1, 1_000), faults);
     let spans = [
         ("warm_up", &table.warm_up),
         ("hold", &table.hold),
