@@ -31,7 +31,8 @@ impl Sequel {
         let ledger = dir.join(LEDGER);
         if !ledger.exists() {
             return Err(Failure::usage(format!(
-                "{}: holds no {LEDGER}: no run of this program was begun there",
+                "{}: holds no {LEDGER}: no run of this program was begun there\nhelp: name the \
+                 directory of a run, as its `--out` or reports/…",
                 dir.display()
             )));
         }

@@ -105,18 +105,6 @@ fn carry_out(args: &RunArgs, sequel: Option<Sequel>) -> Result<Exit, Failure> {
         .write_keys(&tracks.certificates())
         .map_err(Failure::usage)?;
     let past = sequel.map(|sequel| sequel.past);
-    let ledger = match &past {
-        None => {
-            let whole = (fleet.len(), whole_digest.as_str());
-            let header = past::header(args, &fleet.plan, whole, started)?;
-            Ledger::create(tracks.dir(), &header)
-        }
-        Some(past) => {
-            let next = past::part(past, started);
-            Ledger::resume(tracks.dir(), past, &next, &fleet.settled())
-        }
-    };
-    let ledger = ledger.map_err(Failure::usage)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -131,6 +119,20 @@ fn carry_out(args: &RunArgs, sequel: Option<Sequel>) -> Result<Exit, Failure> {
         provisions
             .spread(machine, &mut fleet)
             .map_err(Failure::usage)?;
+        // Nothing is left that could go wrong before the first packet: a directory with a ledger in
+        // it is no other run's.
+        let ledger = match past {
+            None => {
+                let whole = (fleet.len(), whole_digest.as_str());
+                let header = past::header(args, &fleet.plan, whole, started)?;
+                Ledger::create(tracks.dir(), &header)
+            }
+            Some(past) => {
+                let next = past::part(past, started);
+                Ledger::resume(tracks.dir(), past, &next, &fleet.settled())
+            }
+        };
+        let ledger = ledger.map_err(Failure::usage)?;
         let run = Run {
             schedule_digest: engine::schedule_digest(&fleet),
             part_note: past.map(|past| past::note(past, &fleet)),

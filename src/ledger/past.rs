@@ -1,6 +1,6 @@
 //! What a ledger says of the parts of a run that are over.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -71,6 +71,16 @@ pub enum PastError {
         /// Why.
         source: io::Error,
     },
+    /// The run is not over.
+    #[error(
+        "{}: another fleetcall is still writing it: that run is not over\nhelp: wait for it, or end it \
+         with Ctrl-C or SIGTERM",
+        path.display()
+    )]
+    Busy {
+        /// The ledger.
+        path: PathBuf,
+    },
     /// A line is damaged, and whole ones follow.
     #[error(
         "{}:{line}: this line is damaged, and whole ones follow it: the file was changed or its disk \
@@ -115,6 +125,12 @@ impl Past {
             source,
         };
         let file = File::open(path).map_err(failed)?;
+        // Before anything in the directory is touched. It is held again to write.
+        if let Err(TryLockError::WouldBlock) = file.try_lock_shared() {
+            return Err(PastError::Busy {
+                path: path.to_owned(),
+            });
+        }
         let length = file.metadata().map_err(failed)?.len();
         let mut lines = Lines::of(file);
         let first = lines.next().map_err(failed)?;

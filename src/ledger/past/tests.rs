@@ -210,6 +210,8 @@ fn a_run_goes_on_in_its_ledger_with_a_table_of_all_credentials() {
     let ledger = Ledger::resume(dir.path(), &past, &next, &settled).unwrap();
     let again = Ledger::resume(dir.path(), &past, &next, &settled).err();
     assert!(again.unwrap().to_string().contains("not over"));
+    let busy = Past::read(&path, "another").unwrap_err();
+    assert!(matches!(busy, PastError::Busy { .. }), "{busy}");
     let sender = ledger.sender().records;
     let record = |entry| Record {
         device: DeviceIx(4),
