@@ -69,11 +69,12 @@ pub async fn run(
         ledger, timeline, ..
     } = outlets;
     let cpu_before = usage::cpu();
+    // It looks before the clock starts: no pause of the run may go unseen.
+    let sampler = Sampler::start(fleet.plan.limits.workers).map_err(EngineError::Thread)?;
     let clock = Clock::starting_at(Instant::now() + LEAD);
     let stop = controls.stop.clone();
     let mut wheel = Wheel::new(controls, clock, fleet.plan.search.is_some());
     let places = Places::new(&fleet, clock, &wheel.follow());
-    let sampler = Sampler::start(fleet.plan.limits.workers).map_err(EngineError::Thread)?;
     let director = Director::of(&fleet);
     let calls = director.as_ref().map(Director::calls);
     let ways = (&ledger, calls.as_ref());

@@ -34,16 +34,17 @@ fn untold(value: &Value, path: &str, found: &mut Vec<String>) {
     }
 }
 
-/// Waits until the run has come so far that its log says it.
-fn wait_for_log(running: &Running, words: &str) {
+/// Waits until the run has a second behind it, as its time line tells.
+fn wait_for_an_interval(running: &Running) {
     #[expect(
         clippy::disallowed_methods,
         reason = "a real process is waited for, in real time"
     )]
     let start = Instant::now();
-    let log = || std::fs::read_to_string(running.out.join("run.log")).unwrap_or_default();
-    while !log().contains(words) {
-        assert!(start.elapsed() < PATIENCE, "the log never said {words}");
+    let path = running.out.join("timeline.jsonl");
+    let lines = || std::fs::read_to_string(&path).map_or(0, |text| text.lines().count());
+    while lines() < 2 {
+        assert!(start.elapsed() < PATIENCE, "no interval was written");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -94,8 +95,8 @@ fn wider_limits_are_said_to_be_the_scenarios_and_a_run_within_them_is_valid() {
 
 #[test]
 fn a_process_that_was_stopped_says_so() {
-    let running = Run::of(&steady(5, "")).start();
-    wait_for_log(&running, "run starts");
+    let running = Run::of(&steady(8, "")).start();
+    wait_for_an_interval(&running);
     let pid = Pid::from_raw(running.pid());
     kill(pid, Signal::SIGSTOP).unwrap();
     std::thread::sleep(Duration::from_secs(3));
