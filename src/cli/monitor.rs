@@ -1,5 +1,5 @@
-//! The endpoint for monitoring systems: bound before anything else happens, open until the run's
-//! results are written, and as much longer as the user wants.
+//! What monitoring systems get: an endpoint, bound before anything else happens, open until the run's
+//! results are written, and as much longer as the user wants; and pushes to those who cannot come.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -12,7 +12,8 @@ use tokio::task::JoinHandle;
 
 use super::Failure;
 use crate::metrics::Exposure;
-use crate::monitor;
+use crate::monitor::{self, Influx, Pushed, Pusher};
+use crate::rest;
 
 /// The arguments of `fleetcall run` that are about it.
 #[derive(Args, Debug, Default)]
@@ -24,6 +25,13 @@ pub(super) struct MonitorArgs {
     #[arg(long, value_name = "TIME", default_value = "0s", requires = "metrics",
         value_parser = humantime::parse_duration)]
     metrics_linger: Duration,
+    /// Push the metrics to InfluxDB, as 'http://HOST:8086/?org=ORG&bucket=BUCKET', for version 1 as
+    /// 'http://HOST:8086/?db=DATABASE'; the token, or USER:PASSWORD, is in the environment: INFLUX_TOKEN
+    #[arg(long, value_name = "URL")]
+    influx: Option<String>,
+    /// How often to push
+    #[arg(long, value_name = "TIME", default_value = "5s", requires = "influx", value_parser = pause)]
+    push_every: Duration,
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
@@ -34,55 +42,92 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
-/// A bound endpoint.
-pub(super) struct Endpoint {
-    listener: TcpListener,
-    linger: Duration,
+/// Often enough for anybody, and seldom enough for the server.
+fn pause(text: &str) -> Result<Duration, String> {
+    let every = humantime::parse_duration(text).ok();
+    let fits =
+        |every: &Duration| (Duration::from_secs(1)..=Duration::from_hours(1)).contains(every);
+    let every = every.filter(fits);
+    every.ok_or_else(|| "write a time from 1s to 1h, as 5s".to_owned())
 }
 
-/// An endpoint at work.
+/// All that is wanted, bound and understood.
+pub(super) struct Outlook {
+    listener: Option<TcpListener>,
+    linger: Duration,
+    pushes: Vec<(&'static str, String, Pusher)>,
+}
+
+/// Monitoring at work.
 pub(super) struct Monitor {
     state: watch::Sender<Arc<Exposure>>,
-    task: JoinHandle<()>,
+    endpoint: Option<JoinHandle<()>>,
+    pushes: Vec<(&'static str, JoinHandle<Pushed>)>,
     linger: Duration,
     /// Each remembers a signal that came while nobody waited.
     signals: [Signal; 3],
 }
 
 impl MonitorArgs {
-    /// Binds the endpoint, if one is wanted.
-    pub(super) fn bind(&self) -> Result<Option<Endpoint>, Failure> {
-        let Some(addr) = self.metrics else {
+    /// Binds and reads what is wanted, if anything is.
+    pub(super) fn prepare(&self) -> Result<Option<Outlook>, Failure> {
+        let listener = self.metrics.map(bind).transpose()?;
+        let mut pushes = Vec::new();
+        if let Some(url) = &self.influx {
+            let token = std::env::var("INFLUX_TOKEN").ok().map(Into::into);
+            let to = Influx::new(url, token)
+                .map_err(|why| Failure::usage(format!("--influx: {why}")))?;
+            let https = rest::https(None).map_err(Failure::usage)?;
+            let shown = to.shown();
+            pushes.push(("--influx", shown, Pusher::new(https, to, self.push_every)));
+        }
+        if listener.is_none() && pushes.is_empty() {
             return Ok(None);
-        };
-        let bound = TcpListener::bind(addr).and_then(|listener| {
-            listener.set_nonblocking(true)?;
-            Ok(listener)
-        });
-        let listener = bound.map_err(|error| {
-            Failure::usage(format!(
-                "--metrics {addr}: cannot listen there: {error}\nhelp: choose another port, or 0 \
-                 for any that is free"
-            ))
-        })?;
-        Ok(Some(Endpoint {
+        }
+        Ok(Some(Outlook {
             listener,
             linger: self.metrics_linger,
+            pushes,
         }))
     }
 }
 
-impl Endpoint {
-    /// Serves a state, and those that follow.
+fn bind(addr: SocketAddr) -> Result<TcpListener, Failure> {
+    let bound = TcpListener::bind(addr).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    });
+    bound.map_err(|error| {
+        Failure::usage(format!(
+            "--metrics {addr}: cannot listen there: {error}\nhelp: choose another port, or 0 \
+             for any that is free"
+        ))
+    })
+}
+
+impl Outlook {
+    /// Serves and pushes a state, and those that follow.
     pub(super) fn open(self, first: Exposure) -> std::io::Result<Monitor> {
-        let listener = tokio::net::TcpListener::from_std(self.listener)?;
-        let addr = listener.local_addr()?;
-        tracing::info!("metrics at http://{addr}/metrics");
-        super::screen::tell(format_args!("metrics at http://{addr}/metrics"));
         let (state, states) = watch::channel(Arc::new(first));
+        let endpoint = self
+            .listener
+            .map(|listener| {
+                let listener = tokio::net::TcpListener::from_std(listener)?;
+                let addr = listener.local_addr()?;
+                say(&format!("metrics at http://{addr}/metrics"));
+                let states = states.clone();
+                let now = move || monitor::figures(&states.borrow());
+                std::io::Result::Ok(tokio::spawn(monitor::serve(listener, now)))
+            })
+            .transpose()?;
+        let pushes = self.pushes.into_iter().map(|(option, shown, pusher)| {
+            say(&format!("metrics go to {shown}"));
+            (option, tokio::spawn(pusher.push(states.clone())))
+        });
         Ok(Monitor {
+            endpoint,
+            pushes: pushes.collect(),
             state,
-            task: tokio::spawn(monitor::serve(listener, states)),
             linger: self.linger,
             signals: [
                 signal(SignalKind::interrupt())?,
@@ -99,9 +144,19 @@ impl Monitor {
         &self.state
     }
 
-    /// Serves the last state for as long as the user wants; no longer once there is, or was, a
+    /// Pushes the last state. Serves it for as long as the user wants; no longer once there is, or was, a
     /// signal.
     pub(super) async fn close(self) {
+        // This tells the pushers that the last state is there.
+        drop(self.state);
+        for (option, push) in self.pushes {
+            if let Ok(pushed) = push.await {
+                report(option, &pushed);
+            }
+        }
+        let Some(endpoint) = self.endpoint else {
+            return;
+        };
         let [mut interrupt, mut terminate, mut hangup] = self.signals;
         tokio::select! {
             () = tokio::time::sleep(self.linger) => {}
@@ -109,6 +164,32 @@ impl Monitor {
             _ = terminate.recv() => {}
             _ = hangup.recv() => {}
         }
-        self.task.abort();
+        endpoint.abort();
     }
+}
+
+/// Says what became of pushes, unless all went well.
+fn report(option: &str, pushed: &Pushed) {
+    let Pushed {
+        all,
+        failed,
+        why,
+        complete,
+    } = pushed;
+    let Some(why) = why else {
+        return tracing::info!("{option}: {all} pushes, all taken");
+    };
+    let last = if *complete {
+        "the last figures are there"
+    } else {
+        "the last figures are not there"
+    };
+    let note = format!("{option}: {failed} of {all} pushes were not taken, {last}: {why}");
+    tracing::warn!("{note}");
+    super::screen::tell(format_args!("note: {note}"));
+}
+
+fn say(what: &str) {
+    tracing::info!("{what}");
+    super::screen::tell(what);
 }

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::fresh;
 use super::house::{self, House};
 use super::known;
-use super::monitor::{Endpoint, Monitor, MonitorArgs};
+use super::monitor::{Monitor, MonitorArgs, Outlook};
 use super::past::{self, Sequel};
 use super::rest;
 use super::run_files::{self, TIMELINE};
@@ -92,7 +92,7 @@ fn carry_out(args: &RunArgs, sequel: Option<Sequel>) -> Result<Exit, Failure> {
         mut provisions,
         whole_digest,
     } = prepared;
-    let endpoint = args.monitor.bind()?;
+    let outlook = args.monitor.prepare()?;
 
     let started = Timestamp::now();
     let tracks = match &sequel {
@@ -144,7 +144,7 @@ fn carry_out(args: &RunArgs, sequel: Option<Sequel>) -> Result<Exit, Failure> {
             provisions,
             allow_invalid: args.allow_invalid,
         };
-        run.carry_through(args.show, endpoint, ledger).await
+        run.carry_through(args.show, outlook, ledger).await
     })
 }
 
@@ -247,7 +247,7 @@ impl Run {
     async fn carry_through(
         mut self,
         show: Show,
-        endpoint: Option<Endpoint>,
+        outlook: Option<Outlook>,
         ledger: Ledger,
     ) -> Result<Exit, Failure> {
         let stop = StopSwitch::new();
@@ -269,7 +269,7 @@ impl Run {
             TimelineFile::create(&self.tracks.file(TIMELINE), header).map_err(Failure::usage)?;
         self.house.begin().await;
         let first = Aggregate::new(self.setting()).expose(Duration::ZERO);
-        let monitor = endpoint.map(|endpoint| endpoint.open(first)).transpose();
+        let monitor = outlook.map(|outlook| outlook.open(first)).transpose();
         let monitor = monitor.map_err(Failure::bug)?;
         let driven = self.drive(show, stop, ledger, timeline, monitor.as_ref());
         let (summary, fates) = Box::pin(driven).await?;
@@ -485,6 +485,7 @@ Examples:
   fleetcall run line.toml --devices lot-17.csv --out results/lot-17
   fleetcall run line.toml --set telemetry.interval=1s --ui none
   fleetcall run soak.toml --metrics 127.0.0.1:9464 --metrics-linger 30s
+  INFLUX_TOKEN=… fleetcall run soak.toml --influx 'http://127.0.0.1:8086/?org=plant&bucket=load'
   fleetcall run nightly.toml --allow-invalid   where a busy machine is no reason to fail
   fleetcall run scenarios/negative.toml        does the server keep everybody else out?
   TB_HOST=… TB_PROVISION_KEY=… TB_PROVISION_SECRET=… fleetcall run scenarios/mqtt.toml

@@ -1,7 +1,7 @@
 //! The text that a scraper gets, in the OpenMetrics format 1.0.
 
+use std::borrow::Cow;
 use std::fmt::Error;
-use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
@@ -9,215 +9,53 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::registry::Registry;
 
-use super::families::{
-    DEVICES, DROPPED, ELAPSED, ERRORS, Family, LATE, LISTED, MESSAGE_LAG, NOW, RUN, SESSIONS,
-    START_LAG, STARTS, STEP, STEP_ERRORS, STEP_RETRIES, TELEMETRY, VERDICT,
-};
-use crate::metrics::{
-    BOUNDS_US, Buckets, CohortExposure, Exposure, GeneratorVerdict, PhaseExposure,
-};
-use crate::model::Outcome;
+use super::figures::{Figures, Series, Value};
+use crate::metrics::{BOUNDS_US, Buckets};
 
 /// Draws a page.
-pub fn page(exposure: Arc<Exposure>) -> String {
-    let scenario = exposure.setting.scenario.clone();
-    let labels = [("scenario".into(), scenario.into())];
-    let mut registry = Registry::with_prefix_and_labels("fleetcall", labels.into_iter());
-    registry.register_collector(Box::new(Drawn(exposure)));
+pub fn page(figures: Figures) -> String {
+    let Figures { common, series } = figures;
+    let labels = common
+        .into_iter()
+        .map(|(name, value)| (Cow::Borrowed(name), Cow::Owned(value)));
+    let mut registry = Registry::with_prefix_and_labels("fleetcall", labels);
+    registry.register_collector(Box::new(Drawn(series)));
     let mut page = String::new();
     encode(&mut page, &registry).expect("memory takes what is written");
     page
 }
 
 #[derive(Debug)]
-struct Drawn(Arc<Exposure>);
+struct Drawn(Vec<Series>);
 
 impl Collector for Drawn {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
-        let exposure = &*self.0;
-        run(exposure, &mut encoder)?;
-        cohorts(exposure, &mut encoder)?;
-        phases(exposure, &mut encoder)?;
-        let mut family = begin(&mut encoder, &ERRORS)?;
-        for (cause, count) in &exposure.errors {
-            counter(&mut family, &[cause], &ERRORS, *count)?;
-        }
-        Ok(())
-    }
-}
-
-fn run(exposure: &Exposure, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
-    let setting = &exposure.setting;
-    let seed = setting.seed.to_string();
-    let values = [env!("CARGO_PKG_VERSION"), &seed, &setting.schedule_digest];
-    gauge(&mut begin(encoder, &RUN)?, &values, &RUN, 1.0)?;
-    let mut family = begin(encoder, &ELAPSED)?;
-    family.encode_gauge(&exposure.elapsed.as_secs_f64())?;
-    let mut family = begin(encoder, &VERDICT)?;
-    for verdict in [
-        GeneratorVerdict::Valid,
-        GeneratorVerdict::Suspect,
-        GeneratorVerdict::Invalid,
-    ] {
-        let holds = f64::from(u8::from(verdict == exposure.verdict));
-        gauge(&mut family, &[verdict.as_str()], &VERDICT, holds)?;
-    }
-    let mut family = begin(encoder, &DROPPED)?;
-    family.encode_counter(&exposure.starts.dropped, NO_EXEMPLAR)?;
-    for (what, lag) in [
-        (&START_LAG, &exposure.lag),
-        (&MESSAGE_LAG, &exposure.message_lag),
-    ] {
-        histogram(&mut begin(encoder, what)?, lag)?;
-    }
-    Ok(())
-}
-
-/// What is counted for each cohort.
-fn cohorts(exposure: &Exposure, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
-    let mut family = begin(encoder, &LISTED)?;
-    for (labels, cohort) in named(exposure) {
-        gauge(&mut family, &labels, &LISTED, cohort.devices.listed as f64)?;
-    }
-    let mut family = begin(encoder, &NOW)?;
-    for ([name, transport], cohort) in named(exposure) {
-        let live = &cohort.live;
-        for (state, n) in [
-            ("waiting", live.waiting),
-            ("bringing_up", live.bringing_up),
-            ("live", live.live),
-        ] {
-            gauge(&mut family, &[name, transport, state], &NOW, n as f64)?;
-        }
-    }
-    let of_outcome = |cohort: &CohortExposure| {
-        let devices = cohort.devices;
-        Outcome::ALL.map(|outcome| (outcome.as_str(), devices.of(outcome)))
-    };
-    split(exposure, encoder, &DEVICES, of_outcome)?;
-    split(exposure, encoder, &TELEMETRY, |cohort| {
-        let telemetry = cohort.telemetry;
-        [
-            ("sent", telemetry.sent),
-            ("acked", telemetry.acked),
-            ("lost", telemetry.lost),
-        ]
-    })?;
-    split(exposure, encoder, &SESSIONS, |cohort| {
-        let sessions = cohort.reconnects;
-        [
-            ("lost", sessions.lost),
-            ("back", sessions.back),
-            ("given_up", sessions.given_up),
-            ("taken_over", sessions.taken_over),
-        ]
-    })?;
-    for (what, of) in [
-        (
-            &STARTS,
-            (|cohort| cohort.started) as fn(&CohortExposure) -> u64,
-        ),
-        (&LATE, |cohort| cohort.late),
-    ] {
-        let mut family = begin(encoder, what)?;
-        for (labels, cohort) in named(exposure) {
-            counter(&mut family, &labels, what, of(cohort))?;
-        }
-    }
-    Ok(())
-}
-
-/// What is counted for each phase of each cohort.
-fn phases(exposure: &Exposure, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
-    let mut family = begin(encoder, &STEP)?;
-    for ([name, transport], cohort) in named(exposure) {
-        for step in &cohort.phases {
-            for (kind, buckets) in [("response", &step.response), ("service", &step.service)] {
-                let values = [name, transport, step.phase.as_str(), kind];
-                let labels = labels(&STEP, &values);
-                histogram(&mut family.encode_family(&labels)?, buckets)?;
-            }
-        }
-    }
-    let mut counts = |what: &Family, of: fn(&PhaseExposure) -> u64| {
-        let mut family = begin(encoder, what)?;
-        for ([name, transport], cohort) in named(exposure) {
-            for step in &cohort.phases {
-                let values = [name, transport, step.phase.as_str()];
-                counter(&mut family, &values, what, of(step))?;
+        for Series { family, points } in &self.0 {
+            let mut encoder_of = encoder.encode_descriptor(
+                family.name,
+                family.help,
+                family.unit(),
+                family.metric_type(),
+            )?;
+            for point in points {
+                let labels: Vec<(&str, &str)> = point.labels(family).collect();
+                if labels.is_empty() {
+                    value(&mut encoder_of, &point.value)?;
+                } else {
+                    value(&mut encoder_of.encode_family(&labels)?, &point.value)?;
+                }
             }
         }
         Ok(())
-    };
-    counts(&STEP_ERRORS, |step| step.errors)?;
-    counts(&STEP_RETRIES, |step| step.retries)
-}
-
-/// A counter of each cohort with one more label.
-fn split<const N: usize>(
-    exposure: &Exposure,
-    encoder: &mut DescriptorEncoder<'_>,
-    what: &Family,
-    of: impl Fn(&CohortExposure) -> [(&'static str, u64); N],
-) -> Result<(), Error> {
-    let mut family = begin(encoder, what)?;
-    for ([name, transport], cohort) in named(exposure) {
-        for (word, count) in of(cohort) {
-            counter(&mut family, &[name, transport, word], what, count)?;
-        }
     }
-    Ok(())
 }
 
-/// The cohorts with their values of the labels `cohort` and `transport`.
-fn named(exposure: &Exposure) -> impl Iterator<Item = ([&str; 2], &CohortExposure)> {
-    let settings = exposure.setting.cohorts.iter();
-    let labels = settings.map(|cohort| [cohort.name.as_str(), cohort.transport.as_str()]);
-    labels.zip(&exposure.cohorts)
-}
-
-fn begin<'e>(
-    encoder: &'e mut DescriptorEncoder<'_>,
-    family: &Family,
-) -> Result<MetricEncoder<'e>, Error> {
-    encoder.encode_descriptor(
-        family.name,
-        family.help,
-        family.unit(),
-        family.metric_type(),
-    )
-}
-
-fn labels<'v>(family: &Family, values: &[&'v str]) -> Vec<(&'static str, &'v str)> {
-    assert_eq!(family.labels.len(), values.len(), "{}", family.name);
-    family
-        .labels
-        .iter()
-        .copied()
-        .zip(values.iter().copied())
-        .collect()
-}
-
-fn counter(
-    family: &mut MetricEncoder<'_>,
-    values: &[&str],
-    what: &Family,
-    count: u64,
-) -> Result<(), Error> {
-    let labels = labels(what, values);
-    family
-        .encode_family(&labels)?
-        .encode_counter(&count, NO_EXEMPLAR)
-}
-
-fn gauge(
-    family: &mut MetricEncoder<'_>,
-    values: &[&str],
-    what: &Family,
-    value: f64,
-) -> Result<(), Error> {
-    let labels = labels(what, values);
-    family.encode_family(&labels)?.encode_gauge(&value)
+fn value(encoder: &mut MetricEncoder<'_>, value: &Value) -> Result<(), Error> {
+    match value {
+        Value::Count(count) => encoder.encode_counter(count, NO_EXEMPLAR),
+        Value::Gauge(value) => encoder.encode_gauge(value),
+        Value::Histogram(buckets) => histogram(encoder, buckets),
+    }
 }
 
 fn histogram(encoder: &mut MetricEncoder<'_>, buckets: &Buckets) -> Result<(), Error> {
@@ -237,14 +75,14 @@ mod tests {
 
     use super::*;
     use crate::metrics::{Aggregate, fixture};
-    use crate::monitor::{FAMILIES, Kind};
+    use crate::monitor::{FAMILIES, Kind, figures};
 
     fn drawn(name: &str) -> String {
         let mut setting = fixture::setting();
         name.clone_into(&mut setting.cohorts[0].name);
         let mut aggregate = Aggregate::new(setting);
         aggregate.add(&fixture::recorded(500));
-        page(Arc::new(aggregate.expose(Duration::from_millis(30_500))))
+        page(figures(&aggregate.expose(Duration::from_millis(30_500))))
     }
 
     /// The samples of a page: name with labels, value.

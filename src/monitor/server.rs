@@ -13,30 +13,30 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::figures::Figures;
 use super::page::page;
-use crate::metrics::Exposure;
 
-/// What is served: the state published last.
-type State = watch::Receiver<Arc<Exposure>>;
-
-/// Serves until the task is dropped, and every connection with it. At most [`AT_A_TIME`]
+/// Serves what `now` says at each request until the task is dropped, and every connection with it. At most [`AT_A_TIME`]
 /// connections are open, each for one request and [`PATIENCE`] at most: whoever dawdles keeps
 /// others waiting no longer.
-pub async fn serve(listener: TcpListener, state: State) {
+pub async fn serve(
+    listener: TcpListener,
+    now: impl Fn() -> Figures + Clone + Send + Sync + 'static,
+) {
     let places = Arc::new(Semaphore::new(AT_A_TIME));
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = accept(&listener, &places) => {
                 let (stream, place) = accepted;
-                let state = state.clone();
+                let now = now.clone();
                 connections.spawn(async move {
                     // A scraper that leaves or stalls is its own affair.
-                    let _ = timeout(PATIENCE, converse(stream, state)).await;
+                    let _ = timeout(PATIENCE, converse(stream, now)).await;
                     drop(place);
                 });
             },
@@ -61,9 +61,9 @@ async fn accept(
     }
 }
 
-async fn converse(stream: TcpStream, state: State) -> Result<(), hyper::Error> {
+async fn converse(stream: TcpStream, now: impl Fn() -> Figures) -> Result<(), hyper::Error> {
     let service = service_fn(move |request: Request<Incoming>| {
-        let answer = answer(&request, &state);
+        let answer = answer(&request, &now);
         async move { Ok::<_, Infallible>(answer) }
     });
     http1::Builder::new()
@@ -74,12 +74,9 @@ async fn converse(stream: TcpStream, state: State) -> Result<(), hyper::Error> {
         .await
 }
 
-fn answer(request: &Request<Incoming>, state: &State) -> Response<Full<Bytes>> {
+fn answer(request: &Request<Incoming>, now: &impl Fn() -> Figures) -> Response<Full<Bytes>> {
     let (status, kind, body) = match (request.method(), request.uri().path()) {
-        (&Method::GET | &Method::HEAD, "/metrics") => {
-            let exposure = Arc::clone(&state.borrow());
-            (StatusCode::OK, OPEN_METRICS, page(exposure))
-        }
+        (&Method::GET | &Method::HEAD, "/metrics") => (StatusCode::OK, OPEN_METRICS, page(now())),
         (_, "/metrics") => (StatusCode::METHOD_NOT_ALLOWED, PLAIN, String::new()),
         _ => (StatusCode::NOT_FOUND, PLAIN, "see /metrics\n".to_owned()),
     };

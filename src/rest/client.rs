@@ -7,14 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::header::{HeaderMap, RETRY_AFTER};
 use hyper::{Method, StatusCode, Uri};
-use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use rand::RngExt as _;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, RootCertStore};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -24,6 +19,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::body::{Begun, Outgoing};
 use super::error::RestError;
 use super::exchange::{Got, Lost};
+use super::https::{Https, https, shown};
 use super::login::{Login, Pair, Token};
 use super::push::Once;
 use crate::model::FaultKind;
@@ -48,7 +44,7 @@ pub struct Client {
 }
 
 pub(super) struct Inner {
-    pub(super) http: legacy::Client<HttpsConnector<HttpConnector>, Outgoing>,
+    pub(super) http: legacy::Client<Https, Outgoing>,
     pub(super) server: Server,
     token: Mutex<Option<Token>>,
     /// How far the server's clock is ahead of this one, ms.
@@ -88,15 +84,7 @@ impl Client {
         if !uri.is_some_and(|uri| fits(&uri)) {
             return Err(RestError::Url(server.url));
         }
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        // A request must not wait for the acknowledgement of the one before it.
-        tcp.set_nodelay(true);
-        let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_tls_config(trust(server.ca.as_deref())?)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
+        let connector = https(server.ca.as_deref())?;
         let http = legacy::Client::builder(TokioExecutor::new()).build(connector);
         Ok(Self {
             inner: Arc::new(Inner {
@@ -341,29 +329,6 @@ impl Again {
     }
 }
 
-fn trust(ca: Option<&[u8]>) -> Result<ClientConfig, RestError> {
-    let mut roots = RootCertStore::empty();
-    if let Some(pem) = ca {
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            let added = certificate.ok().map(|certificate| roots.add(certificate));
-            if !matches!(added, Some(Ok(()))) {
-                return Err(RestError::Trust("the file of authorities".to_owned()));
-            }
-        }
-        if roots.is_empty() {
-            return Err(RestError::Trust("the file of authorities".to_owned()));
-        }
-    } else {
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    Ok(ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("ring has them")
-        .with_root_certificates(roots)
-        .with_no_client_auth())
-}
-
 fn read<T: DeserializeOwned>(method: &Method, path: &str, body: &[u8]) -> Result<T, RestError> {
     // The parser's words would show what it found, which may be a token.
     serde_json::from_slice(body).map_err(|_| {
@@ -393,16 +358,6 @@ fn excerpt(body: &[u8]) -> String {
         return "no reason given".to_owned();
     }
     shown(&String::from_utf8_lossy(body))
-}
-
-/// At most 200 characters, none of which moves a cursor.
-pub(super) fn shown(text: &str) -> String {
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
-    let mut shown: String = text.chars().take(200).map(plain).collect();
-    if text.chars().nth(200).is_some() {
-        shown.push('…');
-    }
-    shown.trim().to_owned()
 }
 
 /// The pause that the server asks for, within reason.

@@ -12,7 +12,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::timeout;
 
 use super::body::{Begun, Outgoing};
-use super::client::{Client, shown};
+use super::client::Client;
+use super::https::cause;
 use crate::model::FaultKind;
 
 /// Why a request has no answer.
@@ -137,15 +138,6 @@ fn kind(error: &(dyn std::error::Error + 'static)) -> FaultKind {
         next = error.source();
     }
     FaultKind::Io
-}
-
-/// An error's innermost cause: the outer ones only say that something failed.
-fn cause(error: &dyn std::error::Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    shown(&innermost.to_string())
 }
 
 /// No answer that is asked for is longer: an import's errors are 100 bytes a row.

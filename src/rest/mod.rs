@@ -9,6 +9,7 @@ mod calls;
 mod client;
 mod error;
 mod exchange;
+mod https;
 mod login;
 mod push;
 
@@ -16,5 +17,6 @@ pub use body::Begun;
 pub use calls::{Device, ImportAnswer, Page, Profile, ServerCredentials};
 pub use client::{Client, Server};
 pub use error::RestError;
+pub use https::{Https, cause, https, shown};
 pub use login::Login;
 pub use push::{Once, Push};

@@ -20,6 +20,7 @@ mod lists;
 mod monitoring;
 mod mqtt5;
 mod peers_against_target;
+mod pushes;
 mod reports;
 mod resume;
 mod rotation;

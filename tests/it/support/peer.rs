@@ -46,7 +46,15 @@ impl Peer {
     /// The next thing that it saw.
     pub(crate) fn next(&self) -> Value {
         let line = self.lines.recv_timeout(PATIENCE);
-        let line = line.expect("the peer saw nothing more");
-        serde_json::from_str(&line).unwrap_or_else(|e| panic!("{line:?}: {e}"))
+        read(&line.expect("the peer saw nothing more"))
     }
+
+    /// All that it saw and that was not asked for yet.
+    pub(crate) fn so_far(&self) -> Vec<Value> {
+        self.lines.try_iter().map(|line| read(&line)).collect()
+    }
+}
+
+fn read(line: &str) -> Value {
+    serde_json::from_str(line).unwrap_or_else(|e| panic!("{line:?}: {e}"))
 }
