@@ -5,18 +5,20 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
+use secrecy::SecretString;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::Failure;
 use crate::metrics::Exposure;
-use crate::monitor::{self, Influx, Pushed, Pusher};
+use crate::monitor::{self, Influx, Pushed, Pusher, Sink};
 use crate::rest;
 
 /// The arguments of `fleetcall run` that are about it.
 #[derive(Args, Debug, Default)]
+#[command(group(ArgGroup::new("pushed").args(["influx", "otlp"]).multiple(true)))]
 pub(super) struct MonitorArgs {
     /// Serve Prometheus metrics at http://ADDR/metrics while the run goes on, as 127.0.0.1:9464
     #[arg(long, value_name = "ADDR", value_parser = address)]
@@ -29,8 +31,12 @@ pub(super) struct MonitorArgs {
     /// 'http://HOST:8086/?db=DATABASE'; the token, or USER:PASSWORD, is in the environment: INFLUX_TOKEN
     #[arg(long, value_name = "URL")]
     influx: Option<String>,
+    /// Push the metrics to an OpenTelemetry collector over OTLP/HTTP, as http://HOST:4318; headers are in the
+    /// environment: OTEL_EXPORTER_OTLP_HEADERS. In builds with the feature `otlp` only
+    #[arg(long, value_name = "URL")]
+    otlp: Option<String>,
     /// How often to push
-    #[arg(long, value_name = "TIME", default_value = "5s", requires = "influx", value_parser = pause)]
+    #[arg(long, value_name = "TIME", default_value = "5s", requires = "pushed", value_parser = pause)]
     push_every: Duration,
 }
 
@@ -72,14 +78,13 @@ impl MonitorArgs {
     /// Binds and reads what is wanted, if anything is.
     pub(super) fn prepare(&self) -> Result<Option<Outlook>, Failure> {
         let listener = self.metrics.map(bind).transpose()?;
+        let sinks = [("--influx", self.influx()?), ("--otlp", self.otlp()?)];
         let mut pushes = Vec::new();
-        if let Some(url) = &self.influx {
-            let token = std::env::var("INFLUX_TOKEN").ok().map(Into::into);
-            let to = Influx::new(url, token)
-                .map_err(|why| Failure::usage(format!("--influx: {why}")))?;
+        for (option, sink) in sinks {
+            let Some(sink) = sink else { continue };
             let https = rest::https(None).map_err(Failure::usage)?;
-            let shown = to.shown();
-            pushes.push(("--influx", shown, Pusher::new(https, to, self.push_every)));
+            let uri = sink.uri().to_string();
+            pushes.push((option, uri, Pusher::new(https, sink, self.push_every)));
         }
         if listener.is_none() && pushes.is_empty() {
             return Ok(None);
@@ -90,6 +95,42 @@ impl MonitorArgs {
             pushes,
         }))
     }
+
+    fn influx(&self) -> Result<Option<Sink>, Failure> {
+        let Some(url) = &self.influx else {
+            return Ok(None);
+        };
+        let to = Influx::new(url, secret("INFLUX_TOKEN"));
+        let to = to.map_err(|why| Failure::usage(format!("--influx: {why}")))?;
+        Ok(Some(Sink::Influx(to)))
+    }
+
+    #[cfg(feature = "otlp")]
+    fn otlp(&self) -> Result<Option<Sink>, Failure> {
+        let Some(url) = &self.otlp else {
+            return Ok(None);
+        };
+        let headers = secret("OTEL_EXPORTER_OTLP_HEADERS");
+        let to = monitor::Otlp::new(url, headers.as_ref());
+        let to = to.map_err(|why| Failure::usage(format!("--otlp: {why}")))?;
+        Ok(Some(Sink::Otlp(to)))
+    }
+
+    #[cfg(not(feature = "otlp"))]
+    fn otlp(&self) -> Result<Option<Sink>, Failure> {
+        if self.otlp.is_none() {
+            return Ok(None);
+        }
+        Err(Failure::usage(
+            "--otlp: this fleetcall was built without it\nhelp: build it with \
+             `cargo build --release --features otlp`, or let the collector scrape `--metrics ADDR`",
+        ))
+    }
+}
+
+/// What the environment keeps secret.
+fn secret(variable: &str) -> Option<SecretString> {
+    std::env::var(variable).ok().map(Into::into)
 }
 
 fn bind(addr: SocketAddr) -> Result<TcpListener, Failure> {
@@ -120,8 +161,8 @@ impl Outlook {
                 std::io::Result::Ok(tokio::spawn(monitor::serve(listener, now)))
             })
             .transpose()?;
-        let pushes = self.pushes.into_iter().map(|(option, shown, pusher)| {
-            say(&format!("metrics go to {shown}"));
+        let pushes = self.pushes.into_iter().map(|(option, uri, pusher)| {
+            say(&format!("metrics go to {uri}"));
             (option, tokio::spawn(pusher.push(states.clone())))
         });
         Ok(Monitor {

@@ -4,37 +4,60 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hyper::Uri;
-use hyper::header::HeaderValue;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use hyper::{Request, StatusCode, Uri};
 use secrecy::{ExposeSecret, SecretString};
+
+use super::line::lines;
+use super::run::figures;
+use crate::metrics::Exposure;
 
 /// A place to write to.
 #[derive(Clone, Debug)]
 pub struct Influx {
-    /// Path and query included.
+    /// Path and query included, without secrets.
     pub(super) uri: Uri,
     /// `Authorization`, marked as sensitive.
-    pub(super) authorization: Option<HeaderValue>,
+    authorization: Option<HeaderValue>,
     token: Option<SecretString>,
 }
 
 impl Influx {
     /// What must not be shown, even if the server says it.
-    pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn secrets(&self) -> Vec<&str> {
         let token = self.token.as_ref().map(ExposeSecret::expose_secret);
-        let header = self
-            .authorization
-            .as_ref()
-            .and_then(|header| header.to_str().ok());
-        let coded = header
-            .and_then(|header| header.split_once(' '))
-            .map(|(_, coded)| coded);
-        token.into_iter().chain(coded)
+        let header = self.authorization.as_ref();
+        let header = header.and_then(|header| header.to_str().ok()?.split_once(' '));
+        token
+            .into_iter()
+            .chain(header.map(|(_, coded)| coded))
+            .collect()
     }
 
-    /// Where it is, without secrets.
-    pub fn shown(&self) -> String {
-        self.uri.to_string()
+    /// A push of a state.
+    pub(super) fn request(
+        &self,
+        state: &Exposure,
+    ) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
+        let run = [("run", state.setting.started_at.as_str())];
+        let now = jiff::Timestamp::now().as_millisecond();
+        let body = lines(&figures(state), &run, now);
+        let mut request = Request::post(self.uri.clone()).header(CONTENT_TYPE, LINES);
+        if let Some(authorization) = &self.authorization {
+            request = request.header(AUTHORIZATION, authorization.clone());
+        }
+        request.body(Full::new(body.into()))
+    }
+
+    /// Points are taken when the server says so in the one way that there is: 200 may be anybody's page.
+    pub(super) fn judge(status: StatusCode) -> Result<(), Option<String>> {
+        if status == StatusCode::NO_CONTENT {
+            Ok(())
+        } else {
+            Err(None)
+        }
     }
 
     /// Reads a URL and the token, if there is one; what is wrong with them, and the way out.
@@ -116,6 +139,8 @@ fn authorization(token: &SecretString, second: bool) -> Result<HeaderValue, Stri
     header.set_sensitive(true);
     Ok(header)
 }
+
+const LINES: &str = "text/plain; charset=utf-8";
 
 /// What a write's query may have.
 const KNOWN: [&str; 7] = [

@@ -1,5 +1,5 @@
 //! What monitoring systems see of a run, or of a target, while it goes on: a Prometheus endpoint, and
-//! pushes to InfluxDB.
+//! pushes to InfluxDB and OpenTelemetry collectors.
 //!
 //! Labels are bounded: scenario, cohort, transport, phase, outcome, cause and the like, never a
 //! device's name. Neither scrapers nor servers that are pushed to cost the run anything: all is drawn
@@ -9,15 +9,21 @@ mod families;
 mod figures;
 mod influx;
 mod line;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod page;
 mod push;
 mod run;
 mod server;
+mod sink;
 
 pub use families::{FAMILIES, Family, Kind};
 pub use figures::{Figures, Series, Value};
 pub use influx::Influx;
+#[cfg(feature = "otlp")]
+pub use otlp::Otlp;
 pub use page::page;
 pub use push::{Pushed, Pusher};
 pub use run::figures;
 pub use server::serve;
+pub use sink::Sink;

@@ -9,16 +9,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
-use hyper::{Request, Response, StatusCode};
 use hyper_util::client::legacy;
 use hyper_util::rt::TokioExecutor;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
-use super::influx::Influx;
-use super::line::lines;
-use super::run::figures;
+use super::sink::Sink;
 use crate::metrics::Exposure;
 use crate::rest::{Https, cause, shown};
 
@@ -38,13 +34,13 @@ pub struct Pushed {
 /// Pushes to one server.
 pub struct Pusher {
     client: legacy::Client<Https, Full<Bytes>>,
-    to: Influx,
+    to: Sink,
     every: Duration,
 }
 
 impl Pusher {
     /// To a server, so often.
-    pub fn new(https: Https, to: Influx, every: Duration) -> Self {
+    pub fn new(https: Https, to: Sink, every: Duration) -> Self {
         let client = legacy::Client::builder(TokioExecutor::new()).build(https);
         Self { client, to, every }
     }
@@ -85,44 +81,28 @@ impl Pusher {
     }
 
     async fn send(&self, state: &Exposure) -> Result<(), String> {
-        let body = body(state);
-        let mut request = Request::post(self.to.uri.clone()).header(CONTENT_TYPE, LINES);
-        if let Some(authorization) = &self.to.authorization {
-            request = request.header(AUTHORIZATION, authorization.clone());
-        }
-        let request = request.body(Full::new(body)).map_err(|e| e.to_string())?;
+        let request = self.to.request(state).map_err(|error| error.to_string())?;
         let exchange = async {
             let answer = self.client.request(request).await;
-            self.judge(answer.map_err(|error| cause(&error))?).await
+            let answer = answer.map_err(|error| cause(&error))?;
+            let status = answer.status();
+            let body = beginning(answer.into_body()).await;
+            self.to.judge(status, &body).map_err(|why| shown(&why))
         };
         let ended = timeout(PATIENCE, exchange).await;
         ended.unwrap_or_else(|_| Err(LATE.to_owned()))
     }
-
-    /// Points are taken when the server says so in the one way that there is: 200 may be anybody's page.
-    async fn judge(&self, answer: Response<Incoming>) -> Result<(), String> {
-        let status = answer.status();
-        if status == StatusCode::NO_CONTENT {
-            return Ok(());
-        }
-        let (mut body, mut bytes) = (answer.into_body(), Vec::new());
-        while bytes.len() < LONGEST
-            && let Some(Ok(frame)) = body.frame().await
-        {
-            bytes.extend(frame.into_data().unwrap_or_default());
-        }
-        let mut said = String::from_utf8_lossy(&bytes).into_owned();
-        for secret in self.to.secrets() {
-            said = said.replace(secret, "…");
-        }
-        Err(format!("{status}: {}", shown(&said)))
-    }
 }
 
-fn body(state: &Exposure) -> Bytes {
-    let run = [("run", state.setting.started_at.as_str())];
-    let now = jiff::Timestamp::now().as_millisecond();
-    lines(&figures(state), &run, now).into()
+/// So much of a body as may be of use.
+async fn beginning(mut body: Incoming) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while bytes.len() < LONGEST
+        && let Some(Ok(frame)) = body.frame().await
+    {
+        bytes.extend(frame.into_data().unwrap_or_default());
+    }
+    bytes
 }
 
 impl Pushed {
@@ -138,8 +118,6 @@ impl Pushed {
         self.why = Some(why);
     }
 }
-
-const LINES: &str = "text/plain; charset=utf-8";
 
 /// From a push's begin to its end.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -19,6 +19,7 @@ mod life;
 mod lists;
 mod monitoring;
 mod mqtt5;
+mod otlp;
 mod peers_against_target;
 mod pushes;
 mod reports;

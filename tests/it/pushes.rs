@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
 
 use crate::support::{
     Peer, Process, Ran, Run, free_tcp_port, program, python, root, succeed, wait_for_tcp,
@@ -24,11 +25,7 @@ const PUSHED: &str = "name = \"pushed by 1\"\nseed = 3\ntarget.embedded = true\n
 const METERS: &str = "met\u{29f5}ers, x=1 \"9\"\u{29f5}";
 
 fn pushed(url: &str) -> Run {
-    Run::of(PUSHED)
-        .arg("--influx")
-        .arg(url)
-        .arg("--push-every")
-        .arg("1s")
+    Run::of(PUSHED).args(&["--influx", url, "--push-every", "1s"])
 }
 
 /// Debian's InfluxDB on its own, with the user `me` whose password is `s3cr3t pass`.
@@ -258,7 +255,12 @@ fn a_server_that_refuses_lies_stalls_or_hangs_up_is_counted_and_disturbs_nothing
 
 #[test]
 fn an_influxdb_that_is_not_there_is_said_and_costs_the_run_nothing() {
-    let url = format!("http://127.0.0.1:{}/?db=load", free_tcp_port());
+    // Bound, so that nobody else takes the port, and never listened on.
+    let bound = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    bound.bind(&any.into()).unwrap();
+    let addr = bound.local_addr().unwrap().as_socket().unwrap();
+    let url = format!("http://{addr}/?db=load");
     let ran = pushed(&url).finish();
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(ran.stderr.contains("Connection refused"), "{}", ran.stderr);

@@ -70,6 +70,11 @@ impl Run {
         self
     }
 
+    pub(crate) fn args(mut self, args: &[&str]) -> Self {
+        self.command.args(args);
+        self
+    }
+
     /// Without `--allow-invalid`.
     pub(crate) fn strict(mut self) -> Self {
         self.strict = true;
