@@ -40,7 +40,7 @@ pub(super) struct MonitorArgs {
     push_every: Duration,
 }
 
-fn address(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
         "write an IP address and a port, as 127.0.0.1:9464, or 0.0.0.0:9464 for all of this machine's \
          addresses"
@@ -133,7 +133,8 @@ fn secret(variable: &str) -> Option<SecretString> {
     std::env::var(variable).ok().map(Into::into)
 }
 
-fn bind(addr: SocketAddr) -> Result<TcpListener, Failure> {
+/// Binds the address of an endpoint.
+pub(super) fn bind(addr: SocketAddr) -> Result<TcpListener, Failure> {
     let bound = TcpListener::bind(addr).and_then(|listener| {
         listener.set_nonblocking(true)?;
         Ok(listener)

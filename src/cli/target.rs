@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::Failure;
 use super::handover::Handover;
+use super::monitor;
 use super::target_file::{self, Fallback};
 use super::target_list::listed;
 use crate::engine::Machine;
@@ -84,6 +85,9 @@ pub(super) struct TargetArgs {
     /// Draws the access tokens that the server gives [default: 0]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Serve Prometheus metrics of the target at http://ADDR/metrics
+    #[arg(long, value_name = "ADDR", value_parser = monitor::address)]
+    metrics: Option<SocketAddr>,
     /// A fault on purpose in its judgement
     #[arg(long, hide = true, value_parser = words::<Bug>(BUGS))]
     bug: Vec<Bug>,
@@ -104,37 +108,49 @@ pub(super) fn run(args: TargetArgs) -> Result<(), Failure> {
         if handover {
             serve_a_run().await
         } else {
-            let (ca_out, file) = (args.ca_out.clone(), args.config.clone());
-            serve(config(args, environment()?)?, ca_out, file).await
+            let outlets = Outlets {
+                ca_out: args.ca_out.clone(),
+                file: args.config.clone(),
+                metrics: args.metrics.map(monitor::bind).transpose()?,
+            };
+            serve(config(args, environment()?)?, outlets).await
         }
     })
 }
 
-async fn serve(
-    config: TargetConfig,
+/// What a target has besides its configuration.
+struct Outlets {
     ca_out: Option<PathBuf>,
+    /// The configuration's.
     file: Option<PathBuf>,
-) -> Result<(), Failure> {
+    metrics: Option<TcpListener>,
+}
+
+async fn serve(config: TargetConfig, outlets: Outlets) -> Result<(), Failure> {
     // Before the ready line: whoever reads it may send a signal at once.
     let mut interrupted = signal(SignalKind::interrupt()).map_err(Failure::bug)?;
     let mut terminated = signal(SignalKind::terminate()).map_err(Failure::bug)?;
     let mut hung_up = signal(SignalKind::hangup()).map_err(Failure::bug)?;
     let mut faults = config.faults.clone();
     let target = Target::start(config).await.map_err(Failure::usage)?;
-    if let Some(path) = ca_out {
+    if let Some(path) = outlets.ca_out {
         let ca = target
             .ca_pem()
             .ok_or_else(|| Failure::usage(NOTHING_SECURED))?;
         fs::write(&path, ca)
             .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
     }
+    let metrics = outlets.metrics.map(|listener| watch(listener, &target));
+    let metrics = metrics.transpose().map_err(Failure::bug)?;
     target.begin();
-    announce(&target).map_err(Failure::bug)?;
+    announce(&target, metrics).map_err(Failure::bug)?;
     loop {
         tokio::select! {
             _ = interrupted.recv() => break,
             _ = terminated.recv() => break,
-            _ = hung_up.recv() => eprintln!("{}", switched(&target, file.as_deref(), &mut faults)),
+            _ = hung_up.recv() => {
+                eprintln!("{}", switched(&target, outlets.file.as_deref(), &mut faults));
+            }
         }
     }
     let counts = target.counts();
@@ -144,6 +160,15 @@ async fn serve(
     Ok(())
 }
 
+/// Serves what the target counts; where.
+fn watch(listener: TcpListener, target: &Target) -> io::Result<SocketAddr> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let (addr, meter) = (listener.local_addr()?, target.meter());
+    let now = move || crate::monitor::target_figures(&meter);
+    tokio::spawn(crate::monitor::serve(listener, now));
+    Ok(addr)
+}
+
 /// Serves the run at the other end of standard input until that end is closed, however it dies.
 async fn serve_a_run() -> Result<(), Failure> {
     let mut stdin = BufReader::new(tokio::io::stdin());
@@ -151,7 +176,7 @@ async fn serve_a_run() -> Result<(), Failure> {
     stdin.read_line(&mut line).await.map_err(Failure::bug)?;
     let config = Handover::read(&line).map_err(Failure::bug)?;
     let target = Target::start(config).await.map_err(Failure::bug)?;
-    announce(&target).map_err(Failure::bug)?;
+    announce(&target, None).map_err(Failure::bug)?;
     // Nothing more is said than that the run begins; then this returns at the end of the input.
     if stdin.read_u8().await.is_ok() {
         target.begin();
@@ -294,10 +319,12 @@ struct Listening<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     coaps: Option<SocketAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    metrics: Option<SocketAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     ca_pem: Option<&'a str>,
 }
 
-fn announce(target: &Target) -> io::Result<()> {
+fn announce(target: &Target, metrics: Option<SocketAddr>) -> io::Result<()> {
     let listening = Listening {
         ready: true,
         mqtt: target.mqtt(),
@@ -306,6 +333,7 @@ fn announce(target: &Target) -> io::Result<()> {
         https: target.https(),
         coap: target.coap(),
         coaps: target.coaps(),
+        metrics,
         ca_pem: target.ca_pem(),
     };
     let line = serde_json::to_string(&listening).expect("addresses are JSON");
@@ -348,7 +376,7 @@ Examples:
   fleetcall target --mqtt 127.0.0.1:0 --strategy check --devices fixtures/macs-1k.csv
   fleetcall target --mqtts 127.0.0.1:8883 --ca-out ca.pem
   fleetcall target --https 127.0.0.1:8443 --tls-cert server.crt.pem --tls-key server.key.pem
-  fleetcall target --config target.toml --release 3.8
+  fleetcall target --config target.toml --release 3.8 --metrics 127.0.0.1:9465
   FLEETCALL_PROVISION_KEY=… FLEETCALL_PROVISION_SECRET=… fleetcall target --http 127.0.0.1:8080
 
 Key and secret are better given by the environment: arguments show in `ps`.";

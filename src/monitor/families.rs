@@ -56,7 +56,7 @@ impl Family {
 }
 
 macro_rules! families {
-    ($($constant:ident: $name:literal, $kind:ident, $seconds:literal, [$($label:literal),*], $help:literal;)*) => {
+    ($(#[$doc:meta])* $all:ident; $($constant:ident: $name:literal, $kind:ident, $seconds:literal, [$($label:literal),*], $help:literal;)*) => {
         $(
             pub(super) const $constant: Family = Family {
                 name: $name,
@@ -66,12 +66,14 @@ macro_rules! families {
                 help: $help,
             };
         )*
-        /// All of them, in the order of the page.
-        pub const FAMILIES: &[Family] = &[$($constant),*];
+        $(#[$doc])*
+        pub const $all: &[Family] = &[$($constant),*];
     };
 }
 
 families! {
+    /// Those of a run.
+    FAMILIES;
     RUN: "run_info", Gauge, false, ["version", "seed", "schedule_digest"],
         "The run that is watched, always 1";
     ELAPSED: "run_elapsed", Gauge, true, [],
@@ -106,4 +108,33 @@ families! {
         "Sessions of provisioned devices that were lost or taken_over, devices back after a loss, and budgets given_up";
     ERRORS: "errors", Counter, false, ["cause"],
         "Errors by cause, as in the summary; causes beyond a bound are together";
+}
+
+families! {
+    /// Those of a target on its own.
+    TARGET_FAMILIES;
+    TARGET: "target_info", Gauge, false, ["version", "release"],
+        "The target that is watched, always 1";
+    TARGET_CONNECTIONS_NOW: "target_connections_now", Gauge, false, ["transport"],
+        "Connections open now; over coaps, associations of DTLS";
+    TARGET_CONNECTIONS: "target_connections", Counter, false, ["transport"],
+        "Connections accepted; over coaps, handshakes that succeeded";
+    TARGET_HANDSHAKES_FAILED: "target_handshakes_failed", Counter, false, [],
+        "TLS handshakes over TCP that failed or took too long";
+    TARGET_REQUESTS: "target_requests", Counter, false, ["protocol"],
+        "Requests over http (REST included) and coap, secured or not, each once";
+    TARGET_PROVISIONS: "target_provisions", Counter, false, ["result"],
+        "Provision requests by what came of them: provisioned (though the answer may be withheld), refused, malformed, unanswered";
+    TARGET_LOGINS: "target_logins", Counter, false, ["result"],
+        "MQTT sessions opened with a device's credentials (accepted); CONNECTs and requests with credentials that no device has (refused)";
+    TARGET_TAKEN_OVER: "target_taken_over", Counter, false, [],
+        "MQTT sessions closed since the same device opened another";
+    TARGET_MESSAGES: "target_messages", Counter, false, ["kind"],
+        "What devices sent and the target took: telemetry, attributes, claim, client_rpc; bad_payload was not decodable";
+    TARGET_POINTS: "target_telemetry_points", Counter, false, [],
+        "Values in telemetry messages";
+    TARGET_DOWNLINK: "target_downlink", Counter, false, ["event"],
+        "Updates of attributes handed over, calls of devices and what became of them, and what found no room";
+    TARGET_FAULTS: "target_faults", Counter, false, ["fault"],
+        "Faults that struck, as docs/target.md has them";
 }

@@ -16,8 +16,9 @@ mod push;
 mod run;
 mod server;
 mod sink;
+mod target;
 
-pub use families::{FAMILIES, Family, Kind};
+pub use families::{FAMILIES, Family, Kind, TARGET_FAMILIES};
 pub use figures::{Figures, Series, Value};
 pub use influx::Influx;
 #[cfg(feature = "otlp")]
@@ -27,3 +28,4 @@ pub use push::{Pushed, Pusher};
 pub use run::figures;
 pub use server::serve;
 pub use sink::Sink;
+pub use target::target_figures;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use serde::Serialize;
 
 use super::faults::Fate;
+use crate::model::TransportKind;
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
@@ -14,7 +15,10 @@ macro_rules! counters {
 
         /// The live side of `Counts`.
         #[derive(Debug, Default)]
-        pub(super) struct Tally { $(pub(super) $name: AtomicU64,)* }
+        pub(super) struct Tally {
+            $(pub(super) $name: AtomicU64,)*
+            doors: [Door; TransportKind::ALL.len()],
+        }
 
         impl Tally {
             /// A copy. Single counters are exact; together they are of about one moment.
@@ -114,7 +118,39 @@ counters! {
     bad_payloads,
 }
 
+/// Connections over one transport: those of TCP, associations of DTLS. Plain CoAP has none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Connections {
+    /// Open now.
+    pub now: u64,
+    /// Ever accepted; DTLS: with a handshake that succeeded.
+    pub total: u64,
+}
+
+/// The live side of `Connections`.
+#[derive(Debug, Default)]
+struct Door {
+    now: AtomicU64,
+    total: AtomicU64,
+}
+
 impl Tally {
+    /// Counts a connection, as one of now until what is returned is dropped.
+    pub(super) fn enter(&self, kind: TransportKind) -> Present<'_> {
+        let door = &self.doors[kind as usize];
+        bump(&door.total);
+        Present::new(&door.now)
+    }
+
+    /// The connections over a transport.
+    pub(super) fn connections(&self, kind: TransportKind) -> Connections {
+        let door = &self.doors[kind as usize];
+        Connections {
+            now: door.now.load(Relaxed),
+            total: door.total.load(Relaxed),
+        }
+    }
+
     /// Counts what became of something other than a provision request.
     pub(super) fn fault(&self, fate: Fate) {
         match fate {

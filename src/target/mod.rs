@@ -38,6 +38,6 @@ mod telemetry;
 mod tls;
 
 pub use config::{Chain, Limits, Listed, Profile, Repeat, Rest, TargetConfig, TargetError};
-pub use counts::Counts;
+pub use counts::{Connections, Counts};
 pub use credentials::{client_and_user_id, sha3_hex, trim_certificate};
-pub use server::{DeviceView, Target};
+pub use server::{DeviceView, Meter, Target};

@@ -14,11 +14,11 @@ use tokio::task::JoinSet;
 
 use super::backend::Backend;
 use super::config::{TargetConfig, TargetError};
-use super::counts::Counts;
+use super::counts::{Connections, Counts};
 use super::pending::Pending;
 use super::tls::Shown;
 use super::{coap, door, http, mqtt};
-use crate::model::{Faults, TransportKind};
+use crate::model::{Faults, Release, TransportKind};
 
 /// A running target. Its tasks end when it is stopped or dropped.
 pub struct Target {
@@ -32,6 +32,10 @@ pub struct Target {
     coaps: Option<SocketAddr>,
     shown: Option<Shown>,
 }
+
+/// What a target counts, for whoever watches it.
+#[derive(Clone)]
+pub struct Meter(Arc<Backend>);
 
 /// What the target knows of one device.
 #[derive(Clone, Debug)]
@@ -48,6 +52,23 @@ pub struct DeviceView {
     pub telemetry_messages: u64,
     /// Whether it has an MQTT session now.
     pub connected: bool,
+}
+
+impl Meter {
+    /// What the server saw so far.
+    pub fn counts(&self) -> Counts {
+        self.0.tally.counts()
+    }
+
+    /// The connections over a transport.
+    pub fn connections(&self, kind: TransportKind) -> Connections {
+        self.0.tally.connections(kind)
+    }
+
+    /// The release that it behaves like.
+    pub fn release(&self) -> Release {
+        self.0.config.release
+    }
 }
 
 impl Target {
@@ -186,7 +207,12 @@ impl Target {
 
     /// What the server saw so far.
     pub fn counts(&self) -> Counts {
-        self.backend.tally.counts()
+        self.meter().counts()
+    }
+
+    /// What goes on counting, and outlives the target.
+    pub fn meter(&self) -> Meter {
+        Meter(Arc::clone(&self.backend))
     }
 
     /// A device by its name, byte for byte; `None` if there is none.

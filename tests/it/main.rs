@@ -36,6 +36,7 @@ mod support;
 mod target_config;
 mod target_downlink;
 mod target_faults;
+mod target_metrics;
 mod target_rest;
 mod target_tls;
 mod target_wire;

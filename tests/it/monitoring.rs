@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use fleetcall::monitor::{FAMILIES, Kind};
+use fleetcall::monitor::{FAMILIES, Kind, TARGET_FAMILIES};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -236,7 +236,7 @@ fn the_document_lists_each_metric_with_its_labels_and_no_other() {
         .lines()
         .filter(|line| line.starts_with("| `fleetcall_"));
     let listed: Vec<String> = rows.map(str::to_owned).collect();
-    let rows = FAMILIES.iter().map(|family| {
+    let rows = FAMILIES.iter().chain(TARGET_FAMILIES).map(|family| {
         let kind = format!("{:?}", family.kind).to_lowercase();
         let labels: Vec<String> = family
             .labels

@@ -1,6 +1,7 @@
 //! CoAP over DTLS: the same exchanges, with messages that are opened and sealed on the way, and
 //! devices that their certificate names.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use x509_parser::parse_x509_certificate;
 use super::associations::{Associations, Heard};
 use super::exchange::Exchanges;
 use super::resource::Resources;
+use crate::model::TransportKind;
 use crate::target::backend::Backend;
 use crate::target::device::Device;
 use crate::target::pending::Pending;
@@ -34,6 +36,7 @@ pub(in crate::target) async fn serve(
         pending,
     });
     let mailbox = exchanges.mailbox();
+    let mut here = HashMap::new();
     let mut datagram = vec![0; 65_536];
     loop {
         let due = [exchanges.due(), associations.due()];
@@ -44,6 +47,13 @@ pub(in crate::target) async fn serve(
                     backend.faults.open().await;
                     let now = Instant::now();
                     for heard in associations.take(peer, &datagram[..length], now) {
+                        match heard {
+                            Heard::Opened(_) => {
+                                here.insert(peer, backend.tally.enter(TransportKind::Coaps));
+                            }
+                            Heard::Closed => drop(here.remove(&peer)),
+                            Heard::Message(_) => {}
+                        }
                         take(&mut exchanges, &backend, peer, heard, now);
                     }
                 }
@@ -55,6 +65,7 @@ pub(in crate::target) async fn serve(
                 let now = Instant::now();
                 exchanges.tick(now);
                 for gone in associations.tick(now) {
+                    here.remove(&gone);
                     exchanges.leave(gone);
                 }
             }

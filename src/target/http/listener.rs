@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 
 use super::reply::Withheld;
 use super::route::route;
+use crate::model::TransportKind;
 use crate::target::backend::Backend;
 use crate::target::counts::bump;
 use crate::target::faults::{End, admit};
@@ -52,6 +53,11 @@ pub(in crate::target) async fn serve(
 async fn run(stream: TcpStream, terms: Option<Arc<ServerConfig>>, shared: Arc<Shared>) {
     let _ = stream.set_nodelay(true);
     let backend = Arc::clone(&shared.backend);
+    let kind = match terms {
+        None => TransportKind::Http,
+        Some(_) => TransportKind::Https,
+    };
+    let _here = backend.tally.enter(kind);
     let Some(wire) = admit(stream, &backend, terms.is_some()).await else {
         return;
     };

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::session::{Flow, Session};
 use super::wire;
+use crate::model::TransportKind;
 use crate::target::backend::Backend;
 use crate::target::chain;
 use crate::target::counts::Present;
@@ -32,6 +33,11 @@ pub(super) async fn run(
     pending: Arc<Pending>,
 ) {
     let _present = Present::new(&backend.tally.connections_now);
+    let kind = match terms {
+        None => TransportKind::Mqtt,
+        Some(_) => TransportKind::Mqtts,
+    };
+    let _here = backend.tally.enter(kind);
     // Answers are small and waited for.
     let _ = stream.set_nodelay(true);
     let Some(mut wire) = admit(stream, &backend, terms.is_some()).await else {
