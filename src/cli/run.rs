@@ -101,9 +101,6 @@ fn carry_out(args: &RunArgs, sequel: Option<Sequel>) -> Result<Exit, Failure> {
     };
     let log = LogTail::default();
     tracks.open_log(&log)?;
-    fleet
-        .write_keys(&tracks.certificates())
-        .map_err(Failure::usage)?;
     let past = sequel.map(|sequel| sequel.past);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -119,8 +116,11 @@ fn carry_out(args: &RunArgs, sequel: Option<Sequel>) -> Result<Exit, Failure> {
         provisions
             .spread(machine, &mut fleet)
             .map_err(Failure::usage)?;
-        // Nothing is left that could go wrong before the first packet: a directory with a ledger in
-        // it is no other run's.
+        // Nothing else is left that could go wrong before the first packet: a directory with keys or a
+        // ledger in it is no other run's.
+        fleet
+            .write_keys(&tracks.certificates())
+            .map_err(Failure::usage)?;
         let ledger = match past {
             None => {
                 let whole = (fleet.len(), whole_digest.as_str());

@@ -82,6 +82,33 @@ fn results_of_an_earlier_run_are_never_overwritten() {
 }
 
 #[test]
+fn a_run_that_fails_before_its_first_packet_leaves_its_directory_to_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, out) = (dir.path().join("scenario.toml"), dir.path().join("out"));
+    let run = |target: &str| {
+        let scenario = format!(
+            "name = \"again\"\n{target}\ndevices.generate = {{ count = 3 }}\n\
+             arrival.stages = [{{ duration = \"1s\", rate = 10 }}]\n\
+             [[cohort]]\nname = \"certified\"\ntransport = \"mqtts\"\ncredentials = \"x509\"\n"
+        );
+        fs::write(&path, scenario).unwrap();
+        let mut command = fleetcall(&["run", "--ui", "none", "--allow-invalid", "--out"]);
+        let output = command.arg(&out).arg(&path).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), said)
+    };
+    let elsewhere = "profile = { provision_key = \"K\", provision_secret = \"S\" }\n";
+    // Known only once the run has its directory: no certificate can have such a name.
+    let (code, said) = run(&format!("{elsewhere}target.mqtts = \"a..b:8883\""));
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("no host name"), "{said}");
+    assert!(out.exists());
+    let (code, said) = run("target.embedded = true");
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(fs::read_dir(out.join("certificates")).unwrap().count(), 6);
+}
+
+#[test]
 fn the_written_scenario_runs_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("mine.toml");
