@@ -7,6 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
+use crate::support::documents::{assert_calm, told_by};
 use crate::support::{PATIENCE, Ran, Run};
 
 /// The embedded server can provision 50 devices a second, one after the other.
@@ -35,7 +36,7 @@ fn devices_of(ran: &Ran, trial: &str) -> usize {
 
 /// A known service rate must be found within 5 %. Again if not: another program may have had the
 /// machine for a moment.
-fn finds_the_capacity_over(transport: &str) {
+fn finds_the_capacity_over(transport: &str) -> Ran {
     let mut seen = Vec::new();
     for _ in 0..4 {
         let ran = Run::of(&scenario(transport, WIDE)).finish();
@@ -44,7 +45,7 @@ fn finds_the_capacity_over(transport: &str) {
         if capacity.is_some_and(|rate| (rate / 50.0 - 1.0).abs() <= 0.05) {
             assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
             adds_up(&ran, &found);
-            return;
+            return ran;
         }
         seen.push(format!("{} {:?}", found["ended"], capacity));
     }
@@ -84,7 +85,17 @@ fn adds_up(ran: &Ran, found: &Value) {
 
 #[test]
 fn a_known_capacity_is_found_over_mqtt() {
-    finds_the_capacity_over("mqtt");
+    let ran = finds_the_capacity_over("mqtt");
+    let seen = told_by("browser.py", &ran.out.join("report.html"));
+    assert_calm(&seen);
+    for view in ["light", "dark", "narrow"] {
+        let drawn = seen[view]["drawn"].as_array().unwrap();
+        for knee in ["knee-rates", "knee-times"] {
+            assert!(drawn.iter().any(|chart| chart == knee), "{view}: {drawn:?}");
+        }
+    }
+    let text = seen["plain"]["text"].as_str().unwrap();
+    assert!(text.contains("devices per second hold, "), "{text}");
 }
 
 #[test]

@@ -24,6 +24,7 @@ LOOK = """() => ({
     title: document.title,
     canvases: [...document.querySelectorAll('.plot canvas')].filter(c => c.width > 100).length,
     charts: document.querySelectorAll('figure.chart').length,
+    drawn: [...document.querySelectorAll('.plot:has(canvas)')].map(plot => plot.dataset.chart),
     pictures: [...document.querySelectorAll('.static > svg')].filter(s => s.checkVisibility()).length,
     wide: document.documentElement.scrollWidth > innerWidth,
     hit: window.hit === undefined ? null : window.hit,

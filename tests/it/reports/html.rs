@@ -1,37 +1,15 @@
 //! `report.html` in a browser that is not told what to expect.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufWriter, Write as _};
+use std::path::PathBuf;
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use tempfile::TempDir;
 
-use super::{drawn, finished, path, scenario};
-use crate::support::Run;
-use crate::support::documents::told_by;
-
-/// What holds for every report: it draws, loads nothing and says nothing on the console.
-fn assert_calm(seen: &Value) {
-    assert_eq!(seen["faults"], Value::Array(Vec::new()));
-    for view in ["light", "dark", "narrow", "plain"] {
-        let seen = &seen[view];
-        assert_eq!(seen["said"], Value::Array(Vec::new()), "{view}");
-        assert_eq!(seen["asked"], Value::Array(Vec::new()), "{view}");
-        assert_eq!(seen["wide"], false, "{view}");
-        let charts = seen["charts"].as_u64().unwrap();
-        assert!(charts > 4, "{view}: {charts}");
-        let (canvases, pictures) = if view == "plain" {
-            (0, charts)
-        } else {
-            (charts, 0)
-        };
-        assert_eq!(seen["canvases"], canvases, "{view}");
-        assert_eq!(seen["pictures"], pictures, "{view}");
-        if view != "plain" {
-            assert_ne!(seen["toggled"], seen["background"], "{view}");
-            assert_eq!(seen["redrawn"], charts, "{view}");
-        }
-    }
-    assert_eq!(seen["light"]["toggled"], seen["dark"]["background"]);
-}
+use super::{altered, drawn, finished, path, scenario};
+use crate::support::documents::{assert_calm, told_by};
+use crate::support::{Ran, Run};
 
 #[test]
 fn a_browser_shows_the_figures_of_the_summary_and_loads_nothing() {
@@ -128,4 +106,86 @@ fn a_merged_report_has_a_row_for_each_run() {
     assert!(text.contains("Everything above is their sum"), "{text}");
     let rows = &seen["light"]["rows"]["provisioned"];
     assert_eq!(rows.as_str().unwrap().replace(',', ""), sum.to_string());
+}
+
+/// A run of a million devices that went on for a day, as large as its files get: all the intervals that a
+/// time line has, everything in each, names as long as lists may have them.
+fn of_a_million(ran: &Ran) -> (TempDir, PathBuf) {
+    const TIMES: u64 = 1_000;
+    let (dir, file) = altered(ran, |summary| {
+        let scaled = |counts: &mut Value| {
+            for count in counts.as_object_mut().unwrap().values_mut() {
+                if let Some(n) = count.as_u64() {
+                    *count = (n * TIMES).into();
+                }
+            }
+        };
+        scaled(&mut summary["devices"]);
+        scaled(&mut summary["starts"]);
+        for cohort in summary["cohorts"].as_object_mut().unwrap().values_mut() {
+            scaled(&mut cohort["devices"]);
+        }
+    });
+    let table = fs::read_to_string(ran.out.join("devices.csv")).unwrap();
+    let (header, rows) = table.split_once('\n').unwrap();
+    let mut devices = BufWriter::new(File::create(dir.path().join("devices.csv")).unwrap());
+    writeln!(devices, "{header}").unwrap();
+    for n in 0..TIMES {
+        for row in rows.lines() {
+            writeln!(devices, "\"{n:0>40}\"{}", &row[row.find(',').unwrap()..]).unwrap();
+        }
+    }
+    devices.flush().unwrap();
+    fs::write(dir.path().join("timeline.jsonl"), of_a_day(ran)).unwrap();
+    (dir, file)
+}
+
+/// The run's time line over a day: 600 intervals of 144 s, each as full as the fullest one.
+fn of_a_day(ran: &Ran) -> String {
+    let text = fs::read_to_string(ran.out.join("timeline.jsonl")).unwrap();
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let intervals = lines.iter().filter(|line| line["line"] == "interval");
+    let fullest = intervals.max_by_key(|line| line.to_string().len()).unwrap();
+    let mut day = vec![lines[0].clone()];
+    day.extend((0..600u32).map(|n| {
+        let mut interval = fullest.clone();
+        interval["from_s"] = (n * 144).into();
+        interval["to_s"] = ((n + 1) * 144).into();
+        // No two alike, so that nothing is left out of a chart.
+        interval["live"]["live"] = (n * 1_661 % 1_000_003).into();
+        interval
+    }));
+    day.extend((0..1_000u32).map(|n| {
+        json!({"line": "mark", "at_s": n * 86, "kind": "power_loss", "text": "power loss ".repeat(20)})
+    }));
+    let mut end = lines.last().unwrap().clone();
+    assert_eq!(end["line"], "end");
+    end["elapsed_s"] = 86_400.into();
+    day.push(end);
+    let day: Vec<String> = day.iter().map(Value::to_string).collect();
+    day.join("\n") + "\n"
+}
+
+#[test]
+fn the_page_of_a_million_devices_and_a_day_is_below_5_mb_and_opens() {
+    let ran = finished(&scenario(1, ""));
+    let (dir, _) = of_a_million(&ran);
+    let file = dir.path().join("report.html");
+    drawn(&[
+        dir.path().to_str().unwrap(),
+        "--format",
+        "html",
+        "-o",
+        file.to_str().unwrap(),
+    ]);
+    let size = fs::metadata(&file).unwrap().len();
+    println!("{size} bytes");
+    assert!(size < 5_000_000, "{size}");
+    let seen = told_by("browser.py", &file);
+    assert_calm(&seen);
+    let text = seen["light"]["text"].as_str().unwrap();
+    assert!(text.contains("of 1,000,000 devices provisioned"), "{text}");
 }

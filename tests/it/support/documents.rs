@@ -34,3 +34,28 @@ pub(crate) fn told_by(script: &str, file: &Path) -> Value {
         .arg(file);
     serde_json::from_slice(&succeed(&mut command).stdout).unwrap()
 }
+
+/// What holds for every `report.html` that `browser.py` saw: it draws, loads nothing and says nothing on the console.
+pub(crate) fn assert_calm(seen: &Value) {
+    assert_eq!(seen["faults"], Value::Array(Vec::new()));
+    for view in ["light", "dark", "narrow", "plain"] {
+        let seen = &seen[view];
+        assert_eq!(seen["said"], Value::Array(Vec::new()), "{view}");
+        assert_eq!(seen["asked"], Value::Array(Vec::new()), "{view}");
+        assert_eq!(seen["wide"], false, "{view}");
+        let charts = seen["charts"].as_u64().unwrap();
+        assert!(charts > 4, "{view}: {charts}");
+        let (canvases, pictures) = if view == "plain" {
+            (0, charts)
+        } else {
+            (charts, 0)
+        };
+        assert_eq!(seen["canvases"], canvases, "{view}");
+        assert_eq!(seen["pictures"], pictures, "{view}");
+        if view != "plain" {
+            assert_ne!(seen["toggled"], seen["background"], "{view}");
+            assert_eq!(seen["redrawn"], charts, "{view}");
+        }
+    }
+    assert_eq!(seen["light"]["toggled"], seen["dark"]["background"]);
+}
