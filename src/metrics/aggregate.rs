@@ -37,7 +37,7 @@ pub struct Aggregate {
     pub(super) dropped: u64,
     pub(super) evidence: Option<Evidence>,
     pub(super) steering: Steering,
-    search: Option<SearchRow>,
+    pub(super) search: Option<SearchRow>,
 }
 
 impl Aggregate {
@@ -141,7 +141,7 @@ impl Aggregate {
             telemetry_rate: self.sent.figures(),
             telemetry: self.overall.telemetry,
             gateway: self.overall.gateway,
-            downlink: self.overall.downlink,
+            downlink: self.overall.downlink(),
             phases: Phase::ALL
                 .into_iter()
                 .zip(&self.overall.phases)

@@ -13,6 +13,12 @@ pub struct DownlinkCounts {
     pub rpc: PushCounts,
     /// Devices' answers to calls, those of other callers included.
     pub replies: ReplyCounts,
+    /// Devices' own calls of the server (client-side RPC).
+    #[serde(default)]
+    pub client_rpc: AskCounts,
+    /// Devices' words that they may be claimed.
+    #[serde(default)]
+    pub claims: AskCounts,
     /// Messages that no push of this run accounts for.
     pub unasked: u64,
     /// Pushes read again, or after they were given up.
@@ -57,8 +63,17 @@ pub struct ReplyCounts {
     pub lost: u64,
 }
 
+/// What devices asked of the server. The same as the steps of that name, put beside the rest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AskCounts {
+    /// The server answered as it should.
+    pub answered: u64,
+    /// Refused, or without a usable answer.
+    pub failed: u64,
+}
+
 impl DownlinkCounts {
-    /// Nothing was pushed, and nothing came.
+    /// Nothing was pushed, nothing came, and nobody asked.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -84,6 +99,10 @@ impl DownlinkCounts {
             Some(("replies", "sent")) => Some(self.replies.sent),
             Some(("replies", "acked")) => Some(self.replies.acked),
             Some(("replies", "lost")) => Some(self.replies.lost),
+            Some(("client_rpc", "answered")) => Some(self.client_rpc.answered),
+            Some(("client_rpc", "failed")) => Some(self.client_rpc.failed),
+            Some(("claims", "answered")) => Some(self.claims.answered),
+            Some(("claims", "failed")) => Some(self.claims.failed),
             Some(_) => None,
             None => Some(match name {
                 "unasked" => self.unasked,
@@ -105,17 +124,52 @@ impl DownlinkCounts {
     }
 
     pub(super) fn add(&mut self, other: &Self) {
-        self.attributes.add(&other.attributes);
-        self.rpc.add(&other.rpc);
-        self.replies.due = self.replies.due.saturating_add(other.replies.due);
-        self.replies.sent = self.replies.sent.saturating_add(other.replies.sent);
-        self.replies.acked = self.replies.acked.saturating_add(other.replies.acked);
-        self.replies.lost = self.replies.lost.saturating_add(other.replies.lost);
-        self.unasked = self.unasked.saturating_add(other.unasked);
-        self.duplicates = self.duplicates.saturating_add(other.duplicates);
-        self.overtaken = self.overtaken.saturating_add(other.overtaken);
-        self.missed = self.missed.saturating_add(other.missed);
-        self.garbled = self.garbled.saturating_add(other.garbled);
+        let mut other = *other;
+        for (sum, more) in self.all().into_iter().zip(other.all()) {
+            *sum = sum.saturating_add(*more);
+        }
+    }
+
+    /// What came since an earlier state of the same counts.
+    pub(super) fn since(&self, earlier: &Self) -> Self {
+        let (mut part, mut earlier) = (*self, *earlier);
+        for (now, before) in part.all().into_iter().zip(earlier.all()) {
+            *now = now.saturating_sub(*before);
+        }
+        part
+    }
+
+    fn all(&mut self) -> [&mut u64; DOWNLINK_COUNTS.len()] {
+        let [attributes, rpc] = [&mut self.attributes, &mut self.rpc];
+        [
+            &mut attributes.due,
+            &mut attributes.skipped,
+            &mut attributes.refused,
+            &mut attributes.sent,
+            &mut attributes.received,
+            &mut attributes.lost,
+            &mut attributes.in_doubt,
+            &mut rpc.due,
+            &mut rpc.skipped,
+            &mut rpc.refused,
+            &mut rpc.sent,
+            &mut rpc.received,
+            &mut rpc.lost,
+            &mut rpc.in_doubt,
+            &mut self.replies.due,
+            &mut self.replies.sent,
+            &mut self.replies.acked,
+            &mut self.replies.lost,
+            &mut self.client_rpc.answered,
+            &mut self.client_rpc.failed,
+            &mut self.claims.answered,
+            &mut self.claims.failed,
+            &mut self.unasked,
+            &mut self.duplicates,
+            &mut self.overtaken,
+            &mut self.missed,
+            &mut self.garbled,
+        ]
     }
 }
 
@@ -125,20 +179,10 @@ impl PushCounts {
         self.due == sum([self.skipped, self.refused, self.sent])
             && self.sent == sum([self.received, self.lost, self.in_doubt])
     }
-
-    fn add(&mut self, other: &Self) {
-        self.due = self.due.saturating_add(other.due);
-        self.skipped = self.skipped.saturating_add(other.skipped);
-        self.refused = self.refused.saturating_add(other.refused);
-        self.sent = self.sent.saturating_add(other.sent);
-        self.received = self.received.saturating_add(other.received);
-        self.lost = self.lost.saturating_add(other.lost);
-        self.in_doubt = self.in_doubt.saturating_add(other.in_doubt);
-    }
 }
 
 /// The names of all counts.
-pub(super) const DOWNLINK_COUNTS: [&str; 23] = [
+pub(super) const DOWNLINK_COUNTS: [&str; 27] = [
     "attributes.due",
     "attributes.skipped",
     "attributes.refused",
@@ -157,6 +201,10 @@ pub(super) const DOWNLINK_COUNTS: [&str; 23] = [
     "replies.sent",
     "replies.acked",
     "replies.lost",
+    "client_rpc.answered",
+    "client_rpc.failed",
+    "claims.answered",
+    "claims.failed",
     "unasked",
     "duplicates",
     "overtaken",
@@ -171,7 +219,7 @@ mod tests {
     const DOC: &str = include_str!("../../docs/metrics.md");
 
     #[test]
-    fn every_count_has_its_name_and_is_documented() {
+    fn every_count_has_its_name_is_added_and_documented() {
         let json = serde_json::to_value(DownlinkCounts::default()).unwrap();
         let mut keys = 0;
         for (key, value) in json.as_object().unwrap() {
@@ -181,8 +229,14 @@ mod tests {
         assert_eq!(keys, DOWNLINK_COUNTS.len());
         for name in DOWNLINK_COUNTS {
             assert_eq!(DownlinkCounts::default().of(name), Some(0), "{name}");
-            let path = name.replace('.', "/");
-            assert!(json.pointer(&format!("/{path}")).is_some(), "{name}");
+            let path = format!("/{}", name.replace('.', "/"));
+            let mut one = json.clone();
+            *one.pointer_mut(&path).expect(name) = 1.into();
+            let one: DownlinkCounts = serde_json::from_value(one).unwrap();
+            let mut sum = one;
+            sum.add(&one);
+            assert_eq!((one.of(name), sum.of(name)), (Some(1), Some(2)), "{name}");
+            assert_eq!(sum.since(&one), one, "{name}");
         }
     }
 

@@ -51,7 +51,7 @@ pub(super) fn summary(aggregate: &Aggregate, end: Ending) -> Summary {
         },
         reconnects: overall.reconnects,
         rotations: overall.rotations,
-        downlink: overall.downlink,
+        downlink: overall.downlink(),
         gateway: overall.gateway,
         thresholds: Vec::new(),
         expectations: Vec::new(),
@@ -180,7 +180,7 @@ fn cohort_summary(cohort: &CohortSetting, tally: &Tally, end: &Ending) -> Cohort
         telemetry: telemetry(tally.telemetry, end.elapsed),
         reconnects: tally.reconnects,
         rotations: tally.rotations,
-        downlink: tally.downlink,
+        downlink: tally.downlink(),
         gateway: tally.gateway,
         histograms: histograms(tally),
     }

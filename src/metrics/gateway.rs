@@ -92,23 +92,37 @@ impl GatewayCounts {
     }
 
     pub(super) fn add(&mut self, other: &Self) {
-        for (sum, more) in [
-            (&mut self.gateways, other.gateways),
-            (&mut self.sub_devices, other.sub_devices),
-            (&mut self.connected, other.connected),
-            (&mut self.connects.sent, other.connects.sent),
-            (&mut self.connects.acked, other.connects.acked),
-            (&mut self.connects.lost, other.connects.lost),
-            (&mut self.messages.sent, other.messages.sent),
-            (&mut self.messages.acked, other.messages.acked),
-            (&mut self.messages.partial, other.messages.partial),
-            (&mut self.messages.lost, other.messages.lost),
-            (&mut self.closed, other.closed),
-            (&mut self.stray_pubacks, other.stray_pubacks),
-            (&mut self.strangers, other.strangers),
-        ] {
-            *sum = sum.saturating_add(more);
+        let mut other = *other;
+        for (sum, more) in self.all().into_iter().zip(other.all()) {
+            *sum = sum.saturating_add(*more);
         }
+    }
+
+    /// What came since an earlier state of the same counts.
+    pub(super) fn since(&self, earlier: &Self) -> Self {
+        let (mut part, mut earlier) = (*self, *earlier);
+        for (now, before) in part.all().into_iter().zip(earlier.all()) {
+            *now = now.saturating_sub(*before);
+        }
+        part
+    }
+
+    fn all(&mut self) -> [&mut u64; GATEWAY_COUNTS.len()] {
+        [
+            &mut self.gateways,
+            &mut self.sub_devices,
+            &mut self.connected,
+            &mut self.connects.sent,
+            &mut self.connects.acked,
+            &mut self.connects.lost,
+            &mut self.messages.sent,
+            &mut self.messages.acked,
+            &mut self.messages.partial,
+            &mut self.messages.lost,
+            &mut self.closed,
+            &mut self.stray_pubacks,
+            &mut self.strangers,
+        ]
     }
 }
 
@@ -152,6 +166,7 @@ mod tests {
             let mut sum = one;
             sum.add(&one);
             assert_eq!((one.of(name), sum.of(name)), (Some(1), Some(2)), "{name}");
+            assert_eq!(sum.since(&one), one, "{name}");
         }
     }
 

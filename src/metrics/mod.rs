@@ -50,7 +50,7 @@ pub use counts::{
 };
 pub use deviation::Deviation;
 pub use difference::{Difference, differences, load_differences};
-pub use downlink::{DownlinkCounts, PushCounts, ReplyCounts};
+pub use downlink::{AskCounts, DownlinkCounts, PushCounts, ReplyCounts};
 pub use errors::DISTINCT_CAUSES_MAX;
 pub use expectation::{EXAMPLES_MAX, Example, ExpectationRow, Matrix};
 pub use exposure::{BOUNDS_US, Buckets, CohortExposure, Exposure, PhaseExposure};

@@ -1,7 +1,7 @@
 //! What is counted for a cohort, or for all of them.
 
 use super::counts::{ReconnectCounts, RotationCounts, TelemetryCounts};
-use super::downlink::DownlinkCounts;
+use super::downlink::{AskCounts, DownlinkCounts};
 use super::gateway::GatewayCounts;
 use super::latency::Latency;
 use super::timeline::StepCounts;
@@ -42,6 +42,22 @@ impl Tally {
         self.gateway.add(&other.gateway);
         for (sum, phase) in self.phases.iter_mut().zip(&other.phases) {
             sum.add(phase);
+        }
+    }
+
+    /// What devices were sent, with what they asked themselves, which is known from their steps.
+    pub(super) fn downlink(&self) -> DownlinkCounts {
+        let asked = |phase: Phase| {
+            let steps = self.phases[phase as usize].steps();
+            AskCounts {
+                answered: steps.count,
+                failed: steps.errors,
+            }
+        };
+        DownlinkCounts {
+            client_rpc: asked(Phase::ClientRpc),
+            claims: asked(Phase::Claim),
+            ..self.downlink
         }
     }
 

@@ -49,6 +49,18 @@ pub(super) fn told(summary: &Summary) -> Vec<String> {
             units::count(trips.errors),
         ));
     }
+    for (what, asked) in [
+        ("calls by devices", &counts.client_rpc),
+        ("claims", &counts.claims),
+    ] {
+        if asked.answered + asked.failed > 0 {
+            lines.push(format!(
+                "{what}: {} answered, {} failed",
+                units::count(asked.answered),
+                units::count(asked.failed),
+            ));
+        }
+    }
     let besides = [
         (counts.unasked, "unasked"),
         (counts.duplicates, "again"),

@@ -9,6 +9,7 @@ use super::expectations::wrong;
 use super::results::Results;
 use super::search::{TRIAL_HEADS, cells, statement};
 use super::text::{seconds, why};
+use super::{downlink, gateway};
 use crate::metrics::{Aborted, GeneratorVerdict, LatencyFigures, RunResult, Summary, word_hint};
 use crate::model::{Outcome, Phase, printable, units};
 
@@ -22,6 +23,8 @@ pub fn markdown(results: &Results) -> String {
     devices(summary, &mut page);
     latency(summary, &mut page);
     cohorts(summary, &mut page);
+    told("Downlink", &downlink::told(summary), &mut page);
+    told("Gateways", &gateway::told(summary), &mut page);
     errors(results, &mut page);
     expectations(summary, &mut page);
     runs(summary, &mut page);
@@ -74,6 +77,19 @@ fn search(summary: &Summary, page: &mut Vec<String>) {
         page.push(format!("| {} |", cells(trial).join(" | ")));
     }
     cut(search.trials.len(), page);
+}
+
+/// Sentences, if there are any.
+fn told(title: &str, lines: &[String], page: &mut Vec<String>) {
+    if lines.is_empty() {
+        return;
+    }
+    page.extend([String::new(), format!("### {title}"), String::new()]);
+    page.extend(
+        lines
+            .iter()
+            .map(|line| format!("- {}", inert(line.trim_start()))),
+    );
 }
 
 fn thresholds(summary: &Summary, page: &mut Vec<String>) {

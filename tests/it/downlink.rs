@@ -139,6 +139,8 @@ fn devices_call_the_server_and_say_that_they_may_be_claimed_over_every_transport
     for name in over {
         let count = |phase: &str| ran.number(&format!("cohorts.{name}.phases.{phase}.count"));
         assert_eq!(count("claim"), 5, "{name}");
+        let claimed = format!("cohorts.{name}.downlink.claims.answered");
+        assert_eq!(ran.number(&claimed), 5, "{name}");
         // Each device in each of at least three whole seconds.
         assert!(
             (15..=25).contains(&count("client_rpc")),

@@ -107,7 +107,7 @@ impl<'a> Scene<'a> {
             telemetry: tally.telemetry,
             reconnects: tally.reconnects,
             rotations: tally.rotations,
-            downlink: tally.downlink,
+            downlink: tally.downlink(),
             gateway: tally.gateway,
             elapsed,
             steps: Steps::Running(&tally.phases),

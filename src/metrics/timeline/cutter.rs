@@ -7,8 +7,10 @@ use hdrhistogram::Histogram;
 
 use super::super::aggregate::{Aggregate, live_counts};
 use super::super::counts::{OutcomeCounts, ReconnectCounts, RotationCounts, TelemetryCounts};
+use super::super::downlink::DownlinkCounts;
 use super::super::errors::Errors;
 use super::super::finish::to_micro;
+use super::super::gateway::GatewayCounts;
 use super::super::latency::{CarriedHistogram, Latency, since};
 use super::super::summary::PhaseHistograms;
 use super::super::tally::{PhaseTally, Tally};
@@ -72,6 +74,8 @@ impl Cutter {
             telemetry: part.telemetry,
             reconnects: part.reconnects,
             rotations: part.rotations,
+            downlink: part.downlink,
+            gateway: part.gateway,
             errors: aggregate.sum.errors.since(&self.errors).words(),
             start_lag: lag(&mut self.start_lag, aggregate.sum.lag.as_deref()),
             message_lag: lag(&mut self.message_lag, aggregate.sum.message_lag.as_deref()),
@@ -120,6 +124,8 @@ impl Cutter {
                 telemetry: part.telemetry,
                 reconnects: part.reconnects,
                 rotations: part.rotations,
+                downlink: part.downlink,
+                gateway: part.gateway,
                 phases: steps.filter(|(_, steps)| !steps.is_empty()).collect(),
             };
             (cohort.name.clone(), cut)
@@ -154,6 +160,8 @@ struct Seen {
     telemetry: TelemetryCounts,
     reconnects: ReconnectCounts,
     rotations: RotationCounts,
+    downlink: DownlinkCounts,
+    gateway: GatewayCounts,
     steps: [StepCounts; Phase::COUNT],
 }
 
@@ -167,6 +175,8 @@ impl Seen {
             telemetry: now.telemetry,
             reconnects: now.reconnects,
             rotations: now.rotations,
+            downlink: now.downlink(),
+            gateway: now.gateway,
             steps: now.phases.each_ref().map(PhaseTally::steps),
         };
         let before = std::mem::replace(self, now);
@@ -179,6 +189,8 @@ impl Seen {
         part.telemetry = now.telemetry.since(&before.telemetry);
         part.reconnects = now.reconnects.since(&before.reconnects);
         part.rotations = now.rotations.since(&before.rotations);
+        part.downlink = now.downlink.since(&before.downlink);
+        part.gateway = now.gateway.since(&before.gateway);
         for (steps, before) in part.steps.iter_mut().zip(before.steps) {
             steps.count -= before.count;
             steps.errors -= before.errors;

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::super::counts::{
     LiveCounts, OutcomeCounts, ReconnectCounts, RotationCounts, TelemetryCounts,
 };
+use super::super::downlink::DownlinkCounts;
+use super::super::gateway::GatewayCounts;
 use super::super::latency::{CarriedError, CarriedHistogram, put};
 use super::super::summary::PhaseHistograms;
 use crate::model::Phase;
@@ -35,6 +37,12 @@ pub struct Interval {
     /// Certificates replaced; absent when none was.
     #[serde(default, skip_serializing_if = "RotationCounts::is_empty")]
     pub rotations: RotationCounts,
+    /// What devices were sent unasked, and what they asked; absent when that was nothing.
+    #[serde(default, skip_serializing_if = "DownlinkCounts::is_empty")]
+    pub downlink: DownlinkCounts,
+    /// Gateways and those behind them; absent when nothing came to be counted.
+    #[serde(default, skip_serializing_if = "GatewayCounts::is_empty")]
+    pub gateway: GatewayCounts,
     /// How often each cause struck, by the words of `summary.json`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub errors: BTreeMap<String, u64>,
@@ -106,6 +114,12 @@ pub struct IntervalCohort {
     /// Certificates replaced; absent when none was.
     #[serde(default, skip_serializing_if = "RotationCounts::is_empty")]
     pub rotations: RotationCounts,
+    /// What devices were sent unasked, and what they asked; absent when that was nothing.
+    #[serde(default, skip_serializing_if = "DownlinkCounts::is_empty")]
+    pub downlink: DownlinkCounts,
+    /// Gateways and those behind them; absent when nothing came to be counted.
+    #[serde(default, skip_serializing_if = "GatewayCounts::is_empty")]
+    pub gateway: GatewayCounts,
     /// Those that occurred.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub phases: BTreeMap<Phase, StepCounts>,
@@ -136,6 +150,8 @@ impl Interval {
         self.telemetry.add(&other.telemetry);
         self.reconnects.add(&other.reconnects);
         self.rotations.add(&other.rotations);
+        self.downlink.add(&other.downlink);
+        self.gateway.add(&other.gateway);
         for (cause, n) in &other.errors {
             let sum = self.errors.entry(cause.clone()).or_default();
             *sum = sum.saturating_add(*n);
@@ -205,6 +221,8 @@ impl IntervalCohort {
         self.telemetry.add(&other.telemetry);
         self.reconnects.add(&other.reconnects);
         self.rotations.add(&other.rotations);
+        self.downlink.add(&other.downlink);
+        self.gateway.add(&other.gateway);
         join.live(&mut self.live, &other.live);
         for (phase, other) in &other.phases {
             self.phases.entry(*phase).or_default().add(other);

@@ -6,7 +6,7 @@ use super::chart::{Chart, ChartMark, Series};
 use super::scale::{Unit, X};
 use super::spread::{RESPONSE, SERVICE};
 use crate::metrics::timeline::Interval;
-use crate::metrics::{CarriedError, CarriedHistogram};
+use crate::metrics::{CarriedError, CarriedHistogram, PushCounts};
 use crate::model::{Phase, printable};
 use crate::report::Timeline;
 
@@ -25,6 +25,8 @@ pub(super) fn lines(timeline: &Timeline) -> Result<Vec<Chart>, CarriedError> {
         drawn.live(),
         drawn.telemetry(),
         drawn.sessions(),
+        drawn.downlink(),
+        drawn.gateways(),
         drawn.errors(),
     ];
     charts.push(drawn.lags()?);
@@ -114,6 +116,31 @@ impl Lines<'_> {
             Unit::PerSecond,
             series,
         )
+    }
+
+    /// Updates of attributes and calls together.
+    fn downlink(&self) -> Chart {
+        let both = |of: fn(&PushCounts) -> u64| {
+            self.rate(|i| of(&i.downlink.attributes).saturating_add(of(&i.downlink.rpc)))
+        };
+        let series = vec![
+            Series::new("sent", RESPONSE, both(|pushes| pushes.sent)),
+            Series::new("received", 3, both(|pushes| pushes.received)).dashed(),
+            Series::new("lost", 4, both(|pushes| pushes.lost)),
+        ];
+        let title = "What devices were sent";
+        self.chart("downlink", title, Unit::PerSecond, series)
+    }
+
+    fn gateways(&self) -> Chart {
+        let series = vec![
+            Series::new("sent", RESPONSE, self.rate(|i| i.gateway.messages.sent)),
+            Series::new("acknowledged", 3, self.rate(|i| i.gateway.messages.acked)).dashed(),
+            Series::new("in part", 1, self.rate(|i| i.gateway.messages.partial)),
+            Series::new("lost", 4, self.rate(|i| i.gateway.messages.lost)),
+        ];
+        let title = "Messages that gateways sent for others";
+        self.chart("gateways", title, Unit::PerSecond, series)
     }
 
     /// The most frequent causes, and the rest together.

@@ -2,7 +2,7 @@
 //!
 //! Every finished run is held to the sums that a report may not break, whatever its test is about.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -231,6 +231,7 @@ impl Ran {
         }
         Self::check_downlink(&summary);
         Self::check_gateways(&summary);
+        self.check_intervals(&summary);
         for phase in ["time_to_provision", "time_to_first_telemetry"] {
             Self::check_times(&summary["phases"][phase], &devices, &format!("{phase}_ms"));
         }
@@ -296,6 +297,32 @@ impl Ran {
         );
         assert_eq!(samples("server_rpc"), count(&all["rpc"], "received"));
         assert_eq!(samples("rpc_reply"), replies("acked"));
+        for (key, phase) in [("client_rpc", "client_rpc"), ("claims", "claim")] {
+            assert_eq!(samples(phase), count(&all[key], "answered"), "{key} {all}");
+            let errors = summary["phases"][phase]["errors"].as_u64().unwrap_or(0);
+            assert_eq!(errors, count(&all[key], "failed"), "{key} {all}");
+        }
+    }
+
+    /// What devices were sent, and what gateways said, adds up over the time line.
+    fn check_intervals(&self, summary: &Value) {
+        let text = fs::read_to_string(self.out.join("timeline.jsonl")).unwrap();
+        let lines: Vec<Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let intervals = lines.iter().filter(|line| line["line"] == "interval");
+        for part in ["downlink", "gateway"] {
+            let mut sums = BTreeMap::new();
+            for interval in intervals.clone() {
+                add_leaves("", &interval[part], &mut sums);
+            }
+            let mut whole = BTreeMap::new();
+            add_leaves("", &summary[part], &mut whole);
+            sums.retain(|_, sum| *sum > 0);
+            whole.retain(|_, n| *n > 0);
+            assert_eq!(sums, whole, "{part} over the time line");
+        }
     }
 
     /// What gateways said has its ends, and cohorts make up the whole.
@@ -346,6 +373,19 @@ impl Ran {
             off <= longest_us / 1000.0 + 1.0,
             "{column}: {longest_us} µs, {max_us} µs"
         );
+    }
+}
+
+/// Adds the numbers of a tree up, by their paths.
+fn add_leaves(path: &str, tree: &Value, sums: &mut BTreeMap<String, u64>) {
+    match tree {
+        Value::Object(map) => {
+            for (key, value) in map {
+                add_leaves(&format!("{path}/{key}"), value, sums);
+            }
+        }
+        Value::Number(n) => *sums.entry(path.to_owned()).or_default() += n.as_u64().unwrap(),
+        _ => {}
     }
 }
 
