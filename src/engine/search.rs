@@ -98,7 +98,9 @@ impl Director {
             Stage::Ended(running) => match sampler.window() {
                 None => (Stage::Ended(running), None),
                 Some(evidence) => {
+                    let tried = running.round.tried;
                     self.judge(running, evidence);
+                    aggregate.set_search(self.row(&tried));
                     (Stage::Pause(elapsed + self.rules.cool_down), None)
                 }
             },

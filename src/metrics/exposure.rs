@@ -10,6 +10,7 @@ use super::aggregate::{Aggregate, live_counts};
 use super::cause::OTHER_CAUSES;
 use super::counts::{DeviceCounts, LiveCounts, ReconnectCounts, StartCounts, TelemetryCounts};
 use super::setting::Setting;
+use super::snapshot::SearchRow;
 use super::tally::Tally;
 use super::validity::GeneratorVerdict;
 use crate::model::Phase;
@@ -40,6 +41,8 @@ pub struct Exposure {
     pub errors: Vec<(String, u64)>,
     /// In the scenario's order.
     pub cohorts: Vec<CohortExposure>,
+    /// Where a search is, if the run is one.
+    pub search: Option<SearchRow>,
 }
 
 /// One cohort; its name and transport are in the setting, at the same position.
@@ -135,6 +138,7 @@ impl Aggregate {
             cohorts: cohorts
                 .map(|(setting, tally)| cohort(setting.listed, tally))
                 .collect(),
+            search: self.search,
         }
     }
 }

@@ -74,7 +74,7 @@ pub struct SearchRow {
     pub purpose: TrialPurpose,
     /// Its rate, devices per second.
     pub rate: f64,
-    /// What the trial before it came to.
+    /// What the trial that was judged last came to: the one before, or this one once it is over.
     pub last: Option<TrialVerdict>,
     /// The highest rate that held so far.
     pub held: Option<f64>,

@@ -42,6 +42,9 @@ pub enum TrialVerdict {
 }
 
 impl TrialVerdict {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Held, Self::Broken, Self::Generator];
+
     /// Its word in reports.
     pub const fn as_str(self) -> &'static str {
         match self {

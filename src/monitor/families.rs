@@ -108,6 +108,12 @@ families! {
         "Sessions of provisioned devices that were lost or taken_over, devices back after a loss, and budgets given_up";
     ERRORS: "errors", Counter, false, ["cause"],
         "Errors by cause, as in the summary; causes beyond a bound are together";
+    SEARCH_TRIAL: "search_trial", Gauge, false, ["purpose"],
+        "Number of the trial of a search that is under way, or was the last one; absent without a search";
+    SEARCH_RATE: "search_rate", Gauge, false, ["bound"],
+        "Devices per second: tried in that trial, the highest rate that held, the lowest that was broken; absent while unknown";
+    SEARCH_VERDICT: "search_verdict", Gauge, false, ["verdict"],
+        "What the trial that was judged last came to: 1 for held, broken or generator, else 0; absent while none was";
 }
 
 families! {

@@ -82,6 +82,7 @@ mod tests {
         name.clone_into(&mut setting.cohorts[0].name);
         let mut aggregate = Aggregate::new(setting);
         aggregate.add(&fixture::recorded(500));
+        aggregate.set_search(fixture::search_row());
         page(figures(&aggregate.expose(Duration::from_millis(30_500))))
     }
 

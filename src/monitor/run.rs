@@ -1,12 +1,13 @@
 //! The figures of a run.
 
 use super::families::{
-    DEVICES, DROPPED, ELAPSED, ERRORS, Family, LATE, LISTED, MESSAGE_LAG, NOW, RUN, SESSIONS,
-    START_LAG, STARTS, STEP, STEP_ERRORS, STEP_RETRIES, TELEMETRY, VERDICT,
+    DEVICES, DROPPED, ELAPSED, ERRORS, Family, LATE, LISTED, MESSAGE_LAG, NOW, RUN, SEARCH_RATE,
+    SEARCH_TRIAL, SEARCH_VERDICT, SESSIONS, START_LAG, STARTS, STEP, STEP_ERRORS, STEP_RETRIES,
+    TELEMETRY, VERDICT,
 };
 use super::figures::{Figures, Series, Value};
-use crate::metrics::{CohortExposure, Exposure, GeneratorVerdict, PhaseExposure};
-use crate::model::Outcome;
+use crate::metrics::{CohortExposure, Exposure, GeneratorVerdict, PhaseExposure, SearchRow};
+use crate::model::{Outcome, TrialVerdict};
 
 /// What a run says of itself.
 pub fn figures(exposure: &Exposure) -> Figures {
@@ -18,10 +19,38 @@ pub fn figures(exposure: &Exposure) -> Figures {
         errors.push(&[cause], Value::Count(*count));
     }
     series.push(errors);
+    series.extend(search(exposure.search.as_ref()));
     Figures {
         common: vec![("scenario", exposure.setting.scenario.clone())],
         series,
     }
+}
+
+/// Where a search is.
+fn search(row: Option<&SearchRow>) -> [Series; 3] {
+    let (mut trial, mut rate) = (Series::of(&SEARCH_TRIAL), Series::of(&SEARCH_RATE));
+    let mut verdict = Series::of(&SEARCH_VERDICT);
+    let Some(row) = row else {
+        return [trial, rate, verdict];
+    };
+    trial.push(&[row.purpose.as_str()], Value::Gauge(f64::from(row.trial)));
+    let bounds = [
+        ("tried", Some(row.rate)),
+        ("held", row.held),
+        ("broken", row.broken),
+    ];
+    for (bound, per_s) in bounds {
+        if let Some(per_s) = per_s {
+            rate.push(&[bound], Value::Gauge(per_s));
+        }
+    }
+    if let Some(last) = row.last {
+        for word in TrialVerdict::ALL {
+            let holds = f64::from(u8::from(word == last));
+            verdict.push(&[word.as_str()], Value::Gauge(holds));
+        }
+    }
+    [trial, rate, verdict]
 }
 
 /// What is said of all cohorts together.

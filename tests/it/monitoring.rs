@@ -58,6 +58,11 @@ fn board() -> Vec<String> {
         .collect()
 }
 
+/// Only a search answers it.
+fn is_about_a_search(query: &str) -> bool {
+    query.contains("fleetcall_search_")
+}
+
 /// The words of a query that may be names, without its texts.
 fn words(query: &str) -> BTreeSet<&str> {
     let outside = query.split('"').step_by(2);
@@ -134,9 +139,9 @@ fn prometheus_answers_every_query_of_the_board_about_a_run() {
         .arg("--metrics-linger")
         .arg("60s")
         .start();
-    for query in board() {
+    for query in board().iter().filter(|query| !is_about_a_search(query)) {
         println!("waiting for {query}");
-        eventually(|| answered(&server, &query));
+        eventually(|| answered(&server, query));
     }
     // The last page is the result's.
     let url = format!("http://127.0.0.1:{port}/metrics");
@@ -178,6 +183,68 @@ fn prometheus_answers_every_query_of_the_board_about_a_run() {
     for secret in ["token", "secret\""] {
         assert!(!page.to_lowercase().contains(secret), "{page}");
     }
+}
+
+#[test]
+fn the_rates_of_a_search_are_on_the_board_with_its_result() {
+    let dir = tempfile::tempdir().unwrap();
+    let port = free_tcp_port();
+    let (_prometheus, server) = prometheus(dir.path(), port);
+    // One trial at 30 a second, which is far below what the server can, and its confirmation.
+    let searched = "name = \"searched\"\nseed = 7\ntarget.embedded = true\ndevices.generate = {}\n\
+        [[cohort]]\nname = \"all\"\ntransport = \"mqtt\"\n\
+        [search]\nfrom = 30\nto = 30\nhold = \"3s\"\nwarm_up = \"1s\"\ncool_down = \"200ms\"\nconfirm = 1\n\
+        [validity]\nlag_p99 = \"1s\"\ncpu_share = 1\n";
+    let running = Run::of(searched)
+        .args(&[
+            "--metrics",
+            &format!("127.0.0.1:{port}"),
+            "--metrics-linger",
+            "60s",
+        ])
+        .start();
+    let queries = board();
+    let queries: Vec<&String> = queries
+        .iter()
+        .filter(|query| is_about_a_search(query))
+        .collect();
+    assert_eq!(queries.len(), 2);
+    for query in queries {
+        println!("waiting for {query}");
+        eventually(|| answered(&server, query));
+    }
+    let summary = running.out.join("summary.json");
+    eventually(|| summary.exists());
+    let page = get(&format!("http://127.0.0.1:{port}/metrics"));
+    kill(Pid::from_raw(running.pid()), Signal::SIGTERM).unwrap();
+    let ran = running.finish();
+    let found = &ran.summary()["search"];
+    let value = |name: &str| {
+        let found = page
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        found.map(|value| value.parse::<f64>().unwrap())
+    };
+    let rate = |bound: &str| {
+        value(&format!(
+            "fleetcall_search_rate{{scenario=\"searched\",bound=\"{bound}\"}}"
+        ))
+    };
+    assert_eq!(
+        rate("held"),
+        found["bracket"]["held_per_s"].as_f64(),
+        "{page}"
+    );
+    assert_eq!(
+        rate("broken"),
+        found["bracket"]["broken_per_s"].as_f64(),
+        "{page}"
+    );
+    let last = found["trials"].as_array().unwrap().last().unwrap();
+    assert_eq!(rate("tried"), last["rate_per_s"].as_f64(), "{page}");
+    let verdict = last["verdict"].as_str().unwrap();
+    let name = format!("fleetcall_search_verdict{{scenario=\"searched\",verdict=\"{verdict}\"}}");
+    assert_eq!(value(&name), Some(1.0), "{page}");
 }
 
 #[test]
