@@ -23,6 +23,7 @@ use crate::model::FaultKind;
 use super::fault::{as_io, io_kind, tls_kind};
 use super::records::{Say, Turn, turn};
 use super::tls::Terms;
+use super::wire;
 use super::{Span, scratch};
 
 /// A TCP connection after its TLS handshake. Dropping a future of it at any moment leaves it in
@@ -89,12 +90,16 @@ impl Secured {
         }
     }
 
-    /// Waits until reading or writing makes sense. Cancel-safe.
-    pub(super) async fn ready(&self, interest: Interest) -> io::Result<Ready> {
+    /// Whether reading or writing makes sense; else the task is woken once it does.
+    pub(super) fn poll_ready(
+        &self,
+        interest: Interest,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Ready>> {
         if interest.is_readable() && (self.ended.is_some() || !self.plain.is_empty()) {
-            return Ok(Ready::READABLE);
+            return Poll::Ready(Ok(Ready::READABLE));
         }
-        self.tcp.ready(interest).await
+        wire::poll_ready(&self.tcp, interest, cx)
     }
 
     /// Whether the kernel has yet to take something.
@@ -384,7 +389,9 @@ mod tests {
             while received.len() < 40_000 {
                 let (_, written) = secured.write_from(&mut unsent);
                 written.unwrap();
-                let ready = secured.ready(Interest::READABLE).await.unwrap();
+                let ready = poll_fn(|cx| secured.poll_ready(Interest::READABLE, cx))
+                    .await
+                    .unwrap();
                 assert!(ready.is_readable());
                 secured.read_into(&mut received).unwrap();
             }

@@ -1,6 +1,7 @@
 //! A device's connection, plain or secured: bytes in and out, for sessions that wait for readiness
 //! themselves and for hyper, which polls.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -42,11 +43,13 @@ impl Wire {
 
     /// Waits until reading or writing makes sense. Cancel-safe.
     pub(super) async fn ready(&self, interest: Interest) -> Result<Ready, FaultKind> {
-        match self {
-            Self::Plain(tcp) => tcp.ready(interest).await,
-            Self::Secure(secured) => secured.ready(interest).await,
-        }
-        .map_err(|e| io_kind(&e))
+        // Polled, unlike `TcpStream::ready`: a connection has one task that waits, so that it needs
+        // no place in a list of them, which idle devices would hold.
+        let ready = poll_fn(|cx| match self {
+            Self::Plain(tcp) => poll_ready(tcp, interest, cx),
+            Self::Secure(secured) => secured.poll_ready(interest, cx),
+        });
+        ready.await.map_err(|e| io_kind(&e))
     }
 
     /// Whether something that was written has yet to be taken by the kernel.
@@ -112,6 +115,31 @@ impl Wire {
             Self::Secure(secured) => secured.shut().await,
         }
     }
+}
+
+/// Whether reading or writing makes sense; else the task is woken once it does.
+pub(super) fn poll_ready(
+    tcp: &TcpStream,
+    interest: Interest,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<Ready>> {
+    let mut ready = Ready::EMPTY;
+    if interest.is_readable()
+        && let Poll::Ready(readable) = tcp.poll_read_ready(cx)
+    {
+        readable?;
+        ready |= Ready::READABLE;
+    }
+    if interest.is_writable()
+        && let Poll::Ready(writable) = tcp.poll_write_ready(cx)
+    {
+        writable?;
+        ready |= Ready::WRITABLE;
+    }
+    if ready.is_empty() {
+        return Poll::Pending;
+    }
+    Poll::Ready(Ok(ready))
 }
 
 impl AsyncRead for Wire {

@@ -136,9 +136,19 @@ impl Endpoint {
         first: Incoming,
         sending: &mut Sending,
     ) -> Result<(Bytes, Instant), FaultKind> {
-        let Some(mut joined) = Joined::start(&first)? else {
-            return Ok((first.payload, Instant::now()));
-        };
+        match Joined::start(&first)? {
+            // Boxed: answers in blocks are rare, and every exchange would hold room for them.
+            Some(joined) => Box::pin(self.join(draft, joined, sending)).await,
+            None => Ok((first.payload, Instant::now())),
+        }
+    }
+
+    async fn join(
+        &mut self,
+        draft: &Draft,
+        mut joined: Joined,
+        sending: &mut Sending,
+    ) -> Result<(Bytes, Instant), FaultKind> {
         let by = Instant::now() + self.answer_timeout;
         while let Some(block) = joined.wanted() {
             let (id, token) = self.numbers();

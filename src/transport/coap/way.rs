@@ -1,5 +1,6 @@
 //! What CoAP messages travel in: datagrams as they are, or sealed by DTLS.
 
+use std::future::poll_fn;
 use std::io;
 
 use tokio::net::UdpSocket;
@@ -40,7 +41,8 @@ impl Way {
                 Ok(_) => Ok(()),
                 Err(e) => Err(io_kind(&e)),
             },
-            Self::Sealed(association) => association.send(message).await,
+            // Boxed: twice as large, and devices hold room for the largest.
+            Self::Sealed(association) => Box::pin(association.send(message)).await,
         }
     }
 
@@ -60,12 +62,14 @@ impl Way {
             consume_budget().await;
             match self.try_receive() {
                 Ok(Some(heard)) => return Ok(heard),
-                Ok(None) => {}
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    self.socket().readable().await.map_err(|e| io_kind(&e))?;
-                }
+                Ok(None) => continue,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 Err(e) => return Err(io_kind(&e)),
             }
+            // Polled, as in `Wire::ready`.
+            poll_fn(|cx| self.socket().poll_recv_ready(cx))
+                .await
+                .map_err(|e| io_kind(&e))?;
         }
     }
 
