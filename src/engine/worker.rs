@@ -72,6 +72,8 @@ pub(super) struct Worker {
     /// at once would keep the thread from reading the answers of messages that are still in
     /// flight, and make them look slow.
     pub(super) leaving: Semaphore,
+    /// Without places, and closed when the run cuts off whatever is in flight: devices wait for one.
+    pub(super) cut_off: Semaphore,
     /// Connections with replaced certificates, beside those of the devices.
     pub(super) checking: Semaphore,
 }
@@ -115,6 +117,7 @@ async fn work(shard: Shard) {
         emptied: Notify::new(),
         operator: Operator::of(&fleet, of),
         leaving: Semaphore::new(0),
+        cut_off: Semaphore::new(0),
         checking: Semaphore::new(CHECKS_AT_A_TIME),
     });
     if let Some(operator) = &worker.operator {
@@ -161,7 +164,7 @@ impl Worker {
         // right after it.
         let mut tick = tokio::time::interval_at(self.clock.at(TICK), TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let mut winding = self.stop.clone();
+        let (mut winding, mut now) = (self.stop.clone(), self.stop.clone());
         let mut winds_down = false;
         loop {
             tokio::select! {
@@ -170,6 +173,7 @@ impl Worker {
                     winds_down = true;
                     self.leaving.add_permits(LEAVING_AT_A_TIME);
                 }
+                () = reached(&mut now, Stop::Now), if !self.cut_off.is_closed() => self.cut_off.close(),
                 _ = tick.tick() => self.try_report(number, frames, spares),
             }
         }

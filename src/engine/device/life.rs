@@ -298,9 +298,12 @@ impl<'a> Device<'a> {
             let described = Box::pin(self.describe(telemetry, ready)).await;
             since = described.unwrap_or(ready);
         }
-        self.introduce_again().await;
+        if self.behind.is_some() {
+            Box::pin(self.introduce_again()).await;
+        }
         if self.connection.is_some() && !self.stranded {
-            self.send(telemetry, message, since).await;
+            // Boxed: its room is taken while a message is under way, and not by those that wait.
+            Box::pin(self.send(telemetry, message, since)).await;
         }
     }
 

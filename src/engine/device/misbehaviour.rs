@@ -196,7 +196,7 @@ impl Device<'_> {
     async fn observe(&mut self, asked: Result<Granted, Ended>, name: &str) {
         self.offence = Some(match asked {
             Ok((credentials, _)) => {
-                self.besides = Some((name.to_owned(), credentials));
+                self.besides = Some(Box::new((name.to_owned(), credentials)));
                 Observed::Provisioned
             }
             Err((outcome, phase, kind)) => {
