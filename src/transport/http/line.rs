@@ -131,7 +131,9 @@ impl Line {
 
     /// Waits, and lets go of a connection that the server closes meanwhile. Cancel-safe.
     pub(super) async fn idle_until(&mut self, deadline: Instant) {
-        self.rest().await;
+        if deadline.saturating_duration_since(Instant::now()) >= WORTH_RESTING {
+            self.rest().await;
+        }
         let wait = sleep_until(deadline);
         if let Some(link) = &mut self.link {
             return link.carrier.drive(wait).await;
@@ -400,6 +402,10 @@ const HEAD_LIMIT: usize = 64 * 1024;
 
 /// The longest body of an answer, in bytes.
 const BODY_LIMIT: usize = 256 * 1024;
+
+/// A shorter wait does not pay for taking a connection out of hyper and into another one. No more devices
+/// than a machine has requests in that time keep hyper's buffers.
+const WORTH_RESTING: Duration = Duration::from_millis(100);
 
 /// For close_notify and the FIN.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
