@@ -108,7 +108,8 @@ impl Wire {
 
     /// Brings it to its end.
     pub(in crate::target) async fn end(self, how: End) {
-        end(self.tcp, how, &self.backend.faults).await;
+        // Boxed, as in `admit`.
+        Box::pin(end(self.tcp, how, &self.backend.faults)).await;
     }
 
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {

@@ -69,7 +69,8 @@ async fn run(stream: TcpStream, terms: Option<Arc<ServerConfig>>, shared: Arc<Sh
     let accepted = Box::pin(tls::accept(wire, terms, &backend)).await;
     if let Some(stream) = accepted {
         let (stream, how) = converse(stream, shared).await;
-        stream.into_inner().0.end(how).await;
+        let (wire, _) = stream.into_inner();
+        wire.end(how).await;
     }
 }
 

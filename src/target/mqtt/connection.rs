@@ -21,6 +21,7 @@ use crate::model::TransportKind;
 use crate::target::backend::Backend;
 use crate::target::chain;
 use crate::target::counts::Present;
+use crate::target::downlink::Mailbox;
 use crate::target::faults::{End, admit};
 use crate::target::pending::Pending;
 use crate::target::tls;
@@ -80,7 +81,8 @@ async fn exchange<S>(stream: &mut S, session: &mut Session) -> io::Result<End>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let limits = session.backend.config.limits;
+    let backend = Arc::clone(&session.backend);
+    let limits = &backend.config.limits;
     let mailbox = Arc::clone(&session.mailbox);
     let mut unread = BytesMut::new();
     let mut last_packet = Instant::now();
@@ -111,19 +113,17 @@ where
             session.read_mail(Instant::now());
         }
         if !session.out.bytes.is_empty() {
-            let bytes = std::mem::take(&mut session.out.bytes);
-            tokio::select! {
-                // What can be written is, so that last words are heard.
-                biased;
-                written = timeout(patience(session), write(stream, &bytes)) => written??,
-                () = mailbox.ended(), if flow == Flow::Stay => return Ok(End::Closed),
+            // Boxed: idle connections do not hold what takes a moment.
+            let written = Box::pin(say(stream, session, &mailbox, flow)).await?;
+            if written == Written::Overtaken {
+                return Ok(End::Closed);
             }
         }
         session.displace();
         match flow {
             Flow::Stay => {}
             Flow::Close => {
-                timeout(patience(session), stream.shutdown()).await??;
+                Box::pin(timeout(patience(session), stream.shutdown())).await??;
                 return Ok(End::Closed);
             }
             Flow::Reset => return Ok(End::Reset),
@@ -136,6 +136,34 @@ where
             alarm.as_mut().reset(next);
         }
     }
+}
+
+/// What became of what was to be written.
+#[derive(PartialEq, Eq)]
+enum Written {
+    Whole,
+    /// The session came to its end before the client read it.
+    Overtaken,
+}
+
+/// Writes what the session has to say.
+async fn say<S>(
+    stream: &mut S,
+    session: &mut Session,
+    mailbox: &Mailbox,
+    flow: Flow,
+) -> io::Result<Written>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let bytes = std::mem::take(&mut session.out.bytes);
+    tokio::select! {
+        // What can be written is, so that last words are heard.
+        biased;
+        written = timeout(patience(session), write(stream, &bytes)) => written??,
+        () = mailbox.ended(), if flow == Flow::Stay => return Ok(Written::Overtaken),
+    }
+    Ok(Written::Whole)
 }
 
 fn patience(session: &Session) -> Duration {
