@@ -24,8 +24,8 @@ class Refused(Exception):
 
 
 class Process:
-    """A process and all below it. CPU in seconds (user and system), memory in bytes (Pss, so that pages that several
-    processes share count once)."""
+    """A process and all below it. CPU in seconds (user and system), memory in bytes (anonymous: what is mapped from
+    files, such as the program, is shared by client and server, and would wander from one to the other)."""
 
     def __init__(self, *args, cwd=ROOT, stdin=subprocess.DEVNULL):
         self.args = [str(arg) for arg in args]
@@ -60,8 +60,8 @@ class Process:
     def memory(self):
         total = 0
         for pid in self.pids():
-            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-            total += int(re.search(r"^Pss:\s+(\d+)", rollup, re.M)[1]) * 1024
+            status = Path(f"/proc/{pid}/status").read_text()
+            total += int(re.search(r"^RssAnon:\s+(\d+)", status, re.M)[1]) * 1024
         return total
 
     def sockets(self):
@@ -120,9 +120,10 @@ def free_port():
 
 
 @contextmanager
-def fleetcall_target(transports, devices=None):
+def fleetcall_target(transports, devices=None, release="4.3"):
     """The embedded server as a process of its own, for as long as the block: the process and where it listens."""
     args = ["target", "--ca-out", "ca.pem"] if any(t.endswith("s") for t in transports) else ["target"]
+    args += ["--release", release]
     for transport in transports:
         args += [f"--{transport}", "127.0.0.1:0"]
     if devices:

@@ -13,7 +13,7 @@ AIMS = [
     (r"connect/mqtts/\d+", 2_000, True),
     (r"paced/mqtt", 35_000, True),
     (r"closed/mqtt", 80_000, True),
-    (r"closed/coap", 80_000, True),
+    (r"closed/coap/piggybacked", 80_000, True),
 ]
 
 # The floor or peer of a figure: pattern of the key, key of what stands beside it, its name.
@@ -28,7 +28,7 @@ BESIDE = [
 RATIO_AIMS = {"closed/http": 0.7}
 
 TITLES = {
-    "idle": "Memory of an idle connected device, bytes (Pss)",
+    "idle": "Memory of an idle connected device, bytes",
     "connect": "Connects (back with credentials, until the end of the run) per CPU-second",
     "provision": "Devices provisioned per CPU-second",
     "paced": "Messages per CPU-second, 10,000 devices each every 2 s",
