@@ -80,7 +80,7 @@ class Process:
         while self.sockets() < wanted:
             if self.child.poll() is not None:
                 self.end(0)
-                raise Refused(f"{self.args[1]} ended before it had {wanted} connections")
+                raise Refused((self.output[1].strip() or "it ended before all were connected").splitlines()[0])
             if time.monotonic() > end:
                 raise Refused(f"{self.sockets()} of {wanted} connections after {PATIENCE_S} s")
             time.sleep(0.1)

@@ -76,7 +76,10 @@ def table(figures):
     text = ""
     for kind, title in TITLES.items():
         keys = [key for key in figures.values if key.split("/")[0] == kind]
-        skipped = [key for key in figures.skipped if key.split("/")[0] == kind]
+        # What came out in one round needs no word for the other.
+        skipped = [
+            key for key in figures.skipped if key.split("/")[0] == kind and not any(k.startswith(key) for k in keys)
+        ]
         if not keys and not skipped:
             continue
         text += f"### {title}\n\n| | median | spread | beside it | ratio | aim | distance |\n|---|--:|--:|--:|--:|--:|---|\n"
