@@ -190,10 +190,10 @@ fn the_rates_of_a_search_are_on_the_board_with_its_result() {
     let dir = tempfile::tempdir().unwrap();
     let port = free_tcp_port();
     let (_prometheus, server) = prometheus(dir.path(), port);
-    // One trial at 30 a second, which is far below what the server can, and its confirmation.
+    // One trial at 30 a second, which is far below what the server can: nothing follows that would tell of it.
     let searched = "name = \"searched\"\nseed = 7\ntarget.embedded = true\ndevices.generate = {}\n\
         [[cohort]]\nname = \"all\"\ntransport = \"mqtt\"\n\
-        [search]\nfrom = 30\nto = 30\nhold = \"3s\"\nwarm_up = \"1s\"\ncool_down = \"200ms\"\nconfirm = 1\n\
+        [search]\nfrom = 30\nto = 30\nhold = \"3s\"\nwarm_up = \"1s\"\ncool_down = \"200ms\"\nconfirm = 0\n\
         [validity]\nlag_p99 = \"1s\"\ncpu_share = 1\n";
     let running = Run::of(searched)
         .args(&[
