@@ -42,7 +42,7 @@ fn full_speed(dir: &Path) -> Result<(), Box<dyn Error>> {
     for device in (0..DEVICES).map(DeviceIx) {
         let (asked, _) = asked();
         for entry in [asked, granted(device), Entry::Ended(FATE)] {
-            sender.blocking_send(record(device, entry))?;
+            sender.blocking_send(record(device, entry).into())?;
         }
     }
     drop(sender);
@@ -90,13 +90,13 @@ async fn ask_in_turn(sender: Sender) -> Result<Vec<Duration>, Box<dyn Error>> {
         let intake = sender.intake.as_ref().ok_or("a ledger has one")?;
         if !intake.put(device, "AA:BB:CC:000000", None) {
             let (asked, written) = asked();
-            sender.records.send(record(device, asked)).await?;
+            sender.records.send(record(device, asked).into()).await?;
             written.await?;
             ways += 1;
         }
         waits.push(asking.elapsed());
         for entry in [granted(device), Entry::Ended(FATE)] {
-            sender.records.send(record(device, entry)).await?;
+            sender.records.send(record(device, entry).into()).await?;
         }
     }
     println!("{ways} of {PACED} requests went by the ledger's thread");

@@ -22,6 +22,13 @@ pub enum StageEnd {
     Started(u32),
 }
 
+/// How much of `n` is that process's, as even as it goes.
+#[must_use]
+pub fn part(n: u32, number: u32, of: u32) -> u32 {
+    let up_to = |number: u32| u64::from(n) * u64::from(number) / u64::from(of);
+    u32::try_from(up_to(number + 1) - up_to(number)).expect("no more than the whole")
+}
+
 /// The stages of a closed schedule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Closed {
@@ -38,6 +45,24 @@ impl Closed {
     pub fn new(stages: Vec<ClosedStage>, truncate: bool) -> Self {
         assert!(!stages.is_empty(), "a schedule needs a stage");
         Self { stages, truncate }
+    }
+
+    /// The part of process `number` of `of`: the parts' places and counts add up to the whole's. A
+    /// stage with fewer places than processes leaves some of them none.
+    #[must_use]
+    pub fn part(&self, number: u32, of: u32) -> Self {
+        let part = |n: u32| part(n, number, of);
+        let stages = self.stages.iter().map(|stage| ClosedStage {
+            end: match stage.end {
+                StageEnd::Started(count) => StageEnd::Started(part(count)),
+                after @ StageEnd::After(_) => after,
+            },
+            concurrency: part(stage.concurrency),
+        });
+        Self {
+            stages: stages.collect(),
+            truncate: self.truncate,
+        }
     }
 
     /// The turn of the n-th device (from 0): known beforehand only where the stages start a number

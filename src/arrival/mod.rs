@@ -14,7 +14,7 @@ mod stage;
 
 use std::time::Duration;
 
-pub use closed::{Closed, ClosedStage, StageEnd};
+pub use closed::{Closed, ClosedStage, StageEnd, part};
 pub use open::Open;
 pub use pace::{CHANGES_MAX, Pace, PaceSetting};
 pub use progress::Progress;

@@ -5,16 +5,18 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// The schedule's clock against the run's. Two of them: the open model's runs at the factor, the closed
 /// model's at the plan's speed, since there the factor is one of places; both stand in a pause.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pace {
     /// Ascending; the first is the start of the run.
     stretches: Vec<Stretch>,
 }
 
 /// From one change to the next.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Stretch {
     /// Since the start of the run.
     from: Duration,
@@ -26,7 +28,7 @@ struct Stretch {
 }
 
 /// What somebody steers.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PaceSetting {
     /// Of the open model's rates and the closed model's places; > 0.
     pub factor: f64,

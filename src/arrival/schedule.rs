@@ -157,6 +157,13 @@ impl Schedule {
         turns
     }
 
+    /// Which of `of` workers starts a cohort's device; `None`: it does not start.
+    pub fn worker_of(&self, cohort: CohortIx, device: DeviceIx, of: u32) -> Option<u32> {
+        let queue = self.queue(cohort);
+        let ordinal = queue.ordinal(device)?;
+        Some((queue.before % of + ordinal % of) % of)
+    }
+
     /// How many devices have a turn.
     pub fn planned(&self) -> u32 {
         self.queues.iter().map(Queue::planned).sum()

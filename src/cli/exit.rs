@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
+use crate::metrics::{RunResult, Summary};
+
 /// The documented exit codes. After every one but `Bug` and `Usage` the reports are there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -33,6 +35,17 @@ impl Exit {
         Self::Unreachable,
         Self::Interrupted,
     ];
+
+    /// That of a run with this result; with `allow_invalid` an invalid one ends by its thresholds.
+    pub(super) fn of(summary: &Summary, allow_invalid: bool) -> Self {
+        match summary.result {
+            RunResult::Passed => Self::Passed,
+            RunResult::Invalid if !allow_invalid => Self::Invalid,
+            RunResult::Invalid if summary.holds() => Self::Passed,
+            RunResult::Failed | RunResult::Invalid => Self::Threshold,
+            RunResult::Interrupted => Self::Interrupted,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {

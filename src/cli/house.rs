@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -12,7 +13,7 @@ use super::Failure;
 use super::handover::Handover;
 use super::lodger::Lodger;
 use super::rest;
-use crate::engine::{Authorities, Fleet};
+use crate::engine::{Authorities, Fleet, Provisions};
 use crate::ledger::Past;
 use crate::model::{Strategy, TransportKind};
 use crate::rest::Server;
@@ -22,10 +23,23 @@ use crate::transport::{CoapTiming, Dial, Tls, Trust};
 
 /// Whoever answers, and where.
 pub(super) struct House {
-    addresses: Vec<(TransportKind, SocketAddr, String)>,
+    addresses: Addresses,
     unresolved: Option<String>,
     tenant: Tenant,
     trust: Trust,
+    /// PEM of an embedded target's authority.
+    ca_pem: Option<String>,
+    /// The embedded targets of the run's further processes.
+    beside: Vec<Self>,
+}
+
+type Addresses = Vec<(TransportKind, SocketAddr, String)>;
+
+/// A house as a process of the run is told of it that did not open it.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Lease {
+    addresses: Addresses,
+    ca_pem: Option<String>,
 }
 
 enum Tenant {
@@ -40,16 +54,23 @@ impl House {
         (fleet, past): (&Fleet, Option<&Past>),
         authorities: &Authorities,
         trust: Trust,
-        apart: bool,
+        provisions: &Provisions,
     ) -> Result<Self, Failure> {
         match &fleet.plan.target {
             TargetPlan::Embedded { .. } => {
-                let config = config((fleet, past), authorities)?;
-                if apart {
-                    Self::apart(&config).await
-                } else {
-                    Self::here(config).await
+                let mut config = config(fleet, authorities)?;
+                let of = provisions.processes;
+                let mut listed = listed((fleet, past), of)?.into_iter();
+                config.devices = listed.next().unwrap_or_default();
+                if !provisions.target_apart {
+                    return Self::here(config).await;
                 }
+                let mut first = Self::apart(&config).await?;
+                for devices in listed {
+                    config.devices = devices;
+                    first.beside.push(Self::apart(&config).await?);
+                }
+                Ok(first)
             }
             TargetPlan::Remote { addresses, .. } => {
                 let (mut found, mut unresolved) = (Vec::new(), None);
@@ -65,21 +86,51 @@ impl House {
                     unresolved,
                     tenant: Tenant::Elsewhere,
                     trust,
+                    ca_pem: None,
+                    beside: Vec::new(),
                 })
             }
         }
+    }
+
+    /// For the processes of a run, in their order: one for each, or one for all.
+    pub(super) fn leases(&self) -> Vec<Lease> {
+        let houses = std::iter::once(self).chain(&self.beside);
+        let lease = |house: &Self| Lease {
+            addresses: house.addresses.clone(),
+            ca_pem: house.ca_pem.clone(),
+        };
+        houses.map(lease).collect()
+    }
+
+    /// The house that another process of the run opened.
+    pub(super) fn leased(lease: Lease, plan: &Plan) -> Result<Self, Failure> {
+        let trust = match lease.ca_pem.as_deref() {
+            None => trust(plan)?,
+            pem => trust_in(pem)?,
+        };
+        Ok(Self {
+            addresses: lease.addresses,
+            unresolved: None,
+            tenant: Tenant::Elsewhere,
+            trust,
+            ca_pem: lease.ca_pem,
+            beside: Vec::new(),
+        })
     }
 
     async fn here(config: TargetConfig) -> Result<Self, Failure> {
         let lodger = Lodger::start(config).await?;
         let target = &lodger.target;
         let bound = TransportKind::ALL.map(|kind| (kind, target.listener(kind)));
-        let trust = trust_in(target.ca_pem())?;
+        let ca_pem = target.ca_pem().map(str::to_owned);
         Ok(Self {
             addresses: with_names(bound),
             unresolved: None,
             tenant: Tenant::Here(lodger),
-            trust,
+            trust: trust_in(ca_pem.as_deref())?,
+            ca_pem,
+            beside: Vec::new(),
         })
     }
 
@@ -120,11 +171,14 @@ impl House {
                     .and_then(|text| text.parse().ok()),
             )
         });
+        let ca_pem = ready["ca_pem"].as_str().map(str::to_owned);
         Ok(Self {
             addresses: with_names(bound),
             unresolved: None,
             tenant: Tenant::Apart(child),
-            trust: trust_in(ready["ca_pem"].as_str())?,
+            trust: trust_in(ca_pem.as_deref())?,
+            ca_pem,
+            beside: Vec::new(),
         })
     }
 
@@ -209,7 +263,11 @@ impl House {
             .iter()
             .map(|(kind, _, host)| format!("{}://{host}", kind.as_str()))
             .collect();
-        format!("{kind} {}", list.join(" "))
+        let more = match self.beside.len() {
+            0 => String::new(),
+            n => format!(", and {n} more"),
+        };
+        format!("{kind} {}{more}", list.join(" "))
     }
 
     /// Whether the target's CPU time and memory are in this process's.
@@ -219,35 +277,49 @@ impl House {
 
     /// Tells an embedded target that the run starts now: offsets of its faults count from here.
     pub(super) async fn begin(&mut self) {
-        match &mut self.tenant {
-            Tenant::Here(lodger) => lodger.target.begin(),
-            Tenant::Apart(child) => {
-                if let Some(stdin) = &mut child.stdin {
-                    // A target that is gone is seen by its devices.
-                    let _ = stdin.write_all(b"\n").await;
-                }
-            }
-            Tenant::Elsewhere => {}
+        self.tenant.begin().await;
+        for house in &mut self.beside {
+            house.tenant.begin().await;
         }
     }
 
     /// Ends an embedded target.
     pub(super) async fn close(self) {
-        match self.tenant {
-            Tenant::Here(lodger) => lodger.stop().await,
-            Tenant::Apart(mut child) => {
-                drop(child.stdin.take());
-                let _ = child.wait().await;
-            }
-            Tenant::Elsewhere => {}
+        self.tenant.close().await;
+        for house in self.beside {
+            house.tenant.close().await;
         }
     }
 }
 
-fn config(
-    (fleet, past): (&Fleet, Option<&Past>),
-    authorities: &Authorities,
-) -> Result<TargetConfig, Failure> {
+impl Tenant {
+    async fn begin(&mut self) {
+        match self {
+            Self::Here(lodger) => lodger.target.begin(),
+            Self::Apart(child) => {
+                if let Some(stdin) = &mut child.stdin {
+                    // A target that is gone is seen by its devices.
+                    let _ = stdin.write_all(b"\n").await;
+                }
+            }
+            Self::Elsewhere => {}
+        }
+    }
+
+    async fn close(self) {
+        match self {
+            Self::Here(lodger) => lodger.stop().await,
+            Self::Apart(mut child) => {
+                drop(child.stdin.take());
+                let _ = child.wait().await;
+            }
+            Self::Elsewhere => {}
+        }
+    }
+}
+
+/// Without the devices that it knows.
+fn config(fleet: &Fleet, authorities: &Authorities) -> Result<TargetConfig, Failure> {
     let plan = &fleet.plan;
     let TargetPlan::Embedded {
         faults,
@@ -282,7 +354,6 @@ fn config(
     }
     let mut config = TargetConfig {
         profiles,
-        devices: listed(fleet, past)?,
         faults: (**faults).clone(),
         seed: plan.seed,
         release: *release,
@@ -301,10 +372,15 @@ fn config(
 
 /// The devices of profiles that check names, with the credentials that the list gives them: as a
 /// server that the list was imported to. And those that an earlier part of the run provisioned, whose
-/// embedded target is gone.
-fn listed(fleet: &Fleet, past: Option<&Past>) -> Result<Vec<Listed>, Failure> {
-    let mut listed = Vec::new();
+/// embedded target is gone. For each of so many processes those that it starts.
+fn listed(
+    (fleet, past): (&Fleet, Option<&Past>),
+    processes: u32,
+) -> Result<Vec<Vec<Listed>>, Failure> {
+    let workers = Provisions::workers_each(&fleet.plan, processes);
+    let mut all = vec![Vec::new(); processes as usize];
     for ix in fleet.devices() {
+        let listed = &mut all[fleet.process_of(ix, processes, workers) as usize];
         let profile = fleet.cohort(ix).profile;
         let gateway = fleet.cohort(ix).gateway.is_some();
         let trace = past.and_then(|past| past.trace(ix));
@@ -328,7 +404,7 @@ fn listed(fleet: &Fleet, past: Option<&Past>) -> Result<Vec<Listed>, Failure> {
             });
         }
     }
-    Ok(listed)
+    Ok(all)
 }
 
 fn with_names(

@@ -16,6 +16,7 @@ mod known;
 mod lodger;
 mod monitor;
 mod past;
+mod portion;
 mod report;
 mod rest;
 mod resume;
@@ -71,6 +72,9 @@ enum Command {
     Init(init::InitArgs),
     /// Print the JSON Schema of scenarios, or of what is written
     Schema(schema::SchemaArgs),
+    /// Start a part of a run's devices, as the run says over a pipe
+    #[command(hide = true)]
+    Portion,
     /// Print completions for a shell
     #[command(
         after_help = "Example:\n  fleetcall completions bash > /etc/bash_completion.d/fleetcall"
@@ -109,6 +113,7 @@ pub fn main() -> ExitCode {
         Command::Selftest(args) => selftest::run(&args),
         Command::Init(args) => init::run(&args).map(|()| Exit::Passed),
         Command::Schema(args) => schema::run(&args).map(|()| Exit::Passed),
+        Command::Portion => portion::run().map(|()| Exit::Passed),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,

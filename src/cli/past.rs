@@ -143,12 +143,12 @@ pub(super) fn header(
 }
 
 /// Another one after each start of the machine; empty where the system has none.
-fn boot_id() -> String {
+pub(super) fn boot_id() -> String {
     let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     id.trim().to_owned()
 }
 
-fn sha256(text: &str) -> String {
+pub(super) fn sha256(text: &str) -> String {
     let mut hex = String::with_capacity(64);
     for byte in digest(&SHA256, text.as_bytes()).as_ref() {
         let _ = write!(hex, "{byte:02x}");

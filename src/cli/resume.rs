@@ -72,7 +72,7 @@ pub(super) fn resume(args: ResumeArgs) -> Result<Exit, Failure> {
     };
     let (sequel, dir) = Sequel::open(&args.run, resumption)?;
     let run = args.further.put_into(sequel.args(dir));
-    run::go_on(&run, sequel)
+    run::go_on(&run, &sequel)
 }
 
 /// Has devices ask anew that were refused or failed.
@@ -94,7 +94,7 @@ pub(super) fn retry(args: RetryArgs) -> Result<Exit, Failure> {
     }
     sequel.resumption.retry = Some(wanted);
     let run = args.further.put_into(sequel.args(dir));
-    run::go_on(&run, sequel)
+    run::go_on(&run, &sequel)
 }
 
 /// Why devices were refused or failed, and how many.

@@ -13,6 +13,7 @@ use super::house::{self, House};
 use super::known;
 use super::monitor::{Monitor, MonitorArgs, Outlook};
 use super::past::{self, Sequel};
+use super::portion::Common;
 use super::rest;
 use super::run_files::{self, TIMELINE};
 use super::screen::{Screen, Show, tell};
@@ -21,13 +22,14 @@ use super::tracks::Tracks;
 use super::{Exit, Failure};
 use crate::dashboard::LogTail;
 use crate::engine::{
-    self, Authorities, Controls, Equipment, Fleet, Machine, Outlets, Provisions, Stop, StopSwitch,
+    self, Authorities, Controls, Equipment, Fleet, Hands, Machine, Outlets, Processes, Provisions,
+    Stop, StopSwitch,
 };
 use crate::inventory::Inventory;
-use crate::ledger::{Closed, Fate, Ledger, Shared};
+use crate::ledger::{Closed, Fate, LEDGER, Ledger, Shared};
 use crate::metrics::timeline;
 use crate::metrics::{
-    Aggregate, CohortSetting, Finding, Findings, Matrix, RunResult, Setting, Snapshot, Summary,
+    Aggregate, CohortSetting, Finding, Findings, Matrix, Setting, Snapshot, Summary,
 };
 use crate::model::{CohortIx, DeviceIx};
 use crate::report::TimelineFile;
@@ -75,12 +77,12 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Failure> {
 }
 
 /// Goes on with a run.
-pub(super) fn go_on(args: &RunArgs, sequel: Sequel) -> Result<Exit, Failure> {
+pub(super) fn go_on(args: &RunArgs, sequel: &Sequel) -> Result<Exit, Failure> {
     carry_out(args, Some(sequel))
 }
 
-fn carry_out(args: &RunArgs, sequel: Option<Sequel>) -> Result<Exit, Failure> {
-    let Some(prepared) = prepare(args, sequel.as_ref())? else {
+fn carry_out(args: &RunArgs, sequel: Option<&Sequel>) -> Result<Exit, Failure> {
+    let Some(prepared) = prepare(args, sequel)? else {
         println!("nothing is left to do: each device of this run has had its end");
         return Ok(Exit::Passed);
     };
@@ -95,27 +97,33 @@ fn carry_out(args: &RunArgs, sequel: Option<Sequel>) -> Result<Exit, Failure> {
     let outlook = args.monitor.prepare()?;
 
     let started = Timestamp::now();
-    let tracks = match &sequel {
+    let tracks = match sequel {
         None => Tracks::make(args.out.as_deref(), &fleet.plan.name, started)?,
         Some(sequel) => Tracks::reopen(args.out.clone().unwrap_or_default(), sequel.past.parts)?,
     };
     let log = LogTail::default();
     tracks.open_log(&log)?;
-    let past = sequel.map(|sequel| sequel.past);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(Failure::bug)?;
     runtime.block_on(async {
-        let past = past.as_ref();
-        let house = House::open((&fleet, past), &authorities, trust, provisions.target_apart);
-        let house = house.await?;
+        let past = sequel.map(|sequel| &sequel.past);
+        let house = House::open((&fleet, past), &authorities, trust, &provisions).await?;
         fleet.dials = house.dials(&fleet.plan)?;
         fleet.rest = house.rest(&fleet.plan)?;
         provisions
             .spread(machine, &mut fleet)
             .map_err(Failure::usage)?;
+        let common = Common {
+            args,
+            fleet: &fleet,
+            whole_digest: &whole_digest,
+            sequel,
+            ledger: tracks.file(LEDGER),
+        };
+        let processes = common.processes(provisions.processes, &house).await?;
         // Nothing else is left that could go wrong before the first packet: a directory with keys or a
         // ledger in it is no other run's.
         fleet
@@ -138,6 +146,7 @@ fn carry_out(args: &RunArgs, sequel: Option<Sequel>) -> Result<Exit, Failure> {
             part_note: past.map(|past| past::note(past, &fleet)),
             fleet: Arc::new(fleet),
             house,
+            processes,
             tracks,
             log,
             started,
@@ -233,6 +242,8 @@ fn equip(
 struct Run {
     fleet: Arc<Fleet>,
     house: House,
+    /// Where more than one start the devices.
+    processes: Option<Processes>,
     tracks: Tracks,
     log: LogTail,
     started: Timestamp,
@@ -283,7 +294,7 @@ impl Run {
         Ok(if unreachable.is_some() {
             Exit::Unreachable
         } else {
-            exit(&summary, self.allow_invalid)
+            Exit::of(&summary, self.allow_invalid)
         })
     }
 
@@ -331,7 +342,7 @@ impl Run {
 
     /// The run itself, with its screen.
     async fn drive(
-        &self,
+        &mut self,
         show: Show,
         stop: StopSwitch,
         ledger: Ledger,
@@ -354,20 +365,19 @@ impl Run {
             "run starts"
         );
         let fleet = Arc::clone(&self.fleet);
+        let hands = match self.processes.take() {
+            Some(processes) => Hands::Processes(processes),
+            None => Hands::Threads {
+                with_target: self.house.is_here(),
+            },
+        };
         let outlets = Outlets {
             live: &live,
             monitor: monitor.map(Monitor::state),
             ledger: ledger.sender(),
             timeline: timeline.sender(),
         };
-        let finished = Box::pin(engine::run(
-            fleet,
-            aggregate,
-            controls,
-            outlets,
-            self.house.is_here(),
-        ))
-        .await;
+        let finished = Box::pin(engine::run(fleet, aggregate, controls, outlets, hands)).await;
         drop(live);
         let ended = screen.end().await;
         let (closed, written) =
@@ -466,16 +476,6 @@ impl Run {
             host: engine::host(),
             scenario_toml: plan.shown.clone(),
         }
-    }
-}
-
-fn exit(summary: &Summary, allow_invalid: bool) -> Exit {
-    match summary.result {
-        RunResult::Passed => Exit::Passed,
-        RunResult::Invalid if !allow_invalid => Exit::Invalid,
-        RunResult::Invalid if summary.holds() => Exit::Passed,
-        RunResult::Failed | RunResult::Invalid => Exit::Threshold,
-        RunResult::Interrupted => Exit::Interrupted,
     }
 }
 

@@ -110,6 +110,14 @@ impl Beginnings {
         Self(all.into_iter().map(known).collect())
     }
 
+    /// The device begins there.
+    pub(super) fn put(&mut self, ix: DeviceIx, beginning: Beginning) {
+        if self.0.len() <= ix.get() {
+            self.0.resize(ix.get() + 1, None);
+        }
+        self.0[ix.get()] = Some(Box::new(beginning.of_this_run()));
+    }
+
     pub(super) fn get(&self, ix: DeviceIx) -> Option<&Beginning> {
         self.0.get(ix.get())?.as_deref()
     }
@@ -148,14 +156,19 @@ impl Fleet {
     pub fn counted_before(&self) -> Recorder {
         let mut recorder = Recorder::new(self.plan.cohorts.len());
         for ix in self.devices() {
-            let (outcome, cause) = match self.beginning(ix) {
-                Some(Beginning::Settled(fate)) => (fate.outcome, fate.cause),
-                Some(Beginning::Known(_)) => (Outcome::Provisioned, None),
-                _ => continue,
-            };
-            recorder.outcome(self.cohort_ix(ix), outcome, cause);
+            if let Some((outcome, cause)) = self.counted_of(ix) {
+                recorder.outcome(self.cohort_ix(ix), outcome, cause);
+            }
         }
         recorder
+    }
+
+    pub(super) fn counted_of(&self, ix: DeviceIx) -> Option<(Outcome, Option<Cause>)> {
+        match self.beginning(ix)? {
+            Beginning::Settled(fate) => Some((fate.outcome, fate.cause)),
+            Beginning::Known(_) => Some((Outcome::Provisioned, None)),
+            Beginning::InDoubt { .. } | Beginning::AsksAgain { .. } => None,
+        }
     }
 
     /// What becomes of a device that this run does not come to.
@@ -174,7 +187,7 @@ impl Fleet {
     }
 }
 
-fn resumed(
+pub(super) fn resumed(
     fleet: &Fleet,
     ix: DeviceIx,
     trace: &Trace,

@@ -149,7 +149,7 @@ impl<'a> Device<'a> {
         let gateway = worker.fleet.cohort(ix).gateway.as_ref();
         let started = Instant::now();
         let mut recorder = worker.recorder_of(ix);
-        if worker.fleet.schedule.can_lag(cohort) {
+        if worker.fleet.schedule.can_lag(cohort) && !worker.fleet.goes_on(ix) {
             recorder.start(cohort, started.saturating_duration_since(due));
         } else {
             recorder.start_when_free(cohort);

@@ -1,5 +1,6 @@
 //! The fleet: plan, list, dealing and addresses together, shared by all workers and never changed.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use secrecy::ExposeSecret;
@@ -7,6 +8,7 @@ use thiserror::Error;
 
 use super::beginning::{Beginning, Beginnings, Resumption};
 use super::equipment::{Equipment, EquipmentError};
+use super::shards::Unsaid;
 use crate::arrival::{Due, Follower, Schedule, StartingPlace};
 use crate::dialect::ThingsBoard;
 use crate::inventory::{Derivation, Inventory, Template};
@@ -37,9 +39,12 @@ pub struct Fleet {
     dialects: Vec<ThingsBoard>,
     /// For each cohort, from what its devices derive their tokens.
     derivations: Vec<Option<Derivation>>,
-    equipment: Equipment,
+    pub(super) equipment: Equipment,
     /// Where devices begin that have a past.
     pub(super) beginnings: Beginnings,
+    /// Of a process that died: those whose end is not on record yet, and those that had begun.
+    pub(super) unsaid: Unsaid,
+    pub(super) going_on: HashSet<DeviceIx>,
 }
 
 /// The list does not give what the scenario asks of it.
@@ -125,6 +130,8 @@ impl Fleet {
             derivations,
             equipment,
             beginnings: Beginnings::default(),
+            unsaid: Unsaid::default(),
+            going_on: HashSet::new(),
         };
         fleet.prove_speakers()?;
         for ix in fleet.devices() {

@@ -11,7 +11,8 @@ use thiserror::Error;
 
 use super::fleet::Fleet;
 use super::worker::CHECKS_AT_A_TIME;
-use crate::model::{Protocol, TransportKind};
+use crate::arrival::Arrival;
+use crate::model::{Protocol, RateLimits, TransportKind};
 use crate::scenario::{Plan, TargetPlan};
 
 /// What this machine gives one process.
@@ -30,6 +31,9 @@ pub struct Provisions {
     pub sources: Vec<IpAddr>,
     /// The embedded target needs a process of its own, for its half of the files.
     pub target_apart: bool,
+    /// How many processes start devices; where it is more than one, each has an embedded target of its
+    /// own.
+    pub processes: u32,
     /// What a person should know, a sentence each.
     pub notes: Vec<String>,
 }
@@ -49,6 +53,23 @@ pub enum LimitError {
         needed: u64,
         /// The hard limit.
         limit: u64,
+    },
+    /// Too few open files, and no way to split the run.
+    #[error(
+        "the run keeps {connected} connections open at a time, one process may open {limit} files, and it \
+         cannot be split over {processes} processes: {why}\n\
+         help: raise the limit (`ulimit -Hn` as root, or LimitNOFILE= of its service), take fewer devices, \
+         or run the list in parts"
+    )]
+    Indivisible {
+        /// At a time.
+        connected: u64,
+        /// Files of one process.
+        limit: u64,
+        /// Processes needed, or asked for.
+        processes: u32,
+        /// What is in the way.
+        why: &'static str,
     },
     /// An address of the scenario's is not this machine's.
     #[error(
@@ -116,12 +137,18 @@ pub fn plan_around(machine: Machine, plan: &Plan, dealt: &[u32]) -> Result<Provi
     let connected = u64::from(at_a_time(plan, dealt.iter().sum())) + polling;
     let requests = u64::from(plan.rest.as_ref().map_or(0, |rest| rest.connections));
     let needed = connected + requests + checks(plan) + RESERVE;
-    let mut provisions = Provisions::default();
-    if needed > machine.files {
-        return Err(LimitError::Files {
-            needed,
-            limit: machine.files,
-        });
+    let mut provisions = Provisions {
+        processes: processes(machine, plan, connected, needed - connected)?,
+        ..Provisions::default()
+    };
+    if provisions.processes > 1 {
+        provisions.target_apart = true;
+        provisions.notes.push(format!(
+            "the run is split over {} processes: {connected} connections at a time, and one process may \
+             open {} files",
+            provisions.processes, machine.files
+        ));
+        return Ok(provisions);
     }
     let tcp = on(plan, dealt, |kind| kind.protocol() != Protocol::Coap);
     if matches!(plan.target, TargetPlan::Embedded { .. })
@@ -138,7 +165,90 @@ pub fn plan_around(machine: Machine, plan: &Plan, dealt: &[u32]) -> Result<Provi
     Ok(provisions)
 }
 
+/// How many processes the run needs for so many connections and, in each, so many other files; or how
+/// many it is to have.
+fn processes(
+    machine: Machine,
+    plan: &Plan,
+    connected: u64,
+    others: u64,
+) -> Result<u32, LimitError> {
+    let embedded = matches!(plan.target, TargetPlan::Embedded { .. });
+    let free = machine.files.saturating_sub(others);
+    // Connections that are gone here may linger on the server's side.
+    let each = if embedded { free / 4 * 3 } else { free }.max(1);
+    let needed = match plan.limits.processes {
+        Some(given) => given,
+        None if connected <= free => 1,
+        None => u32::try_from(connected.div_ceil(each)).unwrap_or(u32::MAX),
+    };
+    let indivisible = if needed > 1 {
+        indivisible(plan, needed)
+    } else {
+        None
+    };
+    match indivisible {
+        Some(why) => Err(LimitError::Indivisible {
+            connected,
+            limit: machine.files,
+            processes: needed,
+            why,
+        }),
+        None if connected.div_ceil(u64::from(needed)) > free => Err(LimitError::Files {
+            needed: connected.div_ceil(u64::from(needed)) + others,
+            limit: machine.files,
+        }),
+        None => Ok(needed),
+    }
+}
+
+/// Why a run cannot be split over so many processes, if it cannot.
+fn indivisible(plan: &Plan, processes: u32) -> Option<&'static str> {
+    let closed = plan
+        .cohorts
+        .iter()
+        .filter_map(|cohort| cohort.arrival.as_ref());
+    let mut closed = closed
+        .chain(&plan.arrival)
+        .filter_map(|arrival| match arrival {
+            Arrival::Closed(closed) => Some(closed),
+            Arrival::Open(_) => None,
+        });
+    let keys = plan
+        .cohorts
+        .iter()
+        .any(|c| c.credentials.certificate().is_some());
+    if plan.search.is_some() {
+        return Some("a capacity search has one schedule that follows its findings");
+    }
+    if keys {
+        return Some("its devices bring certificates, which one process makes or reads");
+    }
+    if closed.any(|closed| {
+        closed
+            .stages()
+            .iter()
+            .any(|stage| stage.concurrency < processes)
+    }) {
+        return Some("a closed arrival has fewer places than there are processes");
+    }
+    if plan.limits.in_flight < processes {
+        return Some("limits.in_flight is less than the number of processes");
+    }
+    let TargetPlan::Embedded { faults, .. } = &plan.target else {
+        return None;
+    };
+    let one = faults.capacity.is_some() || faults.rate_limits != RateLimits::default();
+    one.then_some("target.faults.capacity and rate_limits are those of one server, and each process has its own")
+}
+
 impl Provisions {
+    /// Worker threads of each of so many processes.
+    pub fn workers_each(plan: &Plan, processes: u32) -> u32 {
+        let workers = u32::try_from(plan.limits.workers).unwrap_or(u32::MAX);
+        (workers / processes).max(1)
+    }
+
     /// Spreads the connections over source addresses where the server is on loopback, refuses
     /// where local ports run out, and puts the sources into the fleet's dials.
     pub fn spread(&mut self, machine: Machine, fleet: &mut Fleet) -> Result<(), LimitError> {
@@ -283,154 +393,4 @@ const PER_SOURCE: u32 = 8_000;
 const MOST_SOURCES: u32 = 254;
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-    use std::time::Duration;
-
-    use super::*;
-    use crate::engine::Equipment;
-    use crate::inventory::{GenerateSpec, NameKind, generate};
-    use crate::scenario::{Overrides, load};
-    use crate::transport::{CoapTiming, Dial};
-
-    const TELEMETRY: &str = "[telemetry]\n";
-
-    fn plan(more: &str) -> Plan {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("s.toml");
-        let text = format!(
-            "name = \"s\"\narrival.stages = [{{ duration = \"1s\", rate = 1 }}]\n\
-             devices.generate = {{ count = 1 }}\n{more}"
-        );
-        std::fs::write(&path, text).unwrap();
-        load(Path::new(&path), &[], &Overrides::default()).unwrap()
-    }
-
-    fn machine(files: u64) -> Machine {
-        Machine {
-            files,
-            ports: DEFAULT_PORTS,
-        }
-    }
-
-    #[test]
-    fn the_target_moves_out_when_both_ends_do_not_fit() {
-        let plan = plan(&format!("{TELEMETRY}[target]\nembedded = true\n"));
-        for (devices, files, apart) in [(1_000, 20_000, false), (10_000, 20_000, true)] {
-            let provisions = plan_around(machine(files), &plan, &[devices]).unwrap();
-            assert_eq!(provisions.target_apart, apart, "{devices} devices");
-            assert_eq!(provisions.notes.is_empty(), !apart);
-        }
-    }
-
-    #[test]
-    fn more_connections_than_files_are_refused_with_the_way_out() {
-        let plan = plan(&format!("{TELEMETRY}[target]\nembedded = true\n"));
-        let refused = plan_around(machine(20_000), &plan, &[20_000]).unwrap_err();
-        assert_eq!(
-            refused,
-            LimitError::Files {
-                needed: 20_100,
-                limit: 20_000
-            }
-        );
-        assert!(refused.to_string().contains("ulimit -Hn 20100"));
-    }
-
-    #[test]
-    fn long_polls_and_pushes_need_files_of_their_own() {
-        let push = "[[push]]\nkind = \"attributes\"\nevery = \"1s\"\n";
-        for (over, more, devices) in [
-            ("mqtt", "", 10_000),
-            ("http", "", 3_333),
-            ("http", "attributes = false\n", 5_000),
-            ("mqtt", push, 9_936),
-        ] {
-            let plan = plan(&format!(
-                "[target]\nembedded = true\n[[cohort]]\nname = \"c\"\n\
-                 transport = \"{over}\"\n[downlink]\n{more}"
-            ));
-            let fits = |devices| plan_around(machine(10_100), &plan, &[devices]).is_ok();
-            assert!(fits(devices) && !fits(devices + 1), "{over} {more}");
-        }
-    }
-
-    #[test]
-    fn devices_that_only_provision_need_files_for_those_in_flight() {
-        let plan = plan("[target]\nembedded = true\n[limits]\nin_flight = 500\n");
-        let provisions = plan_around(machine(20_000), &plan, &[1_000_000]).unwrap();
-        assert!(!provisions.target_apart);
-    }
-
-    #[test]
-    fn a_distant_server_needs_ports_for_what_is_connected_at_a_time() {
-        let fleet = |more: &str| {
-            let plan = plan(&format!(
-                "[target]\nmqtt = \"192.0.2.1:1883\"\n\
-                 [profile]\nprovision_key = \"k\"\nprovision_secret = \"s\"\n{more}"
-            ));
-            let inventory = generate(&GenerateSpec {
-                count: 40_000,
-                kind: NameKind::Serial,
-                oui: None,
-                prefix: None,
-                seed: 1,
-            });
-            let dial = Dial {
-                kind: TransportKind::Mqtt,
-                addr: "192.0.2.1:1883".parse().unwrap(),
-                host: String::new(),
-                sources: Vec::new(),
-                connect_timeout: Duration::ZERO,
-                answer_timeout: Duration::ZERO,
-                suback_wait: Duration::ZERO,
-                keep_alive: Duration::ZERO,
-                version: crate::model::MqttVersion::V3,
-                tls: None,
-                coap: CoapTiming::default(),
-            };
-            let equipment = Equipment::default();
-            let mut fleet = Fleet::new(plan, inventory, vec![0; 40_000], equipment).unwrap();
-            fleet.dials = vec![dial];
-            fleet
-        };
-        let mut provisions = Provisions::default();
-        let provision_only = provisions.spread(machine(20_000), &mut fleet(""));
-        assert_eq!(provision_only, Ok(()));
-        assert_eq!(provisions.notes.len(), 1, "{:?}", provisions.notes);
-        assert!(
-            provisions.sources.is_empty(),
-            "a distant server is reached from our address"
-        );
-        let connected = provisions.spread(machine(100_000), &mut fleet(TELEMETRY));
-        assert!(matches!(
-            connected,
-            Err(LimitError::Ports { needed: 40_000, .. })
-        ));
-        let with = |sources: &str| {
-            let mut fleet = fleet(&format!("{TELEMETRY}[limits]\nsources = \"{sources}\"\n"));
-            let spread = provisions.clone().spread(machine(100_000), &mut fleet);
-            (spread, fleet.dials[0].sources.clone())
-        };
-        assert!(matches!(
-            with("127.0.1.1").0,
-            Err(LimitError::Ports { sources: 1, .. })
-        ));
-        let two = vec![[127, 0, 1, 1].into(), [127, 0, 1, 2].into()];
-        assert_eq!(with("127.0.1.1, 127.0.1.2"), (Ok(()), two));
-        assert!(matches!(with("::1").0, Err(LimitError::Family { .. })));
-        assert!(matches!(
-            with("192.0.2.9").0,
-            Err(LimitError::Source { .. })
-        ));
-    }
-
-    #[test]
-    fn loopback_addresses_are_distinct_and_on_loopback() {
-        let sources = loopback(MOST_SOURCES);
-        assert_eq!(sources[0], IpAddr::from([127, 0, 1, 1]));
-        assert!(sources.iter().all(IpAddr::is_loopback));
-        let distinct: std::collections::HashSet<_> = sources.iter().collect();
-        assert_eq!(distinct.len(), sources.len());
-    }
-}
+mod tests;

@@ -5,6 +5,8 @@
 
 mod beginning;
 mod clock;
+mod course;
+mod crew;
 mod device;
 mod digest;
 mod equipment;
@@ -17,6 +19,7 @@ mod pushes;
 mod rounds;
 mod run;
 mod search;
+mod shards;
 mod shutdown;
 mod steering;
 mod timeline;
@@ -24,11 +27,13 @@ mod usage;
 mod worker;
 
 pub use beginning::Resumption;
+pub use crew::Hands;
 pub use digest::schedule_digest;
 pub use equipment::{Authorities, Equipment, EquipmentError, Kit};
 pub use fleet::{Fleet, FleetError};
 pub use limits::{LimitError, Machine, Provisions, plan_around};
 pub use run::{EngineError, Outlets, run};
+pub use shards::{Instruct, Portion, ProcessError, Processes, serve};
 pub use shutdown::{Stop, StopSwitch};
 pub use steering::{Controls, FACTOR_MAX, Helm, Order};
 pub use usage::host;

@@ -8,7 +8,8 @@ use tokio::task::JoinSet;
 
 use super::clock::Clock;
 use super::fleet::Fleet;
-use crate::arrival::{Pace, PaceSetting, Progress, Queue};
+use super::shards::Portion;
+use crate::arrival::{Pace, PaceSetting, Progress, Queue, part};
 
 /// The places, shared by all workers.
 #[derive(Clone, Debug)]
@@ -30,13 +31,20 @@ pub(super) struct Place {
 
 impl Places {
     /// The places that the plan gives.
-    pub(super) fn new(fleet: &Fleet, clock: Clock, pace: &watch::Receiver<Arc<Pace>>) -> Self {
+    pub(super) fn new(
+        fleet: &Fleet,
+        clock: Clock,
+        pace: &watch::Receiver<Arc<Pace>>,
+        portion: Portion,
+    ) -> Self {
         let queues = fleet.schedule.queues().iter().enumerate();
         let gate = |(n, queue): (usize, &Queue)| {
-            Some((n, Arc::new(Gate::new(queue, clock, pace.clone())?)))
+            let gate = Gate::new(queue, clock, pace.clone(), portion)?;
+            Some((n, Arc::new(gate)))
         };
+        let bound = part(fleet.plan.limits.in_flight, portion.number, portion.of);
         Self {
-            bound: Arc::new(Semaphore::new(fleet.plan.limits.in_flight as usize)),
+            bound: Arc::new(Semaphore::new(bound.max(1) as usize)),
             gates: queues.filter_map(gate).collect(),
         }
     }
@@ -83,6 +91,7 @@ impl Places {
 /// A closed queue's entrance: hands out its devices as places are free, whichever worker asks.
 #[derive(Debug)]
 pub(super) struct Gate {
+    portion: Portion,
     state: Mutex<State>,
     clock: Clock,
     pace: watch::Receiver<Arc<Pace>>,
@@ -108,13 +117,21 @@ enum Asked {
 }
 
 impl Gate {
-    fn new(queue: &Queue, clock: Clock, pace: watch::Receiver<Arc<Pace>>) -> Option<Self> {
-        let progress = Progress::new(queue.closed()?.clone(), queue.len());
+    fn new(
+        queue: &Queue,
+        clock: Clock,
+        pace: watch::Receiver<Arc<Pace>>,
+        portion: Portion,
+    ) -> Option<Self> {
+        let Portion { number, of } = portion;
+        let devices = queue.len().saturating_sub(number).div_ceil(of);
+        let progress = Progress::new(queue.closed()?.part(number, of), devices);
         let state = State {
             progress,
             in_use: 0,
         };
         Some(Self {
+            portion,
             state: Mutex::new(state),
             clock,
             pace,
@@ -133,7 +150,7 @@ impl Gate {
             }
             match asked {
                 Asked::Passed(ordinal) => {
-                    return Some((ordinal, Pass(Arc::clone(self))));
+                    return Some((self.of_the_queue(ordinal), Pass(Arc::clone(self))));
                 }
                 Asked::Full => self.look.notified().await,
                 Asked::Shut => return None,
@@ -143,7 +160,13 @@ impl Gate {
 
     /// The next device that is not to start.
     pub(super) fn pass_over(&self) -> Option<u32> {
-        self.state().progress.pass_over()
+        let passed = self.state().progress.pass_over();
+        passed.map(|ordinal| self.of_the_queue(ordinal))
+    }
+
+    /// An ordinal among the whole queue's. Processes are dealt its devices in turn.
+    fn of_the_queue(&self, ordinal: u32) -> u32 {
+        self.portion.number + ordinal * self.portion.of
     }
 
     fn ask(&self) -> Asked {

@@ -1,29 +1,30 @@
 //! The coordinator: starts the workers, adds up what they report, and knows when the run is over.
 
+use std::io;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
-use std::{io, thread};
 
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::clock::Clock;
+use super::course::Course;
+use super::crew::{Crew, Hands};
 use super::fleet::Fleet;
 use super::places::Places;
-use super::rounds::Calls;
 use super::search::Director;
-use super::shutdown::{Stop, StopSwitch, reached};
+use super::shards::Portion;
+use super::shutdown::{Stop, reached};
 use super::steering::{Controls, Wheel};
 use super::timeline::Feed;
 use super::usage::{self, Sampler};
-use super::worker::{self, Frame, Shard};
+use super::worker::Frame;
 use crate::arrival::Pace;
 use crate::ledger;
 use crate::metrics::timeline::Line;
 use crate::metrics::{
-    Aborted, Aggregate, Ending, Exposure, Recorder, SearchSummary, Snapshot, Summary,
+    Aggregate, Ending, Evidence, Exposure, Recorder, SearchSummary, Snapshot, Summary,
 };
 
 /// A run that could not be carried through; everything else is an outcome.
@@ -62,33 +63,37 @@ pub async fn run(
     aggregate: Aggregate,
     controls: Controls,
     outlets: Outlets<'_>,
-    generator_includes_target: bool,
+    hands: Hands,
 ) -> Result<Summary, EngineError> {
     let show = Show::on(&outlets);
     let Outlets {
         ledger, timeline, ..
     } = outlets;
-    let cpu_before = usage::cpu();
+    let cpu_before = usage::cpu() + usage::cpu_of_children();
     // It looks before the clock starts: no pause of the run may go unseen.
-    let sampler = Sampler::start(fleet.plan.limits.workers).map_err(EngineError::Thread)?;
-    let clock = Clock::starting_at(Instant::now() + LEAD);
+    let sampler = Sampler::start(hands.threads(&fleet)).map_err(EngineError::Thread)?;
+    let lead = hands.lead();
+    let origin = usage::monotonic() + lead;
+    let clock = Clock::starting_at(Instant::now() + lead);
     let stop = controls.stop.clone();
     let mut wheel = Wheel::new(controls, clock, fleet.plan.search.is_some());
-    let places = Places::new(&fleet, clock, &wheel.follow());
+    let places = Places::new(&fleet, clock, &wheel.follow(), Portion::WHOLE);
     let director = Director::of(&fleet);
     let calls = director.as_ref().map(Director::calls);
-    let ways = (&ledger, calls.as_ref());
-    let mut crew = Crew::start(&fleet, clock, &places, (&stop, &wheel), ways)?;
+    let (at, ways) = ((clock, origin), (&ledger, calls.as_ref()));
+    let steered = (&stop, &wheel.follow());
+    let mut crew = Crew::of(hands, &fleet, at, &places, steered, ways)?;
     drop(ledger);
     let mut desk = Desk {
         feed: Feed::new(&fleet, &stop, &aggregate, timeline),
         aggregate,
         director,
         sampler,
+        seen: Vec::new(),
         show,
     };
 
-    let mut course = Course::new(&fleet, clock, stop.clone(), crew.threads.len());
+    let mut course = Course::new(&fleet, clock, stop.clone(), &crew);
     tokio::pin! {
         let follow = places.follow();
         let heed = places.heed(clock, wheel.follow());
@@ -101,17 +106,7 @@ pub async fn run(
         tokio::select! {
             frame = crew.frames.recv() => match frame {
                 None => break,
-                Some(Frame::Recorded(worker, recorder)) => {
-                    desk.aggregate.add(&recorder);
-                    crew.hand_back(worker, recorder);
-                }
-                Some(Frame::Measured(worker, recorder)) => {
-                    desk.measured(&recorder);
-                    crew.hand_back(worker, recorder);
-                }
-                Some(Frame::AllStarted { dropped }) => {
-                    desk.aggregate.set_dropped(course.all_started(dropped));
-                }
+                Some(frame) => desk.take(frame, &crew, &mut course),
             },
             _ = tick.tick() => {
                 if crew.lost_a_worker(course.started) {
@@ -129,9 +124,10 @@ pub async fn run(
     }
     let elapsed = clock.elapsed();
     desk.aggregate.set_steering(wheel.standing(&fleet.schedule));
+    let memory = crew.join_processes().await;
     let (aggregate, search) = desk.end(crew, elapsed, &wheel.pace()).await?;
-    let cpu_s = usage::cpu().saturating_sub(cpu_before).as_secs_f64();
-    let ending = course.ending(elapsed, cpu_s, generator_includes_target);
+    let cpu = usage::cpu() + usage::cpu_of_children();
+    let ending = course.ending(elapsed, cpu.saturating_sub(cpu_before), memory);
     Ok(aggregate.finish(Ending { search, ..ending }))
 }
 
@@ -141,11 +137,44 @@ struct Desk<'a> {
     /// If something is searched.
     director: Option<Director>,
     sampler: Sampler,
+    /// What was seen of this process and, from the second on, of the others.
+    seen: Vec<Evidence>,
     show: Show<'a>,
     feed: Feed,
 }
 
 impl Desk<'_> {
+    /// Takes in what the crew tells.
+    fn take(&mut self, frame: Frame, crew: &Crew, course: &mut Course) {
+        match frame {
+            Frame::Recorded(worker, recorder) => {
+                self.aggregate.add(&recorder);
+                crew.hand_back(worker, recorder);
+            }
+            Frame::Measured(worker, recorder) => {
+                self.measured(&recorder);
+                crew.hand_back(worker, recorder);
+            }
+            Frame::Carried(carried) => self.aggregate.add_carried(&carried),
+            Frame::AllStarted { dropped } => {
+                self.aggregate.set_dropped(course.all_started(dropped));
+            }
+            Frame::Seen(process, evidence) => self.saw(process as usize + 1, *evidence),
+            Frame::Died {
+                mend,
+                all_started,
+                dropped,
+                death,
+            } => {
+                course.start_again(all_started, dropped);
+                self.feed.died(&death, course.elapsed());
+                self.aggregate.mend(&mend, death);
+            }
+            // Devices are missing in the end, and the run says so.
+            Frame::Abandoned => course.stop.raise_to(Stop::Winding),
+        }
+    }
+
     /// Adds what a worker recorded of devices of a search that count.
     fn measured(&mut self, delta: &Recorder) {
         self.aggregate.add(delta);
@@ -154,10 +183,16 @@ impl Desk<'_> {
         }
     }
 
+    /// What was seen of one of the run's processes so far; 0 is this one.
+    fn saw(&mut self, process: usize, evidence: Evidence) {
+        let all = seen_by_all(&mut self.seen, process, evidence);
+        self.aggregate.set_evidence(all);
+    }
+
     /// To be called several times a second.
     fn tick(&mut self, elapsed: Duration, course: &mut Course, pace: &Pace) {
         if let Some(evidence) = self.sampler.news() {
-            self.aggregate.set_evidence(evidence);
+            self.saw(0, evidence);
         }
         // Once it winds down, devices are written off that no trial may count.
         if let (Some(director), Stop::Running) = (&mut self.director, course.stop.now())
@@ -180,7 +215,9 @@ impl Desk<'_> {
         pace: &Pace,
     ) -> Result<(Aggregate, Option<SearchSummary>), EngineError> {
         // The workers wait for it, so that their last second is seen.
-        self.aggregate.set_evidence(self.sampler.finish());
+        let evidence = self.sampler.finish();
+        self.aggregate
+            .set_evidence(seen_by_all(&mut self.seen, 0, evidence));
         crew.join();
         let last = self.show.end(&mut self.aggregate, elapsed);
         self.feed.end(&self.aggregate, elapsed, pace).await;
@@ -190,6 +227,15 @@ impl Desk<'_> {
         }
         Ok((self.aggregate, self.director.map(Director::finish)))
     }
+}
+
+/// Keeps what was seen of a process, and puts it together with what was seen of the others.
+fn seen_by_all(seen: &mut Vec<Evidence>, process: usize, evidence: Evidence) -> Evidence {
+    if seen.len() <= process {
+        seen.resize(process + 1, Evidence::default());
+    }
+    seen[process] = evidence;
+    Evidence::together(seen.iter().filter(|seen| seen.readings > 0))
 }
 
 /// What is shown of the run while it goes on.
@@ -236,192 +282,6 @@ impl<'a> Show<'a> {
         last
     }
 }
-
-/// When the run winds down, and when its grace is over.
-struct Course {
-    clock: Clock,
-    stop: StopSwitch,
-    /// Devices that stay go on until the stages are over, here those of open arrivals by their own clock;
-    /// without them there is nothing to wait for.
-    end: Option<Duration>,
-    grace: Duration,
-    workers: usize,
-    started: usize,
-    /// All stages of closed queues are over.
-    places_final: bool,
-    winding: bool,
-    dropped: u64,
-    /// The threshold that ended it.
-    aborted: Option<Aborted>,
-    /// When grace is over, once winding.
-    cut: Option<Instant>,
-}
-
-impl Course {
-    fn new(fleet: &Fleet, clock: Clock, stop: StopSwitch, workers: usize) -> Self {
-        let plan = &fleet.plan;
-        let end = plan.stays().then(|| fleet.schedule.open_span());
-        Self {
-            clock,
-            stop,
-            end,
-            grace: plan.limits.grace,
-            workers,
-            started: 0,
-            places_final: false,
-            winding: false,
-            dropped: 0,
-            aborted: None,
-            cut: None,
-        }
-    }
-
-    /// A worker has started all its devices, but for those that it had to drop; how many those are by now.
-    fn all_started(&mut self, dropped: u64) -> u64 {
-        self.started += 1;
-        self.dropped += dropped;
-        self.dropped
-    }
-
-    /// Resolves when the next step is to be taken: winding down, or cutting off.
-    async fn next_step(&self, pace: &Pace) {
-        if let Some(cut) = self.cut {
-            tokio::time::sleep_until(cut).await;
-        } else if self.winding || self.started < self.workers {
-            std::future::pending::<()>().await;
-        } else if let Some(end) = self.end {
-            match pace.open_at(end).filter(|_| self.places_final) {
-                Some(end) => tokio::time::sleep_until(self.clock.at(end)).await,
-                // Until places or pace change.
-                None => std::future::pending().await,
-            }
-        }
-    }
-
-    fn take_step(&mut self) {
-        if self.cut.take().is_some() {
-            self.stop.raise_to(Stop::Now);
-        } else {
-            self.stop.raise_to(Stop::Winding);
-        }
-    }
-
-    /// Winds the run down when it cannot pass any more, and says by which threshold.
-    fn gives_up(&mut self, aggregate: &Aggregate, elapsed: Duration) -> Option<&Aborted> {
-        if self.winding || self.aborted.is_some() {
-            return None;
-        }
-        self.aborted = aggregate.hopeless(elapsed);
-        let by = self.aborted.as_ref()?;
-        tracing::warn!("{}", by.words());
-        self.stop.raise_to(Stop::Winding);
-        Some(by)
-    }
-
-    fn ending(self, elapsed: Duration, cpu_s: f64, generator_includes_target: bool) -> Ending {
-        Ending {
-            elapsed,
-            interrupted: self.stop.was_raised(),
-            aborted: self.aborted,
-            search: None,
-            dropped: self.dropped,
-            cpu_s,
-            peak_rss_bytes: usage::peak_rss_bytes(),
-            workers: self.workers,
-            processes: 1,
-            generator_includes_target,
-        }
-    }
-
-    fn wound_down(&mut self) {
-        self.winding = true;
-        self.cut = Some(Instant::now() + self.grace);
-    }
-}
-
-/// The worker threads and the channels to them.
-struct Crew {
-    threads: Vec<JoinHandle<()>>,
-    frames: mpsc::Receiver<Frame>,
-    spares: Vec<mpsc::Sender<Recorder>>,
-}
-
-impl Crew {
-    fn start(
-        fleet: &Arc<Fleet>,
-        clock: Clock,
-        places: &Places,
-        (stop, wheel): (&StopSwitch, &Wheel),
-        (ledger, calls): (&ledger::Sender, Option<&Calls>),
-    ) -> Result<Self, EngineError> {
-        let of = u32::try_from(fleet.plan.limits.workers).expect("a plan has few workers");
-        let (sender, frames) = mpsc::channel(2 * of as usize);
-        let mut crew = Self {
-            threads: Vec::new(),
-            frames,
-            spares: Vec::new(),
-        };
-        for number in 0..of {
-            let (give, spares) = mpsc::channel(2);
-            let shard = Shard {
-                number,
-                of,
-                fleet: Arc::clone(fleet),
-                clock,
-                places: places.clone(),
-                stop: stop.clone(),
-                pace: wheel.follow(),
-                ledger: ledger.clone(),
-                frames: sender.clone(),
-                spares,
-                calls: calls.cloned(),
-            };
-            let thread = thread::Builder::new()
-                .name(format!("worker-{number}"))
-                .spawn(move || worker::run(shard));
-            match thread {
-                Ok(thread) => crew.threads.push(thread),
-                Err(error) => {
-                    stop.raise_to(Stop::Now);
-                    return Err(EngineError::Thread(error));
-                }
-            }
-            crew.spares.push(give);
-        }
-        Ok(crew)
-    }
-
-    /// Whether a worker ended without having said that it started all its devices: it panicked,
-    /// and the others must not wait for it.
-    fn lost_a_worker(&self, all_started: usize) -> bool {
-        let ended = self
-            .threads
-            .iter()
-            .filter(|thread| thread.is_finished())
-            .count();
-        // What an ended worker had to say is in the channel, so an empty one hides nothing.
-        ended > all_started && self.frames.is_empty()
-    }
-
-    /// Gives a recorder back, emptied, so that its histograms need not be made anew.
-    fn hand_back(&self, worker: u32, mut recorder: Recorder) {
-        recorder.clear();
-        // A worker with enough spares, or one that is gone, needs none.
-        let _ = self.spares[worker as usize].try_send(recorder);
-    }
-
-    /// Waits for the threads. All senders of frames are gone, so they are at their end; one that
-    /// panicked has left devices without an outcome, which the caller counts.
-    fn join(self) {
-        drop(self.spares);
-        for thread in self.threads {
-            let _ = thread.join();
-        }
-    }
-}
-
-/// The threads' start-up must not make the first devices late.
-const LEAD: Duration = Duration::from_millis(50);
 
 /// From one look at the run to the next.
 const LOOK_EVERY: Duration = Duration::from_millis(100);

@@ -93,6 +93,11 @@ impl Feed {
         self.mark(moment(at, MarkKind::Steered, change.effect.clone()));
     }
 
+    /// Notes that a process of the run died.
+    pub(super) fn died(&mut self, death: &str, elapsed: Duration) {
+        self.mark(moment(elapsed, MarkKind::ProcessDied, death.to_owned()));
+    }
+
     /// Notes a trial of a search.
     pub(super) fn trial(&mut self, trial: &Tried) {
         let text = format!(

@@ -20,7 +20,7 @@ use super::rounds::{Calls, Round};
 use super::shutdown::{Stop, StopSwitch, reached};
 use crate::arrival::{Due, Pace, Turns};
 use crate::ledger::{self, Entry, Files, Intent, Record};
-use crate::metrics::Recorder;
+use crate::metrics::{CarriedRecorder, Evidence, Recorder, Roll};
 use crate::model::{DeviceIx, Outcome, Phase};
 
 /// What a worker is given.
@@ -47,8 +47,23 @@ pub(super) enum Frame {
     Recorded(u32, Recorder),
     /// The same of the devices of a search that count.
     Measured(u32, Recorder),
+    /// What a worker of another process recorded.
+    Carried(CarriedRecorder),
     /// Every device of its share has been started or written off; so many starts were dropped.
     AllStarted { dropped: u64 },
+    /// What was seen of a process of the run.
+    Seen(u32, Box<Evidence>),
+    /// A process died, and another takes its place: what the ledger says of its devices beyond what
+    /// it reported, how many of its workers had started all of theirs and how many starts these
+    /// dropped, and a sentence on it.
+    Died {
+        mend: Roll,
+        all_started: usize,
+        dropped: u64,
+        death: String,
+    },
+    /// A process cannot be started again.
+    Abandoned,
 }
 
 /// A worker's state, shared by its devices.
@@ -202,6 +217,9 @@ impl Worker {
         let mut stopped_at = None;
         let mut dropped = 0;
         for (ix, due) in turns {
+            if self.is_over(ix).await {
+                continue;
+            }
             if let (None, Due::At(offset)) = (stopped_at, due) {
                 tokio::select! {
                     biased;
@@ -210,7 +228,8 @@ impl Worker {
                         stopped_at = Some(self.pace.borrow().open_shows(stopped));
                     }
                     (due, held) = self.turn(offset, &mut pace, &alarm, places) => {
-                        self.start(ix, due, held);
+                        let begun = self.fleet.goes_on(ix).then(Instant::now);
+                        self.start(ix, begun.unwrap_or(due), held);
                         continue;
                     }
                 }
@@ -307,6 +326,9 @@ impl Worker {
             };
             let Some((ordinal, pass)) = pass else { break };
             let ix = queue.device(ordinal);
+            if self.is_over(ix).await {
+                continue;
+            }
             tokio::select! {
                 biased;
                 () = reached(&mut winding, Stop::Winding) => self.write_off(ix).await,
@@ -314,8 +336,23 @@ impl Worker {
             }
         }
         while let Some(ordinal) = gate.pass_over() {
-            self.write_off(queue.device(ordinal)).await;
+            let ix = queue.device(ordinal);
+            if !self.is_over(ix).await {
+                self.write_off(ix).await;
+            }
         }
+    }
+
+    /// Whether a device has a turn and was over before: its process died, and this one took its
+    /// place.
+    async fn is_over(&self, ix: DeviceIx) -> bool {
+        let Some((fate, unsaid)) = self.fleet.over_before(ix) else {
+            return false;
+        };
+        if unsaid {
+            self.note(ix, None, Entry::Ended(fate)).await;
+        }
+        true
     }
 
     fn start(self: &Rc<Self>, ix: DeviceIx, due: Instant, place: Place) {
@@ -341,7 +378,7 @@ impl Worker {
             name: name.unwrap_or(self.fleet.name(ix)).into(),
             entry,
         };
-        if self.ledger.records.send(record).await.is_err() {
+        if self.ledger.records.send(record.into()).await.is_err() {
             self.switch.raise_to(Stop::Now);
         }
     }

@@ -95,6 +95,22 @@ impl Issued {
     }
 }
 
+/// What goes to the ledger's thread.
+#[derive(Debug)]
+pub enum Post {
+    /// To be kept.
+    Record(Record),
+    /// Somebody is about to read the file: told once all that was sent before is in the kernel's
+    /// hands.
+    Reader(oneshot::Sender<()>),
+}
+
+impl From<Record> for Post {
+    fn from(record: Record) -> Self {
+        Self::Record(record)
+    }
+}
+
 /// One entry and whose it is.
 #[derive(Debug)]
 pub struct Record {

@@ -1,12 +1,13 @@
 //! Where a request is put on record by the worker itself: the way to the ledger's thread and back
 //! takes longer than the line does, and would be in the device's time to provision.
 
+use std::io;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use tokio::sync::mpsc;
 
-use super::entry::{Files, Record};
+use super::entry::{Files, Post};
 use super::journal::Journal;
 use super::line::{FilesForm, Line};
 use super::sync::Wake;
@@ -16,7 +17,7 @@ use crate::model::DeviceIx;
 #[derive(Clone)]
 pub struct Sender {
     /// Where records go. Sending fails only when the writer has failed.
-    pub records: mpsc::Sender<Record>,
+    pub records: mpsc::Sender<Post>,
     /// Where requests are put on record at once, if they can be.
     pub intake: Option<Intake>,
 }
@@ -50,6 +51,11 @@ impl Intake {
         // One that is awake already needs no second call.
         let _ = self.wake.try_send(Wake::Sync);
         written
+    }
+
+    /// How long the ledger is by now, in bytes.
+    pub fn length(&self) -> io::Result<u64> {
+        self.lock().length()
     }
 
     /// For the ledger's own thread.

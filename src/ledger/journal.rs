@@ -100,6 +100,11 @@ impl Journal {
         Ok(())
     }
 
+    /// What the kernel has of it, in bytes.
+    pub(super) fn length(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
     /// The same file for a thread that syncs it.
     pub(super) fn share(&self) -> io::Result<File> {
         self.file.try_clone()

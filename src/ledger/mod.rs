@@ -14,13 +14,15 @@ mod rotations;
 mod shared;
 mod sync;
 mod table;
+mod wire;
 mod writer;
 
 pub use credentials::HEADER as CREDENTIALS_HEADER;
-pub use entry::{Entry, Fate, Files, Grant, Intent, Issued, Record};
+pub use entry::{Entry, Fate, Files, Grant, Intent, Issued, Post, Record};
 pub use intake::{Intake, Sender};
 pub use line::{Header, Part};
 pub use past::{Past, PastError, Trace};
 pub use rotations::{Rotation, RotationState};
 pub use shared::Shared;
+pub use wire::{SentRecord, Waiting};
 pub use writer::{CREDENTIALS, Closed, LEDGER, Ledger, LedgerError};

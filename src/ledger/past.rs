@@ -1,7 +1,7 @@
 //! What a ledger says of the parts of a run that are over.
 
 use std::fs::{File, TryLockError};
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Take};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -43,6 +43,8 @@ pub struct Trace {
     pub time_to_provision: Option<Duration>,
     /// How it ended in the last part that saw its end.
     pub fate: Option<Fate>,
+    /// That part's number; 0 before.
+    pub ended_in: u32,
 }
 
 impl Trace {
@@ -120,19 +122,44 @@ pub enum PastError {
 impl Past {
     /// Reads a ledger. An end that is torn is left out; damage before the end is an error.
     pub fn read(path: &Path, boot_id: &str) -> Result<Self, PastError> {
-        let failed = |source| PastError::File {
+        let file = File::open(path).map_err(|source| PastError::File {
             path: path.to_owned(),
             source,
-        };
-        let file = File::open(path).map_err(failed)?;
+        })?;
         // Before anything in the directory is touched. It is held again to write.
         if let Err(TryLockError::WouldBlock) = file.try_lock_shared() {
             return Err(PastError::Busy {
                 path: path.to_owned(),
             });
         }
-        let length = file.metadata().map_err(failed)?.len();
-        let mut lines = Lines::of(file);
+        Self::take_in(path, file, None, boot_id)
+    }
+
+    /// Reads the beginning of a ledger that is still being written, up to that byte: for the
+    /// processes of the run itself.
+    pub fn read_beginning(path: &Path, end: u64, boot_id: &str) -> Result<Self, PastError> {
+        let file = File::open(path).map_err(|source| PastError::File {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::take_in(path, file, Some(end), boot_id)
+    }
+
+    fn take_in(
+        path: &Path,
+        file: File,
+        end: Option<u64>,
+        boot_id: &str,
+    ) -> Result<Self, PastError> {
+        let failed = |source| PastError::File {
+            path: path.to_owned(),
+            source,
+        };
+        let length = match end {
+            Some(end) => end,
+            None => file.metadata().map_err(failed)?.len(),
+        };
+        let mut lines = Lines::of(file.take(length));
         let first = lines.next().map_err(failed)?;
         let first = first.as_deref().and_then(|text| Line::read(text, 0));
         let Some(Line::Run(header)) = first else {
@@ -175,6 +202,11 @@ impl Past {
         }
         past.torn_bytes = length - past.end.0;
         Ok(past)
+    }
+
+    /// Where its last whole line ends, in bytes.
+    pub fn end(&self) -> u64 {
+        self.end.0
     }
 
     /// What is on record of a device; `None`: nothing.
@@ -246,7 +278,7 @@ impl Past {
     }
 
     fn ended(&mut self, form: EndedForm) -> Option<()> {
-        let device = form.device;
+        let (device, part) = (form.device, self.parts);
         let fate = form.into_fate()?;
         let trace = self.device(device)?;
         // Everything else but an answer that was lost settles what was asked.
@@ -255,6 +287,7 @@ impl Past {
         }
         trace.attempts = trace.attempts.max(fate.attempts);
         trace.fate = Some(fate);
+        trace.ended_in = part;
         Some(())
     }
 
@@ -266,13 +299,13 @@ impl Past {
 
 /// Whole lines of bounded length, and where the next one begins.
 struct Lines {
-    reader: BufReader<File>,
+    reader: BufReader<Take<File>>,
     line: Vec<u8>,
     at: u64,
 }
 
 impl Lines {
-    fn of(file: File) -> Self {
+    fn of(file: Take<File>) -> Self {
         Self {
             reader: BufReader::with_capacity(1 << 16, file),
             line: Vec::new(),

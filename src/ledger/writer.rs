@@ -9,7 +9,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
 use super::credentials::CredentialsFile;
-use super::entry::{Entry, Fate, Issued, Record};
+use super::entry::{Entry, Fate, Issued, Post, Record};
 use super::intake::{Intake, Sender};
 use super::journal::Journal;
 use super::line::{CredentialsForm, EndedForm, FilesForm, Header, Line, Part, micros};
@@ -48,7 +48,7 @@ pub enum LedgerError {
 
 /// The writer thread's owner.
 pub struct Ledger {
-    records: mpsc::Sender<Record>,
+    records: mpsc::Sender<Post>,
     intake: Intake,
     writer: JoinHandle<Result<Closed, LedgerError>>,
 }
@@ -184,12 +184,15 @@ struct Writer {
 impl Writer {
     /// Takes records until the last sender is gone. A file that cannot be written ends nothing here:
     /// credentials that are still on their way have to be kept, and the disk may have room again.
-    fn run(mut self, mut inbox: mpsc::Receiver<Record>) -> Result<Closed, LedgerError> {
+    fn run(mut self, mut inbox: mpsc::Receiver<Post>) -> Result<Closed, LedgerError> {
         let mut batch = Vec::with_capacity(BATCH);
         let mut asking = Vec::new();
         while inbox.blocking_recv_many(&mut batch, BATCH) > 0 {
-            for record in batch.drain(..) {
-                self.take(record, &mut asking)?;
+            for post in batch.drain(..) {
+                match post {
+                    Post::Record(record) => self.take(record, &mut asking)?,
+                    Post::Reader(reader) => asking.push(reader),
+                }
             }
             let written = self.intake.lock().flush();
             self.note_trouble(LEDGER, written);

@@ -8,11 +8,13 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::bars::Bars;
+use super::carried::CarriedRecorder;
 use super::cause::{OTHER_CAUSES, cause_hint, word_hint};
 use super::counts::{DeviceCounts, LiveCounts, StartCounts};
 use super::latency::{LagFigures, LatencyFigures, add};
 use super::rate::Meter;
 use super::recorder::Recorder;
+use super::roll::Roll;
 use super::setting::{Ending, Setting};
 use super::sightings::Sightings;
 use super::snapshot::{CohortRow, ErrorRow, PhaseRow, SearchRow, Snapshot, TransportRow};
@@ -38,6 +40,8 @@ pub struct Aggregate {
     pub(super) evidence: Option<Evidence>,
     pub(super) steering: Steering,
     pub(super) search: Option<SearchRow>,
+    /// Processes of the generator that died, a sentence each.
+    pub(super) deaths: Vec<String>,
 }
 
 impl Aggregate {
@@ -59,6 +63,7 @@ impl Aggregate {
             evidence: None,
             steering: Steering::default(),
             search: None,
+            deaths: Vec::new(),
         }
     }
 
@@ -73,11 +78,29 @@ impl Aggregate {
         }
     }
 
+    /// Adds what a worker of another process recorded.
+    ///
+    /// # Panics
+    /// When it is of another scenario (number of cohorts).
+    pub fn add_carried(&mut self, carried: &CarriedRecorder) {
+        carried.add_to(&mut self.sum, &mut self.overall);
+    }
+
     /// Counts what was over before the first device started. No rate has it in it.
     pub fn settle(&mut self, before: &Recorder) {
         self.add(before);
         let devices = DeviceCounts::new(self.setting.listed, &self.overall.outcomes);
         self.provisioned = Meter::from(devices.provisioned);
+    }
+
+    /// A process of the generator died, and `by` is what the ledger says of its devices beyond what
+    /// it reported.
+    pub fn mend(&mut self, by: &Roll, death: String) {
+        for (tally, by) in self.sum.cohorts.iter_mut().zip(&by.0) {
+            tally.mend(by);
+            self.overall.mend(by);
+        }
+        self.deaths.push(death);
     }
 
     /// How many starts the generator had to drop so far, for display; the figure of the summary
@@ -210,6 +233,7 @@ impl Aggregate {
             exhausted: exhausted.map(|(_, n)| n).sum(),
             interrupted,
             evidence: self.evidence.as_ref(),
+            deaths: &self.deaths,
             limits: &self.setting.validity,
         }
     }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::cause::OTHER_CAUSES;
 use crate::model::{Cause, FaultKind};
 
@@ -12,7 +14,8 @@ use crate::model::{Cause, FaultKind};
 pub const DISTINCT_CAUSES_MAX: usize = 640;
 
 /// Counts by cause, bounded: see [`DISTINCT_CAUSES_MAX`].
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(into = "Words", try_from = "Words")]
 pub(super) struct Errors {
     /// By (carries a server's code, cause): those without a code come first and are never evicted.
     counts: BTreeMap<(bool, Cause), u64>,
@@ -64,6 +67,33 @@ impl Errors {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (Cause, u64)> {
         self.counts.iter().map(|((_, cause), n)| (*cause, *n))
+    }
+}
+
+/// The form in which counts travel: each cause by its word, and the rest.
+#[derive(Serialize, Deserialize)]
+struct Words(Vec<(String, u64)>, u64);
+
+impl From<Errors> for Words {
+    fn from(errors: Errors) -> Self {
+        let words = errors.iter().map(|(cause, n)| (cause.to_string(), n));
+        Self(words.collect(), errors.other)
+    }
+}
+
+impl TryFrom<Words> for Errors {
+    type Error = String;
+
+    fn try_from(Words(words, other): Words) -> Result<Self, String> {
+        let mut errors = Self {
+            other,
+            ..Self::default()
+        };
+        for (word, n) in words {
+            let cause = word.parse().map_err(|_| format!("`{word}` is no cause"))?;
+            errors.count(cause, n);
+        }
+        Ok(errors)
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod aggregate;
 mod bars;
+mod carried;
 mod cause;
 mod counts;
 mod deviation;
@@ -23,6 +24,7 @@ mod latency;
 mod merge;
 mod rate;
 mod recorder;
+mod roll;
 mod schema;
 mod search;
 mod setting;
@@ -43,6 +45,7 @@ mod tests;
 
 pub use aggregate::Aggregate;
 pub use bars::{BARS, Bars, bar_floor_us};
+pub use carried::CarriedRecorder;
 pub use cause::{OTHER_CAUSES, cause_hint, word_hint};
 pub use counts::{
     DeviceCounts, LiveCounts, LiveState, OutcomeCounts, ReconnectCounts, RotationCounts,
@@ -60,6 +63,7 @@ pub use latency::{CarriedError, CarriedHistogram, LagFigures, LatencyFigures};
 pub use merge::{MergeError, merge};
 pub use rate::RateFigures;
 pub use recorder::{LATE_AFTER, Recorder};
+pub use roll::Roll;
 pub use schema::{schema_of, summary_schema, timeline_schema};
 pub use search::{BracketSummary, BrokeFirst, SearchSummary, TrialSummary, Tried, Window};
 pub use setting::{CohortSetting, Ending, Setting};

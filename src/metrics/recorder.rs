@@ -205,6 +205,7 @@ fn record_lag(into: &mut Option<Box<Histogram<u64>>>, lag: Duration) {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::carried::CarriedRecorder;
     use super::super::errors::DISTINCT_CAUSES_MAX;
     use super::*;
     use crate::model::FaultKind;
@@ -335,6 +336,20 @@ mod tests {
                 sum(&[&sum(&[&one, &two]), &three]),
                 sum(&[&one, &sum(&[&two, &three])])
             );
+        }
+
+        #[test]
+        fn what_comes_from_another_process_adds_up_bucket_for_bucket(a in calls(), b in calls()) {
+            let (one, two) = (played(&a), played(&b));
+            let text = serde_json::to_string(&CarriedRecorder::of(&two)).unwrap();
+            let carried: CarriedRecorder = serde_json::from_str(&text).unwrap();
+            let mut together = one.clone();
+            let mut overall = Tally::default();
+            carried.add_to(&mut together, &mut overall);
+            prop_assert_eq!(together, sum(&[&one, &two]));
+            let mut all = Tally::default();
+            two.cohorts.iter().for_each(|tally| all.add(tally));
+            prop_assert_eq!(overall, all);
         }
 
         #[test]

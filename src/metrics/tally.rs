@@ -1,14 +1,17 @@
 //! What is counted for a cohort, or for all of them.
 
+use serde::{Deserialize, Serialize};
+
 use super::counts::{ReconnectCounts, RotationCounts, TelemetryCounts};
 use super::downlink::{AskCounts, DownlinkCounts};
 use super::gateway::GatewayCounts;
 use super::latency::Latency;
+use super::roll::RollRow;
 use super::timeline::StepCounts;
 use crate::model::{Outcome, Phase};
 
 /// What is counted for a cohort.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Tally {
     pub(super) outcomes: [u64; Outcome::ALL.len()],
     pub(super) started: u64,
@@ -22,6 +25,8 @@ pub(super) struct Tally {
     pub(super) rotations: RotationCounts,
     pub(super) downlink: DownlinkCounts,
     pub(super) gateway: GatewayCounts,
+    /// Between processes they travel apart.
+    #[serde(skip)]
     pub(super) phases: [PhaseTally; Phase::COUNT],
 }
 
@@ -59,6 +64,18 @@ impl Tally {
             claims: asked(Phase::Claim),
             ..self.downlink
         }
+    }
+
+    /// Corrects it by what a process that died left unsaid, or said too much.
+    pub(super) fn mend(&mut self, by: &RollRow) {
+        for (n, by) in self.outcomes.iter_mut().zip(by.outcomes) {
+            *n = n.saturating_add_signed(by);
+        }
+        self.never_started = self.never_started.saturating_add_signed(by.never_started);
+        self.started = self.started.saturating_add_signed(by.started);
+        self.late = self.late.saturating_add_signed(by.late);
+        self.bringing_up = self.bringing_up.saturating_add(by.bringing_up);
+        self.live = self.live.saturating_add(by.live);
     }
 
     pub(super) fn is_empty(&self) -> bool {

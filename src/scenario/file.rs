@@ -365,6 +365,9 @@ section! {
         /// Devices being brought up at a time, over all workers.
         #[schemars(default, extend("default" = 5000))]
         in_flight: u32,
+        /// Processes that start devices; as many as the limit on open files needs when absent.
+        #[schemars(default)]
+        processes: u32,
         /// Worker threads; one per core when absent.
         #[schemars(default)]
         workers: u32,

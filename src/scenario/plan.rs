@@ -346,7 +346,9 @@ pub struct Limits {
     pub keep_alive: Duration,
     /// Devices being brought up at a time, over all workers. Default 5,000.
     pub in_flight: u32,
-    /// Worker threads. Default: one per core.
+    /// Processes that start devices. Default: as many as the limit on open files needs.
+    pub processes: Option<u32>,
+    /// Worker threads, over all processes and at least one each. Default: one per core.
     pub workers: usize,
     /// Addresses of this machine that connections are spread over. Default: none, which leaves it to
     /// the system, and over loopback to the planner.
@@ -363,6 +365,7 @@ impl Default for Limits {
             grace: Duration::from_secs(30),
             keep_alive: Duration::from_mins(1),
             in_flight: 5_000,
+            processes: None,
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             sources: Vec::new(),
         }

@@ -212,6 +212,7 @@ const LONG: &str = r#"
     grace = "0s"
     keep_alive = "5s"
     in_flight = 6
+    processes = 3
     workers = 7
     sources = "127.0.1.8/31"
     "#;
@@ -271,6 +272,7 @@ fn what_is_written_is_what_is_meant() {
         grace: seconds(0),
         keep_alive: seconds(5),
         in_flight: 6,
+        processes: Some(3),
         workers: 7,
         sources: vec![[127, 0, 1, 8].into(), [127, 0, 1, 9].into()],
     };

@@ -1,6 +1,7 @@
 //! Runs that are killed, and go on.
 
 mod disk;
+mod processes;
 mod restart;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetcall::engine::{Controls, Equipment, Fleet, Outlets, Stop, StopSwitch, run};
-use fleetcall::ledger::{Entry, Record, Sender};
+use fleetcall::engine::{Controls, Equipment, Fleet, Hands, Outlets, Stop, StopSwitch, run};
+use fleetcall::ledger::{Entry, Post, Record, Sender};
 use fleetcall::metrics::{Aggregate, CohortSetting, HostSummary, Setting, ValidityLimits};
 use fleetcall::model::TransportKind;
 use fleetcall::scenario::{Overrides, load};
@@ -77,6 +77,13 @@ fn fleet(dir: &std::path::Path, target: &Target) -> Fleet {
     fleet
 }
 
+fn record(post: Post) -> Record {
+    match post {
+        Post::Record(record) => record,
+        Post::Reader(_) => unreachable!("nobody reads a ledger that is none"),
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cut_off_run_still_hands_over_every_credential_it_received() {
     let target = Target::start(TargetConfig {
@@ -90,14 +97,14 @@ async fn a_cut_off_run_still_hands_over_every_credential_it_received() {
     let mut aggregate = aggregate();
     let (live, mut snapshots) = watch::channel(Arc::new(aggregate.tick(Duration::ZERO)));
     // Room for one record. Once everybody has asked, nobody takes any until the run is cut off.
-    let (ledger, mut records) = mpsc::channel::<Record>(1);
+    let (ledger, mut records) = mpsc::channel::<Post>(1);
     let stop = StopSwitch::new();
     let switch = stop.clone();
     let reading = async move {
         let mut taken = Vec::new();
         let mut asked = 0;
         while asked < DEVICES {
-            let record = records.recv().await.unwrap();
+            let record = record(records.recv().await.unwrap());
             match record.entry {
                 Entry::Asked(intent) => {
                     intent.written.send(()).unwrap();
@@ -112,8 +119,8 @@ async fn a_cut_off_run_still_hands_over_every_credential_it_received() {
             .await
             .unwrap();
         switch.raise_to(Stop::Now);
-        while let Some(record) = records.recv().await {
-            taken.push(record);
+        while let Some(post) = records.recv().await {
+            taken.push(record(post));
         }
         let (mut credentials, mut ended) = (HashSet::new(), HashSet::new());
         for record in taken {
@@ -143,7 +150,8 @@ async fn a_cut_off_run_still_hands_over_every_credential_it_received() {
         },
         timeline,
     };
-    let running = run(fleet, aggregate, Controls::unsteered(stop), outlets, true);
+    let hands = Hands::Threads { with_target: true };
+    let running = run(fleet, aggregate, Controls::unsteered(stop), outlets, hands);
     let (summary, counts) = tokio::join!(running, reading);
     assert_eq!(counts, (DEVICES as usize, DEVICES as usize));
     assert_eq!(summary.unwrap().devices.provisioned, u64::from(DEVICES));

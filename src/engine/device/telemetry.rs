@@ -172,7 +172,9 @@ impl Device<'_> {
         let wait = telemetry.rhythm.phase(self.name());
         let (due, started) = (self.due + wait, self.started + wait);
         self.time_to_first_telemetry = Some(done.saturating_duration_since(due));
-        self.sample_span(Phase::TimeToFirstTelemetry, due, started, done);
+        if !self.worker.fleet.goes_on(self.ix) {
+            self.sample_span(Phase::TimeToFirstTelemetry, due, started, done);
+        }
     }
 
     pub(super) fn name(&self) -> &'_ str {

@@ -13,8 +13,9 @@ mod process;
 mod sampler;
 mod threads;
 
+pub(super) use clocks::monotonic;
 pub use host::host;
-pub(super) use process::{cpu, peak_rss_bytes};
+pub(super) use process::{cpu, cpu_of_children, peak_rss_bytes};
 pub(super) use sampler::Sampler;
 
 /// The number after a key, as in `VmRSS:   123 kB` or `inactive_file 123`.

@@ -9,7 +9,16 @@ use super::number_after;
 
 /// User and system time of the process so far.
 pub(in crate::engine) fn cpu() -> Duration {
-    let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else {
+    cpu_of(UsageWho::RUSAGE_SELF)
+}
+
+/// The same of all processes that it started and that are over.
+pub(in crate::engine) fn cpu_of_children() -> Duration {
+    cpu_of(UsageWho::RUSAGE_CHILDREN)
+}
+
+fn cpu_of(who: UsageWho) -> Duration {
+    let Ok(usage) = getrusage(who) else {
         return Duration::ZERO;
     };
     let span = |time: nix::sys::time::TimeVal| {

@@ -77,7 +77,7 @@ fn write(dir: &Path) -> PathBuf {
             name: format!("meter,\"{device}").into(),
             entry,
         };
-        sender.blocking_send(record).unwrap();
+        sender.blocking_send(record.into()).unwrap();
     }
     drop(sender);
     ledger.close().unwrap();
@@ -218,8 +218,10 @@ fn a_run_goes_on_in_its_ledger_with_a_table_of_all_credentials() {
         name: "meter,\"4".into(),
         entry,
     };
-    sender.blocking_send(record(asked())).unwrap();
-    sender.blocking_send(record(granted("four"))).unwrap();
+    sender.blocking_send(record(asked()).into()).unwrap();
+    sender
+        .blocking_send(record(granted("four")).into())
+        .unwrap();
     drop(sender);
     let closed = ledger.close().unwrap();
     assert_eq!(closed.fates[0], settled[0]);

@@ -7,12 +7,12 @@ use super::super::entry::Grant;
 use super::*;
 use crate::model::{Credentials, Observed, Outcome};
 
-fn record(device: u32, entry: Entry) -> Record {
-    Record {
+fn record(device: u32, entry: Entry) -> Post {
+    Post::Record(Record {
         device: DeviceIx(device),
         name: format!("dev,\"{device}").into(),
         entry,
-    }
+    })
 }
 
 fn fate(outcome: Outcome) -> Fate {
@@ -127,7 +127,7 @@ fn issued(leaf: &str) -> Issued {
     }
 }
 
-fn rotated(device: u32, state: RotationState, old: &str, new: &str) -> Record {
+fn rotated(device: u32, state: RotationState, old: &str, new: &str) -> Post {
     let entry = Entry::Rotated(Rotation {
         state,
         old: issued(old).files,

@@ -182,10 +182,11 @@ impl Seen {
         let before = std::mem::replace(self, now);
         let mut part = now;
         for (n, before) in part.outcomes.iter_mut().zip(before.outcomes) {
-            *n -= before;
+            // A process that died may have said more than the ledger has.
+            *n = n.saturating_sub(before);
         }
-        part.started -= before.started;
-        part.late -= before.late;
+        part.started = part.started.saturating_sub(before.started);
+        part.late = part.late.saturating_sub(before.late);
         part.telemetry = now.telemetry.since(&before.telemetry);
         part.reconnects = now.reconnects.since(&before.reconnects);
         part.rotations = now.rotations.since(&before.rotations);

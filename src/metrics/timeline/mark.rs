@@ -39,6 +39,8 @@ pub enum MarkKind {
     Trial,
     /// A threshold that ends a run was crossed.
     ThresholdCrossed,
+    /// A process of the run died, and another took its place.
+    ProcessDied,
     /// Somebody changed the run by hand.
     Steered,
     /// No device starts from here on: the plan is over, a threshold ended the run, or somebody asked for the end.
@@ -49,7 +51,7 @@ pub enum MarkKind {
 
 impl MarkKind {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::PowerLoss,
         Self::Disconnect,
         Self::Takeover,
@@ -58,6 +60,7 @@ impl MarkKind {
         Self::TargetRestart,
         Self::Trial,
         Self::ThresholdCrossed,
+        Self::ProcessDied,
         Self::Steered,
         Self::WindingDown,
         Self::CutOff,
@@ -74,6 +77,7 @@ impl MarkKind {
             Self::TargetRestart => "target_restart",
             Self::Trial => "trial",
             Self::ThresholdCrossed => "threshold_crossed",
+            Self::ProcessDied => "process_died",
             Self::Steered => "steered",
             Self::WindingDown => "winding_down",
             Self::CutOff => "cut_off",

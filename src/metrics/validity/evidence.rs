@@ -123,6 +123,36 @@ pub struct ClockEvidence {
 }
 
 impl Evidence {
+    /// What processes on one machine saw at one time: what each has of its own adds up, what they
+    /// share is the worst that one of them saw.
+    pub fn together<'a>(seen: impl Iterator<Item = &'a Self>) -> Self {
+        let mut seen = seen.into_iter();
+        let mut all = seen.next().cloned().unwrap_or_default();
+        for one in seen {
+            all.readings = all.readings.max(one.readings);
+            all.cpu.put(&one.cpu);
+            // Of the process that has the least left.
+            all.files = worse(all.files, one.files, |files| {
+                files.peak as f64 / files.limit.max(1) as f64
+            });
+            all.ports.tcp_peak = all.ports.tcp_peak.max(one.ports.tcp_peak);
+            all.ports.udp_peak = all.ports.udp_peak.max(one.ports.udp_peak);
+            let memory = &mut all.memory;
+            memory.resident_peak_bytes =
+                sum(memory.resident_peak_bytes, one.memory.resident_peak_bytes);
+            memory.available_min_bytes =
+                least(memory.available_min_bytes, one.memory.available_min_bytes);
+            let overflows = &mut all.udp.receive_overflows;
+            *overflows = (*overflows).max(one.udp.receive_overflows);
+            all.tcp.put(&one.tcp);
+            let clock = &mut all.clock;
+            clock.step_max_us = clock.step_max_us.max(one.clock.step_max_us);
+            clock.suspended_us = clock.suspended_us.max(one.clock.suspended_us);
+            clock.pause_max_us = clock.pause_max_us.max(one.clock.pause_max_us);
+        }
+        all
+    }
+
     /// The worst of a figure over the workers.
     pub fn worst_worker(&self, of: impl Fn(&WorkerEvidence) -> Option<Load>) -> Option<Load> {
         let loads = self.cpu.workers.iter().flatten().filter_map(of);
@@ -163,4 +193,51 @@ impl Evidence {
         .map(|(what, _)| what)
         .collect()
     }
+}
+
+impl CpuEvidence {
+    fn put(&mut self, other: &Self) {
+        self.cores = self.cores.max(other.cores);
+        let workers = other.workers.iter().flatten().copied();
+        self.workers.get_or_insert_default().extend(workers);
+        self.target = added(self.target, other.target);
+        self.process = added(self.process, other.process);
+        let peak = |load: Load| load.peak;
+        self.machine = worse(self.machine, other.machine, peak);
+        self.steal = worse(self.steal, other.steal, peak);
+        self.throttled = worse(self.throttled, other.throttled, peak);
+    }
+}
+
+impl TcpEvidence {
+    fn put(&mut self, other: &Self) {
+        self.sent = self.sent.max(other.sent);
+        self.sent_again = self.sent_again.max(other.sent_again);
+        self.listen_overflows = self.listen_overflows.max(other.listen_overflows);
+        self.listen_drops = self.listen_drops.max(other.listen_drops);
+    }
+}
+
+fn sum(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    Some(one?.saturating_add(other?))
+}
+
+fn least(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    one.into_iter().chain(other).min()
+}
+
+/// Peaks need not be of one moment: their sum is the most that it can have been.
+fn added(one: Option<Load>, other: Option<Load>) -> Option<Load> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(Load {
+            mean: one.mean + other.mean,
+            peak: one.peak + other.peak,
+        }),
+        (one, other) => one.or(other),
+    }
+}
+
+fn worse<T: Copy>(one: Option<T>, other: Option<T>, figure: impl Fn(T) -> f64) -> Option<T> {
+    let both = one.into_iter().chain(other);
+    both.max_by(|one, other| figure(*one).total_cmp(&figure(*other)))
 }

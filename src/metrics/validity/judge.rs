@@ -74,6 +74,8 @@ pub(in crate::metrics) struct Case<'a> {
     /// Somebody ended the run: what was not started by then was not dropped by the generator.
     pub(in crate::metrics) interrupted: bool,
     pub(in crate::metrics) evidence: Option<&'a Evidence>,
+    /// Processes of the generator that died, a sentence each.
+    pub(in crate::metrics) deaths: &'a [String],
     pub(in crate::metrics) limits: &'a ValidityLimits,
 }
 
@@ -81,6 +83,8 @@ pub(in crate::metrics) struct Case<'a> {
 pub(in crate::metrics) fn judge(case: &Case<'_>) -> (GeneratorVerdict, Vec<String>) {
     let mut found = case.schedule();
     found.extend(case.exhausted());
+    let deaths = case.deaths.iter().cloned();
+    found.extend(deaths.map(|death| (GeneratorVerdict::Suspect, death)));
     if let Some(evidence) = case.evidence {
         found.extend(case.cores(evidence));
         found.extend(case.losses(evidence));

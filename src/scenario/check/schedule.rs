@@ -381,6 +381,7 @@ pub(super) fn limits(entry: &Entry<file::Limits>, faults: &Faults) -> Option<Lim
         u32::MAX,
         faults,
     );
+    let processes = at_least_one(&table.processes, "processes", 1, PROCESSES_MAX, faults)?;
     let workers = at_least_one(
         &table.workers,
         "workers",
@@ -399,6 +400,7 @@ pub(super) fn limits(entry: &Entry<file::Limits>, faults: &Faults) -> Option<Lim
         grace: grace?,
         keep_alive: keep_alive?,
         in_flight: in_flight?,
+        processes: table.processes.given().map(|_| processes),
         workers: workers? as usize,
         sources: spread_over(&table.sources, faults)?,
     })
@@ -412,6 +414,9 @@ fn spread_over(entry: &Entry<Text>, faults: &Faults) -> Option<Vec<IpAddr>> {
     read.inspect_err(|what| faults.add(spot, what, SOURCES))
         .ok()
 }
+
+/// Each has a coordinator's pipe, and a target of its own where that is embedded.
+const PROCESSES_MAX: u32 = 1_000;
 
 const SOURCES: &str =
     "write addresses of this machine, as \"10.0.0.5, 10.0.0.7-10.0.0.20, 127.0.1.0/24\"";

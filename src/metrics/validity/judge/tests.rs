@@ -57,6 +57,7 @@ fn judged(change: impl FnOnce(&mut Case<'_>, &mut Evidence)) -> (GeneratorVerdic
         exhausted: 0,
         interrupted: false,
         evidence: None,
+        deaths: &[],
         limits: &limits,
     };
     change(&mut case, &mut evidence);
@@ -192,6 +193,7 @@ fn what_is_not_told_crosses_no_limit_and_what_the_scenario_allows_does_not_eithe
         exhausted: 0,
         interrupted: false,
         evidence: None,
+        deaths: &[],
         limits: &lenient,
     };
     assert_eq!(judge(&case), (Valid, Vec::new()));
