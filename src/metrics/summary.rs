@@ -338,10 +338,12 @@ impl Summary {
         }
     }
 
-    /// Whether both are the result of one run.
+    /// Whether both are the result of one run. Two may begin in the same millisecond; to the
+    /// microsecond they do not take the same time.
     pub fn is_same_run(&self, other: &Self) -> bool {
         (&other.started_at, &other.schedule_digest) == (&self.started_at, &self.schedule_digest)
             && other.devices == self.devices
+            && other.elapsed_s.to_bits() == self.elapsed_s.to_bits()
     }
 
     /// The load model in words: both, where cohorts differ.

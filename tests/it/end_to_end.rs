@@ -405,7 +405,8 @@ fn a_fleet_too_large_for_one_process_gets_its_target_beside_it() {
     assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
     assert_eq!(ran.number("devices.provisioned"), 400);
     assert!(ran.stderr.contains("process of its own"), "{}", ran.stderr);
-    let refused = Run::of(scenario).with_files(300).finish();
+    let one = format!("{scenario}\n[limits]\nprocesses = 1\n");
+    let refused = Run::of(&one).with_files(300).finish();
     assert_eq!(refused.code, 2);
     assert!(refused.stderr.contains("ulimit"), "{}", refused.stderr);
 }

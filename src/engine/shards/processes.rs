@@ -122,13 +122,15 @@ impl Processes {
     pub(in crate::engine) fn begin(self, origin: Duration, ways: &Ways) -> Links {
         let instructions = self.instructions;
         let mut links = JoinSet::new();
-        for process in self.ready {
+        let of = u32::try_from(self.ready.len()).expect("a plan has few processes");
+        let reported = ways.fleet.rolls_before(of, instructions.workers);
+        for (process, reported) in self.ready.into_iter().zip(reported) {
             let portion = process.portion;
             let link = Link {
                 instructions: Arc::clone(&instructions),
                 portion,
                 origin,
-                reported: ways.fleet.roll_before(portion, instructions.workers),
+                reported,
                 all_started: (0, 0),
                 ways: ways.clone(),
             };

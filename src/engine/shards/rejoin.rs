@@ -94,14 +94,14 @@ impl Fleet {
         Ok(roll)
     }
 
-    /// What was counted of a process's devices before the first of them started.
-    pub(super) fn roll_before(&self, portion: Portion, workers: u32) -> Roll {
-        let mut roll = Roll::new(self.plan.cohorts.len());
-        let mine = |ix: &DeviceIx| self.process_of(*ix, portion.of, workers) == portion.number;
-        for ix in self.devices().filter(mine) {
-            self.count_before(ix, &mut roll);
+    /// What was counted of each process's devices before the first of them started.
+    pub(super) fn rolls_before(&self, processes: u32, workers: u32) -> Vec<Roll> {
+        let mut rolls = vec![Roll::new(self.plan.cohorts.len()); processes as usize];
+        for ix in self.devices() {
+            let process = self.process_of(ix, processes, workers);
+            self.count_before(ix, &mut rolls[process as usize]);
         }
-        roll
+        rolls
     }
 
     fn count_before(&self, ix: DeviceIx, roll: &mut Roll) {

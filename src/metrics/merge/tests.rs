@@ -120,6 +120,10 @@ fn a_run_given_twice_is_refused() {
         error,
         "the run of 2026-11-23T02:01:00.000Z is given twice; help: name each run once"
     );
+    // Another may have begun in the same millisecond.
+    let mut other = run(1, &[10; 3]);
+    other.elapsed_s += 1e-6;
+    assert_eq!(merged(&[run(1, &[10; 3]), other]).devices.listed, 6);
 }
 
 #[test]
