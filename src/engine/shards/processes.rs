@@ -247,12 +247,7 @@ impl Link {
             let said = process.said.await.unwrap_or_default();
             let who = format!("process {} of {}", self.portion.number + 1, self.portion.of);
             tracing::error!("{who} died ({how}): {said}");
-            let next = if deaths > DEATHS_MAX {
-                Err(format!("it died {deaths} times"))
-            } else {
-                self.replace(&who, &how).await
-            };
-            match next {
+            match self.replace((&who, &how), &mut deaths).await {
                 Ok(next) => process = next,
                 Err(why) => {
                     tracing::error!("{who} cannot be started again: {why}");
@@ -339,9 +334,28 @@ impl Link {
         }
     }
 
-    /// Starts a process in the place of one that died, on what the ledger leaves of its portion, and
-    /// has the sums agree with the ledger.
-    async fn replace(&mut self, who: &str, how: &str) -> Result<Process, String> {
+    /// Starts a process in the place of one that died, on what the ledger leaves of its portion. One
+    /// that does not get ready has died as well.
+    async fn replace(
+        &mut self,
+        (who, how): (&str, &str),
+        deaths: &mut u32,
+    ) -> Result<Process, String> {
+        let end = self.settle(who, how).await?;
+        let mut why = String::new();
+        while *deaths <= DEATHS_MAX {
+            match self.instructions.start(self.portion, Some(end)).await {
+                Ok(next) => return Ok(next),
+                Err(error) => why = format!(": {error}"),
+            }
+            *deaths += 1;
+        }
+        Err(format!("it died {deaths} times{why}"))
+    }
+
+    /// Has the sums agree with the ledger, which knows more of the devices than was reported; how long
+    /// the ledger is by then.
+    async fn settle(&mut self, who: &str, how: &str) -> Result<u64, String> {
         let (reader, read) = oneshot::channel();
         let gone = || "the ledger is gone".to_owned();
         let records = &self.ways.ledger.records;
@@ -374,8 +388,7 @@ impl Link {
         };
         self.reported = roll;
         let _ = self.ways.frames.send(died).await;
-        let next = self.instructions.start(portion, Some(end)).await;
-        next.map_err(|error| error.to_string())
+        Ok(end)
     }
 }
 

@@ -44,6 +44,12 @@ fn is_there(pid: Pid) -> bool {
         .is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
+/// Whether it has devices with connections, and not only its own files.
+fn is_at_work(pid: Pid) -> bool {
+    let files = fs::read_dir(format!("/proc/{pid}/fd"));
+    files.is_ok_and(|files| files.count() > 25)
+}
+
 fn all_provisioned(devices: u32) -> BTreeMap<String, u64> {
     BTreeMap::from([("provisioned".to_owned(), u64::from(devices))])
 }
@@ -112,11 +118,14 @@ async fn processes_that_are_killed_do_not_show_in_the_sums() {
     for _ in 0..4 {
         // A moment that only the seed knows.
         std::thread::sleep(Duration::from_millis(moments.random_range(200..900)));
-        eventually(|| portions(run.id()).iter().any(|pid| !killed.contains(pid)));
-        let portions = portions(run.id());
-        let victim = *portions.iter().find(|pid| !killed.contains(pid)).unwrap();
-        kill(victim, Signal::SIGKILL).unwrap();
-        killed.push(victim);
+        let mut victim = None;
+        eventually(|| {
+            let mut portions = portions(run.id()).into_iter();
+            victim = portions.find(|pid| !killed.contains(pid) && is_at_work(*pid));
+            victim.is_some()
+        });
+        kill(victim.unwrap(), Signal::SIGKILL).unwrap();
+        killed.extend(victim);
     }
     let said = ended(run, 0);
     assert_eq!(site.outcomes(), all_provisioned(DEVICES));
