@@ -59,7 +59,7 @@ pub enum LimitError {
         "the run keeps {connected} connections open at a time, one process may open {limit} files, and it \
          cannot be split over {processes} processes: {why}\n\
          help: raise the limit (`ulimit -Hn` as root, or LimitNOFILE= of its service), take fewer devices, \
-         or run the list in parts"
+         run the list in parts, or leave limits.processes out where it is set"
     )]
     Indivisible {
         /// At a time.
