@@ -8,7 +8,6 @@ use thiserror::Error;
 
 use super::beginning::{Beginning, Beginnings, Resumption};
 use super::equipment::{Equipment, EquipmentError};
-use super::shards::Unsaid;
 use crate::arrival::{Due, Follower, Schedule, StartingPlace};
 use crate::dialect::ThingsBoard;
 use crate::inventory::{Derivation, Inventory, Template};
@@ -43,7 +42,7 @@ pub struct Fleet {
     /// Where devices begin that have a past.
     pub(super) beginnings: Beginnings,
     /// Of a process that died: those whose end is not on record yet, and those that had begun.
-    pub(super) unsaid: Unsaid,
+    pub(super) unsaid: HashSet<DeviceIx>,
     pub(super) going_on: HashSet<DeviceIx>,
 }
 
@@ -130,7 +129,7 @@ impl Fleet {
             derivations,
             equipment,
             beginnings: Beginnings::default(),
-            unsaid: Unsaid::default(),
+            unsaid: HashSet::new(),
             going_on: HashSet::new(),
         };
         fleet.prove_speakers()?;

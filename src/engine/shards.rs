@@ -13,7 +13,6 @@ pub use processes::{Instruct, ProcessError, Processes};
 pub use serve::serve;
 
 pub(super) use processes::{Links, Ways};
-pub(super) use rejoin::Unsaid;
 
 /// Which of a run's processes this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,6 @@
 //! Where the devices of a process stand that died, by the ledger: what is counted of them, and what
 //! the process that takes its place does with each.
 
-use std::collections::HashSet;
-
 use super::super::beginning::{Beginning, resumed};
 use super::super::fleet::{Fleet, FleetError};
 use super::Portion;
@@ -21,9 +19,6 @@ enum Rejoin {
     /// It begins as it would have.
     AsBefore,
 }
-
-/// Devices whose end is still to be put on record.
-pub(in crate::engine) type Unsaid = HashSet<DeviceIx>;
 
 impl Fleet {
     /// Takes over the devices of a process of this run that died: `past` is the ledger by now. Turns stay
