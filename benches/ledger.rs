@@ -145,7 +145,7 @@ const FATE: Fate = Fate {
 
 fn header(devices: u32) -> Header {
     Header {
-        format: Header::FORMAT,
+        format: Header::format_of(None),
         fleetcall_version: String::new(),
         started_at: String::new(),
         scenario_file: PathBuf::new(),
@@ -157,6 +157,7 @@ fn header(devices: u32) -> Header {
         scenario_sha256: String::new(),
         schedule_digest: String::new(),
         devices,
+        shard: None,
         boot_id: String::new(),
     }
 }

@@ -33,6 +33,7 @@ fn frame() -> Recorder {
 fn aggregate() -> Aggregate {
     Aggregate::new(Setting {
         schedule_digest: String::new(),
+        shard: None,
         scenario: "bench".to_owned(),
         seed: 1,
         model: "open".to_owned(),

@@ -38,6 +38,7 @@ fn draw_and_panic() -> ! {
     };
     let mut aggregate = Aggregate::new(Setting {
         schedule_digest: String::new(),
+        shard: None,
         scenario: "panics-soon".to_owned(),
         seed: 1,
         model: "open".to_owned(),

@@ -65,6 +65,31 @@ impl Closed {
         }
     }
 
+    /// What is left of it where only the devices `first, first + step …` start, by machine `number` of
+    /// `step`: the places are shared as among processes, and a stage's count is that of the devices
+    /// which it starts of these.
+    #[must_use]
+    pub fn striped(&self, number: u32, (first, step): (u32, u32)) -> Self {
+        let up_to = |n: u64| n.saturating_sub(u64::from(first)).div_ceil(u64::from(step));
+        let mut before = 0u64;
+        let stages = self.stages.iter().map(|stage| ClosedStage {
+            end: match stage.end {
+                StageEnd::Started(count) => {
+                    let skipped = up_to(before);
+                    before += u64::from(count);
+                    let own = up_to(before) - skipped;
+                    StageEnd::Started(u32::try_from(own).expect("no more than the whole"))
+                }
+                after @ StageEnd::After(_) => after,
+            },
+            concurrency: part(stage.concurrency, number, step),
+        });
+        Self {
+            stages: stages.collect(),
+            truncate: self.truncate,
+        }
+    }
+
     /// The turn of the n-th device (from 0): known beforehand only where the stages start a number
     /// of devices and no more.
     pub fn due(&self, n: u32) -> Due {

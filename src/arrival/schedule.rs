@@ -9,7 +9,7 @@ use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use super::{Arrival, Closed, Due};
-use crate::model::{CohortIx, DeviceIx, fnv};
+use crate::model::{CohortIx, DeviceIx, Shard, fnv};
 
 /// A cohort, as a schedule sees it.
 #[derive(Clone, Copy, Debug)]
@@ -51,11 +51,38 @@ pub struct Queue {
     len: u32,
     /// How many devices the queues before it have.
     before: u32,
+    /// Which of the arrival's turns are theirs.
+    stripe: Stripe,
+}
+
+/// Every so many-th turn of an arrival, from one on.
+#[derive(Clone, Copy, Debug)]
+struct Stripe {
+    first: u32,
+    step: u32,
+}
+
+impl Stripe {
+    const WHOLE: Self = Self { first: 0, step: 1 };
+
+    /// A shard's turns in a queue that stands behind so many devices.
+    fn of(shard: Option<Shard>, before: u32) -> Self {
+        shard.map_or(Self::WHOLE, |shard| Self {
+            first: first_of(shard.position(), shard.of, before),
+            step: shard.of,
+        })
+    }
+}
+
+/// The first ordinal in a queue behind so many devices that part `number` of `of` has.
+fn first_of(number: u32, of: u32, before: u32) -> u32 {
+    (number + of - before % of) % of
 }
 
 impl Schedule {
     /// Lines up the devices of a list that start, of which `cohort_of` has each one's cohort, and
-    /// draws by the seed what is random in the arrivals.
+    /// draws by the seed what is random in the arrivals. A shard has, of each arrival, every `of`-th turn
+    /// that the whole list has: `place` is to leave the devices of others out.
     ///
     /// # Panics
     /// When there is no shared arrival for a cohort without its own: scenarios are checked before.
@@ -64,28 +91,14 @@ impl Schedule {
         followers: &[Follower<'_>],
         cohort_of: &[u16],
         place: &dyn Fn(DeviceIx) -> StartingPlace,
-        seed: u64,
+        (seed, own): (u64, Option<Shard>),
     ) -> Self {
-        let mut queues: Vec<(Arrival, u64)> = Vec::new();
-        if followers.iter().any(|follower| follower.own.is_none()) {
-            let shared = shared.expect("a cohort follows it");
-            queues.push((shared.clone(), seed));
-        }
-        let queue_of: Vec<usize> = followers
-            .iter()
-            .map(|follower| match follower.own {
-                None => 0,
-                Some(own) => {
-                    queues.push((own.clone(), seed ^ fnv(follower.cohort)));
-                    queues.len() - 1
-                }
-            })
-            .collect();
-        let mut members = vec![Vec::new(); queues.len()];
-        let mut ahead = vec![0; queues.len()];
+        let (arrivals, queue_of) = arrivals(shared, followers, seed);
+        let mut members = vec![Vec::new(); arrivals.len()];
+        let mut ahead = vec![0; arrivals.len()];
         let listed = || (0..).map(DeviceIx).zip(cohort_of);
         let all_ahead = || listed().all(|(ix, _)| place(ix) == StartingPlace::Ahead);
-        let whole = queues.len() == 1 && all_ahead();
+        let whole = arrivals.len() == 1 && all_ahead();
         if !whole {
             for wanted in [StartingPlace::Ahead, StartingPlace::Behind] {
                 for (ix, cohort) in listed().filter(|(ix, _)| place(*ix) == wanted) {
@@ -95,27 +108,39 @@ impl Schedule {
                 }
             }
         }
-        let mut before = 0;
-        let queues = queues.into_iter().zip(members.into_iter().zip(ahead));
-        let line_up =
-            |((mut arrival, seed), (members, ahead)): ((Arrival, u64), (Vec<_>, usize))| {
-                let standing = if whole {
-                    cohort_of.len()
-                } else {
-                    members.len()
-                };
-                let len = u32::try_from(standing).expect("lists are shorter");
-                arrival.draw(seed, len);
-                let queue = Queue {
-                    arrival,
-                    members: (!whole).then_some(members),
-                    ahead,
-                    len,
-                    before,
-                };
-                before += len;
-                queue
+        let mut all = vec![0u32; arrivals.len()];
+        for cohort in cohort_of {
+            all[queue_of[usize::from(*cohort)]] += 1;
+        }
+        let (mut before, mut all_before) = (0, 0);
+        let queues = arrivals
+            .into_iter()
+            .zip(all)
+            .zip(members.into_iter().zip(ahead));
+        let line_up = |(((mut arrival, seed), all), (members, ahead)): (_, (Vec<_>, usize))| {
+            let len = if whole {
+                all
+            } else {
+                u32::try_from(members.len()).expect("lists are shorter")
             };
+            let stripe = Stripe::of(own, all_before);
+            // A shard's last turn may be the list's.
+            Arrival::draw(&mut arrival, seed, if own.is_some() { all } else { len });
+            if let (Arrival::Closed(closed), Some(own)) = (&mut arrival, own) {
+                *closed = closed.striped(own.position(), (stripe.first, stripe.step));
+            }
+            let queue = Queue {
+                arrival,
+                members: (!whole).then_some(members),
+                ahead,
+                len,
+                before,
+                stripe,
+            };
+            before += len;
+            all_before += all;
+            queue
+        };
         Self {
             queues: queues.map(line_up).collect(),
             queue_of,
@@ -126,7 +151,7 @@ impl Schedule {
     pub fn due(&self, cohort: CohortIx, device: DeviceIx) -> Due {
         let queue = self.queue(cohort);
         let ordinal = queue.ordinal(device);
-        ordinal.map_or(Due::Never, |ordinal| queue.arrival.due(ordinal))
+        ordinal.map_or(Due::Never, |ordinal| queue.due(ordinal))
     }
 
     /// The queue that a cohort's devices stand in.
@@ -150,8 +175,8 @@ impl Schedule {
         for (position, queue) in self.queues.iter().enumerate() {
             if matches!(queue.arrival, Arrival::Open(_)) {
                 // The first of the worker's numbers that is not before the queue.
-                let skip = (number + of - queue.before % of) % of;
-                turns.push(position, u64::from(skip));
+                let first = first_of(number, of, queue.before);
+                turns.push(position, u64::from(first));
             }
         }
         turns
@@ -197,7 +222,7 @@ impl Schedule {
     pub fn expected_span(&self, to_the_end: bool) -> Duration {
         let mut span = Duration::ZERO;
         for queue in &self.queues {
-            let last = match queue.arrival.due(queue.planned().saturating_sub(1)) {
+            let last = match queue.due(queue.planned().saturating_sub(1)) {
                 Due::At(offset) => offset,
                 Due::WhenFree if !to_the_end => return Duration::ZERO,
                 Due::WhenFree | Due::Never => Duration::ZERO,
@@ -261,6 +286,15 @@ impl Queue {
         }
     }
 
+    /// The turn of that ordinal's device.
+    fn due(&self, ordinal: u32) -> Due {
+        match &self.arrival {
+            Arrival::Open(open) => open.due(self.stripe.first + ordinal * self.stripe.step),
+            // Striped already.
+            Arrival::Closed(closed) => closed.due(ordinal),
+        }
+    }
+
     /// Where it stands, if it starts.
     fn ordinal(&self, device: DeviceIx) -> Option<u32> {
         match &self.members {
@@ -284,7 +318,7 @@ impl Queue {
         let (mut low, mut high) = (0, self.len);
         while low < high {
             let middle = low + (high - low) / 2;
-            if fulfils(self.arrival.due(middle)) {
+            if fulfils(self.due(middle)) {
                 high = middle;
             } else {
                 low = middle + 1;
@@ -292,6 +326,28 @@ impl Queue {
         }
         low
     }
+}
+
+/// The arrivals that devices follow, each with its chance, and for each cohort the position of its own.
+fn arrivals(
+    shared: Option<&Arrival>,
+    followers: &[Follower<'_>],
+    seed: u64,
+) -> (Vec<(Arrival, u64)>, Vec<usize>) {
+    let mut arrivals: Vec<(Arrival, u64)> = Vec::new();
+    if followers.iter().any(|follower| follower.own.is_none()) {
+        let shared = shared.expect("a cohort follows it");
+        arrivals.push((shared.clone(), seed));
+    }
+    let queue_of = followers.iter().map(|follower| match follower.own {
+        None => 0,
+        Some(own) => {
+            arrivals.push((own.clone(), seed ^ fnv(follower.cohort)));
+            arrivals.len() - 1
+        }
+    });
+    let queue_of = queue_of.collect();
+    (arrivals, queue_of)
 }
 
 /// One worker's devices of open queues.
@@ -309,7 +365,7 @@ impl Turns<'_> {
         let queue = &self.queues[position];
         if ordinal < u64::from(queue.len) {
             let ordinal = ordinal as u32;
-            let due = queue.arrival.due(ordinal);
+            let due = queue.due(ordinal);
             self.next.push(Reverse((due, position, ordinal)));
         }
     }

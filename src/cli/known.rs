@@ -43,12 +43,13 @@ pub(super) fn take_over(fleet: &mut Fleet, from: &Path) -> Result<(), Failure> {
         known.insert(row[0].to_owned(), issued);
     }
     let mut without = Vec::new();
-    let mut all = Vec::with_capacity(fleet.len() as usize);
-    for ix in fleet.devices() {
-        match known.remove(fleet.name(ix)) {
-            Some(issued) => all.push(issued),
-            None => without.push(fleet.name(ix)),
+    let mut all = Vec::with_capacity(fleet.inventory.len());
+    for ix in fleet.listed() {
+        let issued = known.remove(fleet.name(ix)).filter(|_| fleet.has(ix));
+        if issued.is_none() && fleet.has(ix) {
+            without.push(fleet.name(ix));
         }
+        all.push(issued);
     }
     if let Some(first) = without.first() {
         return Err(failed(format!(

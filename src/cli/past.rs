@@ -8,7 +8,8 @@ use ring::digest::{SHA256, digest};
 
 use super::Failure;
 use super::run::RunArgs;
-use crate::engine::{Fleet, Resumption};
+use super::shard::ShardArg;
+use crate::engine::{self, Fleet, Resumption};
 use crate::ledger::{Header, LEDGER, Part, Past};
 use crate::scenario::Plan;
 
@@ -64,6 +65,7 @@ impl Sequel {
             seed: Some(header.seed),
             credentials: header.credentials_file.clone(),
             out: Some(dir),
+            shard: header.shard.map(ShardArg::Given),
             ..RunArgs::default()
         }
     }
@@ -102,8 +104,20 @@ pub(super) fn part(past: &Past, started: Timestamp) -> Part {
     }
 }
 
-/// What has to be said of a part's figures.
-pub(super) fn note(past: &Past, fleet: &Fleet) -> String {
+/// The fingerprint of the schedule that is run: of a run that goes on, of what is left.
+pub(super) fn schedule_digest(past: Option<&Past>, fleet: &Fleet) -> String {
+    match past {
+        None => fleet.whole_digest.clone(),
+        Some(_) => engine::schedule_digest(fleet),
+    }
+}
+
+/// What has to be said of a run's figures because it goes on.
+pub(super) fn notes(past: Option<&Past>, fleet: &Fleet) -> Vec<String> {
+    past.map(|past| note(past, fleet)).into_iter().collect()
+}
+
+fn note(past: &Past, fleet: &Fleet) -> String {
     let (all, number) = (fleet.len(), past.parts + 1);
     let over = fleet.settled().iter().flatten().count();
     let power = if past.power_lost {
@@ -118,26 +132,22 @@ pub(super) fn note(past: &Past, fleet: &Fleet) -> String {
 }
 
 /// What a new run's ledger is headed by.
-pub(super) fn header(
-    args: &RunArgs,
-    plan: &Plan,
-    (devices, schedule_digest): (u32, &str),
-    started: Timestamp,
-) -> Result<Header, Failure> {
+pub(super) fn header(args: &RunArgs, fleet: &Fleet, started: Timestamp) -> Result<Header, Failure> {
     let home = std::env::current_dir().map_err(Failure::usage)?;
     Ok(Header {
-        format: Header::FORMAT,
+        format: Header::format_of(fleet.shard()),
         fleetcall_version: env!("CARGO_PKG_VERSION").to_owned(),
         started_at: format!("{started:.3}"),
         scenario_file: home.join(&args.scenario),
         devices_file: args.devices.clone(),
         set: args.set.clone(),
         credentials_file: args.credentials.clone(),
-        seed: plan.seed,
+        seed: fleet.plan.seed,
         working_directory: home,
-        scenario_sha256: sha256(&plan.shown),
-        schedule_digest: schedule_digest.to_owned(),
-        devices,
+        scenario_sha256: sha256(&fleet.plan.shown),
+        schedule_digest: fleet.whole_digest.clone(),
+        devices: u32::try_from(fleet.inventory.len()).map_err(Failure::usage)?,
+        shard: fleet.shard(),
         boot_id: boot_id(),
     })
 }

@@ -12,13 +12,14 @@ use tokio::net::unix::pipe;
 use super::house::{House, Lease};
 use super::past::{self, Sequel, sha256};
 use super::run::RunArgs;
+use super::shard::{self, ShardArg};
 use super::{Failure, known};
 use crate::engine::{
     self, Equipment, Fleet, Instruct, Machine, Portion, ProcessError, Processes, Provisions,
     Resumption,
 };
 use crate::ledger::Past;
-use crate::model::Cause;
+use crate::model::{Cause, Shard};
 use crate::scenario;
 
 /// What a process is told first: a line of JSON, so that no secret stands in its arguments.
@@ -29,6 +30,7 @@ pub(super) struct Instruction {
     set: Vec<String>,
     seed: u64,
     credentials: Option<PathBuf>,
+    shard: Option<Shard>,
     response_from_send: bool,
     /// What scenario and list must come to, as they did for the coordinator.
     scenario_sha256: String,
@@ -53,8 +55,6 @@ pub(super) struct Instruction {
 pub(super) struct Common<'a> {
     pub(super) args: &'a RunArgs,
     pub(super) fleet: &'a Fleet,
-    /// The schedule's of all devices, whatever is left of them.
-    pub(super) whole_digest: &'a str,
     pub(super) sequel: Option<&'a Sequel>,
     pub(super) ledger: PathBuf,
 }
@@ -94,9 +94,10 @@ impl Common<'_> {
             set: args.set.clone(),
             seed: plan.seed,
             credentials: args.credentials.clone(),
+            shard: self.fleet.shard(),
             response_from_send: args.response_from_send,
             scenario_sha256: sha256(&plan.shown),
-            schedule_digest: self.whole_digest.to_owned(),
+            schedule_digest: self.fleet.whole_digest.clone(),
             workers,
             ledger: self.ledger,
             boot_id: past::boot_id(),
@@ -169,12 +170,13 @@ fn fleet(told: Instruction) -> Result<Fleet, Failure> {
     let cohort_of = scenario::deal(&plan.cohorts, listed).map_err(Failure::usage)?;
     let shown = sha256(&plan.shown);
     // A run whose devices have keys is not split.
-    let fleet = Fleet::new(plan, inventory, cohort_of, Equipment::default());
+    let dealing = shard::deal(told.shard.map(ShardArg::Given), &mut plan, cohort_of)?;
+    let fleet = Fleet::new(plan, inventory, dealing, Equipment::default());
     let mut fleet = fleet.map_err(Failure::usage)?;
     if let Some(from) = &told.credentials {
         known::take_over(&mut fleet, from)?;
     }
-    if (shown, engine::schedule_digest(&fleet)) != (told.scenario_sha256, told.schedule_digest) {
+    if (&shown, &fleet.whole_digest) != (&told.scenario_sha256, &told.schedule_digest) {
         return Err(Failure::usage(
             "scenario or list were changed while the run began\nhelp: leave them alone and begin again",
         ));

@@ -8,6 +8,7 @@ use clap::Args;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use super::equip;
 use super::fresh;
 use super::house::{self, House};
 use super::known;
@@ -17,15 +18,15 @@ use super::portion::Common;
 use super::rest;
 use super::run_files::{self, TIMELINE};
 use super::screen::{Screen, Show, tell};
+use super::shard::{self, ShardArg};
 use super::signals;
 use super::tracks::Tracks;
 use super::{Exit, Failure};
 use crate::dashboard::LogTail;
 use crate::engine::{
-    self, Authorities, Controls, Equipment, Fleet, Hands, Machine, Outlets, Processes, Provisions,
-    Stop, StopSwitch,
+    self, Authorities, Controls, Fleet, Hands, Machine, Outlets, Processes, Provisions, Stop,
+    StopSwitch,
 };
-use crate::inventory::Inventory;
 use crate::ledger::{Closed, Fate, LEDGER, Ledger, Shared};
 use crate::metrics::timeline;
 use crate::metrics::{
@@ -33,7 +34,7 @@ use crate::metrics::{
 };
 use crate::model::{CohortIx, DeviceIx};
 use crate::report::TimelineFile;
-use crate::scenario::{self, Plan};
+use crate::scenario;
 use crate::transport::{self, Trust};
 
 /// The arguments of `fleetcall run`.
@@ -58,6 +59,13 @@ pub(super) struct RunArgs {
     /// Where the results go [default: reports/<scenario name>-<UTC time>]
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
+    /// Start part I of N only, as one of N machines that share the run: `2/5`. `auto/N` takes I from
+    /// Kubernetes (`JOB_COMPLETION_INDEX`) or SLURM (`SLURM_ARRAY_TASK_ID`), `auto` both
+    #[arg(long, value_name = "I/N")]
+    pub(super) shard: Option<ShardArg>,
+    /// Begin at this moment, for shards that are to begin together: `2026-12-01T08:00:00Z`
+    #[arg(long, value_name = "RFC 3339")]
+    pub(super) start_at: Option<Timestamp>,
     #[command(flatten)]
     pub(super) show: Show,
     #[command(flatten)]
@@ -92,13 +100,12 @@ fn carry_out(args: &RunArgs, sequel: Option<&Sequel>) -> Result<Exit, Failure> {
         trust,
         machine,
         mut provisions,
-        whole_digest,
     } = prepared;
     let outlook = args.monitor.prepare()?;
 
-    let started = Timestamp::now();
+    let started = args.start_at.unwrap_or_else(Timestamp::now);
     let tracks = match sequel {
-        None => Tracks::make(args.out.as_deref(), &fleet.plan.name, started)?,
+        None => Tracks::make(args.out.as_deref(), &shard::run_name(&fleet), started)?,
         Some(sequel) => Tracks::reopen(args.out.clone().unwrap_or_default(), sequel.past.parts)?,
     };
     let log = LogTail::default();
@@ -119,7 +126,6 @@ fn carry_out(args: &RunArgs, sequel: Option<&Sequel>) -> Result<Exit, Failure> {
         let common = Common {
             args,
             fleet: &fleet,
-            whole_digest: &whole_digest,
             sequel,
             ledger: tracks.file(LEDGER),
         };
@@ -131,8 +137,7 @@ fn carry_out(args: &RunArgs, sequel: Option<&Sequel>) -> Result<Exit, Failure> {
             .map_err(Failure::usage)?;
         let ledger = match past {
             None => {
-                let whole = (fleet.len(), whole_digest.as_str());
-                let header = past::header(args, &fleet.plan, whole, started)?;
+                let header = past::header(args, &fleet, started)?;
                 Ledger::create(tracks.dir(), &header)
             }
             Some(past) => {
@@ -142,8 +147,9 @@ fn carry_out(args: &RunArgs, sequel: Option<&Sequel>) -> Result<Exit, Failure> {
         };
         let ledger = ledger.map_err(Failure::usage)?;
         let run = Run {
-            schedule_digest: engine::schedule_digest(&fleet),
-            part_note: past.map(|past| past::note(past, &fleet)),
+            schedule_digest: past::schedule_digest(past, &fleet),
+            notes: past::notes(past, &fleet),
+            start_at: args.start_at,
             fleet: Arc::new(fleet),
             house,
             processes,
@@ -164,13 +170,12 @@ struct Prepared {
     trust: Trust,
     machine: Machine,
     provisions: Provisions,
-    /// The schedule's of all devices, whatever is left of them.
-    whole_digest: String,
 }
 
 /// Finds all that can be found wrong with scenario, list and files. `None` when a run that goes on
 /// has nothing left to do.
 fn prepare(args: &RunArgs, sequel: Option<&Sequel>) -> Result<Option<Prepared>, Failure> {
+    shard::check_start(args.start_at)?;
     let overrides = scenario::Overrides {
         devices: args.devices.clone(),
         seed: args.seed,
@@ -186,20 +191,21 @@ fn prepare(args: &RunArgs, sequel: Option<&Sequel>) -> Result<Option<Prepared>, 
     )?;
     let cohort_of = scenario::deal(&plan.cohorts, listed).map_err(Failure::usage)?;
 
+    let dealing = shard::deal(args.shard, &mut plan, cohort_of)?;
+
     let machine = Machine::look().map_err(Failure::bug)?;
-    let dealt = scenario::dealt_to_each(&cohort_of, plan.cohorts.len());
+    let dealt = dealing.dealt(plan.cohorts.len());
     let provisions = engine::plan_around(machine, &plan, &dealt).map_err(Failure::usage)?;
 
     let trust = house::trust(&plan)?;
     let authorities = Authorities::of(&plan).map_err(Failure::usage)?;
-    let equipment = equip(&plan, &inventory, &cohort_of, &authorities)?;
-    let mut fleet = Fleet::new(plan, inventory, cohort_of, equipment).map_err(Failure::usage)?;
+    let equipment = equip::equip(&plan, &inventory, &dealing, &authorities)?;
+    let mut fleet = Fleet::new(plan, inventory, dealing, equipment).map_err(Failure::usage)?;
     if let Some(from) = &args.credentials {
         known::take_over(&mut fleet, from)?;
     }
-    let whole_digest = engine::schedule_digest(&fleet);
     if let Some(sequel) = sequel {
-        sequel.hold_against(&fleet.plan, &whole_digest)?;
+        sequel.hold_against(&fleet.plan, &fleet.whole_digest)?;
         let resumed = fleet.resume(&sequel.past, &sequel.resumption);
         resumed.map_err(Failure::usage)?;
         let dir = args.out.as_deref().unwrap_or(Path::new(""));
@@ -214,28 +220,7 @@ fn prepare(args: &RunArgs, sequel: Option<&Sequel>) -> Result<Option<Prepared>, 
         trust,
         machine,
         provisions,
-        whole_digest,
     }))
-}
-
-/// Reads or makes the devices' keys and certificates.
-fn equip(
-    plan: &Plan,
-    inventory: &Inventory,
-    cohort_of: &[u16],
-    authorities: &Authorities,
-) -> Result<Equipment, Failure> {
-    let bar = indicatif::ProgressBar::new(0).with_style(
-        indicatif::ProgressStyle::with_template("{bar:30} {pos} of {len} certificates")
-            .expect("the template is sound"),
-    );
-    let progress = |done: usize, all: usize| {
-        bar.set_length(all as u64);
-        bar.set_position(done as u64);
-    };
-    let made = Equipment::prepare(plan, inventory, cohort_of, authorities, &progress);
-    bar.finish_and_clear();
-    made.map_err(Failure::usage)
 }
 
 /// A run that is ready to start.
@@ -250,8 +235,10 @@ struct Run {
     provisions: Provisions,
     schedule_digest: String,
     allow_invalid: bool,
-    /// What has to be said of a run that goes on.
-    part_note: Option<String>,
+    /// What has to be said of a run that goes on, or that began late.
+    notes: Vec<String>,
+    /// When it is to begin, if not at once.
+    start_at: Option<Timestamp>,
 }
 
 impl Run {
@@ -274,6 +261,11 @@ impl Run {
             tell(format_args!("note: {note}"));
         }
         let listening = signals::listen(stop.clone()).map_err(Failure::bug)?;
+        shard::announce(&self.fleet);
+        if let Some((started, note)) = shard::wait(self.start_at, &stop).await {
+            self.started = started;
+            self.notes.extend(note);
+        }
         run_files::write_scenario(&self.tracks, &self.fleet.plan)?;
         let header = timeline::Header::new(&self.setting());
         let timeline =
@@ -394,7 +386,8 @@ impl Run {
         if let Err(error) = ended {
             tell(format_args!("the dashboard stopped: {error}"));
         }
-        let fates: Option<Vec<Fate>> = closed.fates.into_iter().collect();
+        let own = self.fleet.devices().map(|ix| closed.fates[ix.get()]);
+        let fates: Option<Vec<Fate>> = own.collect();
         let fates = fates.ok_or_else(|| Failure::bug("a device ended without a record"))?;
         let findings = self.findings(&closed.shared, &closed.old_accepted);
         self.judge(&mut summary, &fates, findings);
@@ -408,7 +401,7 @@ impl Run {
     /// Holds what was observed against what had to happen.
     fn judge(&self, summary: &mut Summary, fates: &[Fate], findings: Findings) {
         let mut matrix = Matrix::new(&self.setting());
-        for (ix, fate) in (0..).map(DeviceIx).zip(fates) {
+        for (ix, fate) in self.fleet.devices().zip(fates) {
             let (cohort, name) = (self.fleet.cohort_ix(ix), self.fleet.name(ix));
             matrix.add(cohort, fate.observed, name, fate.cause);
         }
@@ -456,6 +449,7 @@ impl Run {
             seed: plan.seed,
             model: schedule.model().to_owned(),
             schedule_digest: self.schedule_digest.clone(),
+            shard: shard::summary(&self.fleet),
             cohorts,
             listed: u64::from(self.fleet.len()),
             planned: u64::from(schedule.planned()),
@@ -471,7 +465,7 @@ impl Run {
                 .house
                 .notes(plan)
                 .into_iter()
-                .chain(self.part_note.clone())
+                .chain(self.notes.clone())
                 .collect(),
             host: engine::host(),
             scenario_toml: plan.shown.clone(),

@@ -27,7 +27,7 @@ pub(super) fn write(
     summary: &Summary,
     fates: &[Fate],
 ) -> Result<(), Failure> {
-    let devices = || (0..).map(DeviceIx).zip(fates);
+    let devices = || fleet.devices().zip(fates);
     let search = summary.search.as_ref();
     let rows = devices().map(|(ix, fate)| DeviceRow {
         trial: search.and_then(|search| search.trial_of(ix)),

@@ -87,7 +87,10 @@ impl Beginnings {
         resumption: &Resumption,
     ) -> Result<Self, FleetError> {
         let none = Trace::default();
-        let beginnings = fleet.devices().map(|ix| {
+        let beginnings = fleet.listed().map(|ix| {
+            if !fleet.has(ix) {
+                return Ok(None);
+            }
             let trace = past.trace(ix).unwrap_or(&none);
             let beginning = match &resumption.retry {
                 Some(causes) => Ok(retried(fleet, ix, trace, causes)),
@@ -99,10 +102,10 @@ impl Beginnings {
     }
 
     /// Every device has these credentials already.
-    pub(super) fn with_credentials(all: Vec<Issued>) -> Self {
-        let known = |issued: Issued| {
+    pub(super) fn with_credentials(all: Vec<Option<Issued>>) -> Self {
+        let known = |issued: Option<Issued>| {
             Some(Box::new(Beginning::Known(Known {
-                credentials: issued.credentials,
+                credentials: issued?.credentials,
                 attempts: 0,
                 time_to_provision: None,
             })))
@@ -133,13 +136,13 @@ impl Beginnings {
 }
 
 impl Fleet {
-    /// The fates of devices that were over before this run began, in list order.
+    /// The fates of devices that were over before this run began, for each listed one.
     pub fn settled(&self) -> Vec<Option<Fate>> {
         let settled = |ix| match self.beginning(ix) {
             Some(Beginning::Settled(fate)) => Some(*fate),
             _ => None,
         };
-        self.devices().map(settled).collect()
+        self.listed().map(settled).collect()
     }
 
     /// Whether every device has had its end, and none has to ask or to be asked about. Those that

@@ -26,7 +26,7 @@ pub fn schedule_digest(fleet: &Fleet) -> String {
     }
     let mut context = Context::new(&SHA256);
     let mut record = Vec::with_capacity(128);
-    for ix in fleet.devices() {
+    for ix in fleet.listed() {
         record.clear();
         record.extend_from_slice(&ix.0.to_le_bytes());
         for text in [fleet.name(ix), &fleet.cohort(ix).name] {

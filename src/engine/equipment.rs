@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::dealing::Dealing;
 use crate::inventory::{Inventory, Template};
 use crate::ledger::Files;
 use crate::life::{Event, EventKind};
-use crate::model::{DeviceIx, Expectation, Misbehaviour};
+use crate::model::{CohortIx, DeviceIx, Expectation, Misbehaviour};
 use crate::pki::{Authority, Identity, KeyKind, PkiError, Recipe, Validity, make_all};
 use crate::scenario::{CertificatePlan, Cohort, CredentialsPlan, Plan};
 
@@ -166,7 +167,7 @@ impl Equipment {
     pub fn prepare(
         plan: &Plan,
         inventory: &Inventory,
-        cohort_of: &[u16],
+        dealing: &Dealing,
         authorities: &Authorities,
         progress: &(dyn Fn(usize, usize) + Sync),
     ) -> Result<Self, EquipmentError> {
@@ -175,17 +176,14 @@ impl Equipment {
             return Ok(Self::default());
         }
         let mut kits: Vec<Option<Box<Kit>>> = Vec::new();
-        kits.resize_with(cohort_of.len(), || None);
+        kits.resize_with(inventory.len(), || None);
         let mut known = Namesakes::default();
         for (cohort, number) in plan.cohorts.iter().zip(0u16..) {
             let Some(certificate) = cohort.credentials.certificate() else {
                 continue;
             };
-            let devices: Vec<DeviceIx> = (0..)
-                .map(DeviceIx)
-                .zip(cohort_of)
-                .filter_map(|(ix, of)| (*of == number).then_some(ix))
-                .collect();
+            let is_in = |ix: &DeviceIx| dealing.cohort_ix(*ix) == CohortIx(number);
+            let devices: Vec<DeviceIx> = dealing.devices().filter(is_in).collect();
             match certificate {
                 CertificatePlan::Files { certificate, key } => {
                     for ix in devices {

@@ -7,16 +7,18 @@ use secrecy::ExposeSecret;
 use thiserror::Error;
 
 use super::beginning::{Beginning, Beginnings, Resumption};
+use super::dealing::Dealing;
+use super::digest;
 use super::equipment::{Equipment, EquipmentError};
 use crate::arrival::{Due, Follower, Schedule, StartingPlace};
 use crate::dialect::ThingsBoard;
 use crate::inventory::{Derivation, Inventory, Template};
 use crate::ledger::{Files, Issued, Past};
-use crate::model::{CohortIx, Credentials, DeviceIx};
+use crate::model::{CohortIx, Credentials, DeviceIx, Shard};
 use crate::payload::PayloadError;
 use crate::pki::Identity;
 use crate::rest::Server;
-use crate::scenario::{Cohort, CredentialsPlan, Plan, TokenPlan, dealt_to_each};
+use crate::scenario::{Cohort, CredentialsPlan, Plan, TokenPlan};
 use crate::transport::Dial;
 
 /// Everything a device looks up.
@@ -26,10 +28,11 @@ pub struct Fleet {
     pub plan: Plan,
     /// The names and the columns that templates use.
     pub inventory: Inventory,
-    /// For each device, its cohort's position.
-    pub cohort_of: Vec<u16>,
-    /// When each device starts.
+    /// When each device starts; those of other shards do not.
     pub schedule: Schedule,
+    /// The fingerprint of the schedule of all listed devices, whosever they are and whatever is left of
+    /// them.
+    pub whole_digest: String,
     /// For each cohort, how to reach its server; empty until that is known.
     pub dials: Vec<Dial>,
     /// Where pushes go; `None` until that is known, and without pushes.
@@ -38,6 +41,7 @@ pub struct Fleet {
     dialects: Vec<ThingsBoard>,
     /// For each cohort, from what its devices derive their tokens.
     derivations: Vec<Option<Derivation>>,
+    pub(super) dealing: Dealing,
     pub(super) equipment: Equipment,
     /// Where devices begin that have a past.
     pub(super) beginnings: Beginnings,
@@ -101,9 +105,11 @@ impl Fleet {
     pub fn new(
         plan: Plan,
         inventory: Inventory,
-        cohort_of: Vec<u16>,
+        dealing: impl Into<Dealing>,
         equipment: Equipment,
     ) -> Result<Self, FleetError> {
+        let dealing = dealing.into();
+        let cohort_of = dealing.cohort_of();
         assert_eq!(inventory.len(), cohort_of.len(), "each device has a cohort");
         let dialects = plan
             .profiles
@@ -118,11 +124,12 @@ impl Fleet {
                 _ => None,
             })
             .collect();
-        let fleet = Self {
-            schedule: schedule(&plan, &cohort_of, &|_| StartingPlace::Ahead),
+        let mut fleet = Self {
+            schedule: schedule(&plan, cohort_of, &|_| StartingPlace::Ahead, None),
+            whole_digest: String::new(),
             plan,
             inventory,
-            cohort_of,
+            dealing,
             dials: Vec::new(),
             rest: None,
             dialects,
@@ -133,6 +140,10 @@ impl Fleet {
             going_on: HashSet::new(),
         };
         fleet.prove_speakers()?;
+        fleet.whole_digest = digest::schedule_digest(&fleet);
+        if fleet.shard().is_some() {
+            fleet.schedule = fleet.schedule_of_its_own(&|_| StartingPlace::Ahead);
+        }
         for ix in fleet.devices() {
             if fleet.own(ix)?.as_ref().is_some_and(is_empty) {
                 return Err(FleetError::Empty {
@@ -152,19 +163,31 @@ impl Fleet {
             .filter_map(|ix| Some((ix, past.trace(ix)?.files()?)));
         self.equipment.adopt(self.inventory.len(), keys)?;
         let beginnings = Beginnings::of(self, past, resumption)?;
-        self.schedule = schedule(&self.plan, &self.cohort_of, &|ix| beginnings.place(ix));
+        self.schedule = self.schedule_of_its_own(&|ix| beginnings.place(ix));
         self.beginnings = beginnings;
         Ok(())
     }
 
-    /// Every device has credentials already, in list order.
-    pub fn take_over(&mut self, all: Vec<Issued>) -> Result<(), FleetError> {
+    /// Every device has credentials already, in list order; `None` for those of other shards.
+    pub fn take_over(&mut self, all: Vec<Option<Issued>>) -> Result<(), FleetError> {
         assert_eq!(all.len(), self.inventory.len(), "one for each");
-        let keys = self.devices().zip(&all);
-        let keys = keys.filter_map(|(ix, issued)| Some((ix, issued.files.as_ref()?)));
+        let keys = self.listed().zip(&all);
+        let keys = keys.filter_map(|(ix, issued)| Some((ix, issued.as_ref()?.files.as_ref()?)));
         self.equipment.adopt(all.len(), keys)?;
         self.beginnings = Beginnings::with_credentials(all);
         Ok(())
+    }
+
+    fn schedule_of_its_own(&self, place: &dyn Fn(DeviceIx) -> StartingPlace) -> Schedule {
+        let (cohort_of, shard) = (self.dealing.cohort_of(), self.shard());
+        let place = |ix| {
+            if self.has(ix) {
+                place(ix)
+            } else {
+                StartingPlace::None
+            }
+        };
+        schedule(&self.plan, cohort_of, &place, shard)
     }
 
     pub(super) fn beginning(&self, ix: DeviceIx) -> Option<&Beginning> {
@@ -177,14 +200,29 @@ impl Fleet {
         self.equipment.write(dir)
     }
 
-    /// All devices, in list order.
+    /// The devices of this run, in list order: all that are listed, or those of its shard.
     pub fn devices(&self) -> impl Iterator<Item = DeviceIx> + use<> {
-        (0..self.len()).map(DeviceIx)
+        self.dealing.devices()
     }
 
-    /// How many devices are listed.
+    /// How many those are.
     pub fn len(&self) -> u32 {
-        u32::try_from(self.inventory.len()).expect("the inventory refuses longer lists")
+        self.dealing.len()
+    }
+
+    /// All listed devices, whosever they are.
+    pub fn listed(&self) -> impl Iterator<Item = DeviceIx> + use<> {
+        self.dealing.listed()
+    }
+
+    /// Which part of the run this is, if several machines share it.
+    pub fn shard(&self) -> Option<Shard> {
+        self.dealing.shard()
+    }
+
+    /// Whether a listed device is of this run, and not of another shard.
+    pub fn has(&self, ix: DeviceIx) -> bool {
+        self.dealing.has(ix)
     }
 
     /// Whether there is no device at all.
@@ -199,7 +237,7 @@ impl Fleet {
 
     /// A device's cohort's position.
     pub fn cohort_ix(&self, ix: DeviceIx) -> CohortIx {
-        CohortIx(self.cohort_of[ix.get()])
+        self.dealing.cohort_ix(ix)
     }
 
     /// A device's cohort.
@@ -214,7 +252,7 @@ impl Fleet {
 
     /// How many devices each cohort has.
     pub fn dealt(&self) -> Vec<u32> {
-        dealt_to_each(&self.cohort_of, self.plan.cohorts.len())
+        self.dealing.dealt(self.plan.cohorts.len())
     }
 
     /// The credentials that the device brings itself, if its cohort's devices do.
@@ -311,19 +349,20 @@ impl Fleet {
     }
 }
 
-fn schedule(plan: &Plan, cohort_of: &[u16], place: &dyn Fn(DeviceIx) -> StartingPlace) -> Schedule {
+/// When each device of a list starts; of a shard, the turns that it has.
+pub(super) fn schedule(
+    plan: &Plan,
+    cohort_of: &[u16],
+    place: &dyn Fn(DeviceIx) -> StartingPlace,
+    own: Option<Shard>,
+) -> Schedule {
     let followers = plan.cohorts.iter().map(|cohort| Follower {
         cohort: &cohort.name,
         own: cohort.arrival.as_ref(),
     });
     let followers: Vec<_> = followers.collect();
-    Schedule::new(
-        plan.arrival.as_ref(),
-        &followers,
-        cohort_of,
-        place,
-        plan.seed,
-    )
+    let shared = plan.arrival.as_ref();
+    Schedule::new(shared, &followers, cohort_of, place, (plan.seed, own))
 }
 
 fn is_empty(own: &Credentials) -> bool {

@@ -29,7 +29,8 @@ impl Fleet {
         let request = downlink.and_then(|plan| plan.request.as_ref());
         let mut request = request.map(|plan| plan.params.proof(list, Section::Request));
         let mut behind = Behind::new(self)?;
-        for ix in self.devices() {
+        // Those of other shards, too: what is wrong with the whole run is wrong with each.
+        for ix in self.listed() {
             match &self.cohort(ix).gateway {
                 Some(gateway) => behind.prove(ix, gateway, &mut proofs)?,
                 None => {
@@ -57,12 +58,10 @@ struct Behind<'f> {
 impl<'f> Behind<'f> {
     fn new(fleet: &'f Fleet) -> Result<Self, FleetError> {
         let cohorts = &fleet.plan.cohorts;
-        let behind: u64 = cohorts
-            .iter()
-            .zip(fleet.dealt())
-            .filter_map(|(cohort, dealt)| Some((cohort.gateway.as_ref()?, dealt)))
-            .map(|(plan, dealt)| u64::from(plan.devices) * u64::from(dealt))
-            .sum();
+        let gateways = fleet
+            .listed()
+            .filter_map(|ix| fleet.cohort(ix).gateway.as_ref());
+        let behind: u64 = gateways.map(|plan| u64::from(plan.devices)).sum();
         if behind > MOST {
             return Err(FleetError::TooManyBehind(behind));
         }
@@ -73,11 +72,11 @@ impl<'f> Behind<'f> {
             longest: vec![None; cohorts.len()],
         };
         if behind > 0 {
-            let all = behind + u64::from(fleet.len());
+            let all = behind + fleet.inventory.len() as u64;
             // With room for all from the start, no name is worked out twice.
             let room = usize::try_from(all).expect("checked above");
             names.taken = HashTable::with_capacity(room);
-            for ix in fleet.devices() {
+            for ix in fleet.listed() {
                 let hash = names.hasher.hash_one(fleet.name(ix));
                 names.taken.insert_unique(hash, (ix.0, LISTED), |_| hash);
             }

@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use super::fleet::Fleet;
 use super::worker::CHECKS_AT_A_TIME;
-use crate::arrival::Arrival;
+use crate::arrival::{Arrival, Closed};
 use crate::model::{Protocol, RateLimits, TransportKind};
 use crate::scenario::{Plan, TargetPlan};
 
@@ -204,16 +204,6 @@ fn processes(
 
 /// Why a run cannot be split over so many processes, if it cannot.
 fn indivisible(plan: &Plan, processes: u32) -> Option<&'static str> {
-    let closed = plan
-        .cohorts
-        .iter()
-        .filter_map(|cohort| cohort.arrival.as_ref());
-    let mut closed = closed
-        .chain(&plan.arrival)
-        .filter_map(|arrival| match arrival {
-            Arrival::Closed(closed) => Some(closed),
-            Arrival::Open(_) => None,
-        });
     let keys = plan
         .cohorts
         .iter()
@@ -224,22 +214,62 @@ fn indivisible(plan: &Plan, processes: u32) -> Option<&'static str> {
     if keys {
         return Some("its devices bring certificates, which one process makes or reads");
     }
-    if closed.any(|closed| {
-        closed
-            .stages()
-            .iter()
-            .any(|stage| stage.concurrency < processes)
-    }) {
+    if places_are_fewer(plan, processes) {
         return Some("a closed arrival has fewer places than there are processes");
     }
     if plan.limits.in_flight < processes {
         return Some("limits.in_flight is less than the number of processes");
     }
+    is_of_one_server(plan).then_some(
+        "target.faults.capacity and rate_limits are those of one server, and each process has its own",
+    )
+}
+
+/// Why so many machines cannot share a run, if they cannot.
+pub(super) fn unshardable(plan: &Plan, shards: u32) -> Option<&'static str> {
+    if plan.search.is_some() {
+        return Some(
+            "a capacity search has one schedule that follows its findings\n\
+             help: search on one machine, or take [arrival]",
+        );
+    }
+    if places_are_fewer(plan, shards) {
+        return Some(
+            "a closed arrival has fewer places than there are shards\n\
+             help: take fewer shards, or more places",
+        );
+    }
+    if plan.limits.in_flight < shards {
+        return Some(
+            "limits.in_flight is less than the number of shards\n\
+             help: take fewer shards, or raise it",
+        );
+    }
+    is_of_one_server(plan).then_some(
+        "target.faults.capacity and rate_limits are those of one server, and each shard has its own\n\
+         help: start `fleetcall target` and name its addresses in [target]",
+    )
+}
+
+/// Whether some of so many parts of a run would have no place in a closed arrival.
+fn places_are_fewer(plan: &Plan, parts: u32) -> bool {
+    let own = plan.cohorts.iter().filter_map(|c| c.arrival.as_ref());
+    let closed = own
+        .chain(&plan.arrival)
+        .filter_map(|arrival| match arrival {
+            Arrival::Closed(closed) => Some(closed),
+            Arrival::Open(_) => None,
+        });
+    let mut stages = closed.flat_map(Closed::stages);
+    stages.any(|stage| stage.concurrency < parts)
+}
+
+/// Whether the embedded target is one that cannot be several.
+fn is_of_one_server(plan: &Plan) -> bool {
     let TargetPlan::Embedded { faults, .. } = &plan.target else {
-        return None;
+        return false;
     };
-    let one = faults.capacity.is_some() || faults.rate_limits != RateLimits::default();
-    one.then_some("target.faults.capacity and rate_limits are those of one server, and each process has its own")
+    faults.capacity.is_some() || faults.rate_limits != RateLimits::default()
 }
 
 impl Provisions {

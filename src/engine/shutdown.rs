@@ -86,7 +86,7 @@ impl Default for StopSwitch {
 }
 
 /// Resolves once the switch stands at `least` or further.
-pub(super) async fn reached(stop: &mut watch::Receiver<Stop>, least: Stop) {
+pub async fn reached(stop: &mut watch::Receiver<Stop>, least: Stop) {
     // A dropped switch means that nobody can stop the run any more: wait for ever.
     if stop.wait_for(|now| *now >= least).await.is_err() {
         std::future::pending::<()>().await;

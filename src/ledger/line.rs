@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::{Fate, Files, Issued};
 use super::rotations::{Rotation, RotationState};
-use crate::model::{Cause, Credentials, Observed, Outcome};
+use crate::model::{Cause, Credentials, Observed, Outcome, Shard};
 
 /// What a run was begun with: the ledger's first line. Secrets may stand in `set`; the file is its
 /// owner's alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
-    /// The version of this form: [`Header::FORMAT`].
+    /// The version of this form, at most [`Header::FORMAT`].
     pub format: u32,
     /// The program that began the run.
     pub fleetcall_version: String,
@@ -41,13 +41,29 @@ pub struct Header {
     pub schedule_digest: String,
     /// How many devices are listed.
     pub devices: u32,
+    /// Which part of the run this ledger is of, if several machines share it: it says nothing of the other
+    /// devices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
     /// Tells one start of the machine from the next: what was written before it may be lost with it.
     pub boot_id: String,
 }
 
 impl Header {
-    /// The only version so far.
-    pub const FORMAT: u32 = 1;
+    /// The latest version.
+    pub const FORMAT: u32 = 2;
+
+    /// The version that a ledger needs: programs which know no shards must not go on with one's, as with
+    /// the whole run.
+    pub fn format_of(shard: Option<Shard>) -> u32 {
+        if shard.is_some() { Self::FORMAT } else { 1 }
+    }
+
+    /// How many devices the ledger is to have room for.
+    pub(super) fn own_devices(&self) -> u32 {
+        let shards = self.shard.map_or(1, |shard| shard.of);
+        self.devices.div_ceil(shards)
+    }
 }
 
 /// A further part of the run begins.

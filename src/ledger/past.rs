@@ -107,7 +107,7 @@ pub enum PastError {
     },
     /// A later program wrote it.
     #[error(
-        "{}: its format is {format}, and this program reads {}: take the fleetcall that wrote it",
+        "{}: its format is {format}, and this program reads up to {}: take the fleetcall that wrote it",
         path.display(),
         Header::FORMAT
     )]
@@ -167,7 +167,7 @@ impl Past {
                 path: path.to_owned(),
             });
         };
-        if header.format != Header::FORMAT {
+        if !(1..=Header::FORMAT).contains(&header.format) {
             return Err(PastError::Format {
                 path: path.to_owned(),
                 format: header.format,

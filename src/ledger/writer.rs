@@ -58,7 +58,7 @@ impl Ledger {
     /// on the disk is reserved, as far as its file system can.
     pub fn create(dir: &Path, header: &Header) -> Result<Self, LedgerError> {
         let path = dir.join(LEDGER);
-        let journal = Journal::create(&path, header, room(header.devices));
+        let journal = Journal::create(&path, header, room(header.own_devices()));
         let journal = journal.map_err(|source| LedgerError::File { path, source })?;
         Self::start(dir, journal, header.devices, None)
     }
@@ -72,8 +72,9 @@ impl Ledger {
         settled: &[Option<Fate>],
     ) -> Result<Self, LedgerError> {
         let path = dir.join(LEDGER);
-        let left = settled.iter().filter(|fate| fate.is_none()).count();
-        let left = u32::try_from(left).expect("lists are shorter");
+        let over = settled.iter().flatten().count();
+        let over = u32::try_from(over).expect("lists are shorter");
+        let left = past.header.own_devices().saturating_sub(over);
         let journal = Journal::reopen(&path, past.end, next, room(left)).and_then(|mut journal| {
             // Those that a killed part left without their end, and that have one now.
             for (ix, fate) in (0..).map(DeviceIx).zip(settled) {

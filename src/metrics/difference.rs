@@ -19,6 +19,9 @@ pub struct Difference {
 impl Difference {
     /// Which device is due when.
     pub const SCHEDULE: &str = "schedule";
+    /// Which part of a run it is.
+    const SHARD: &str = "shard";
+    const COHORTS: &str = "cohorts";
 }
 
 impl fmt::Display for Difference {
@@ -38,6 +41,11 @@ pub fn load_differences(one: &Summary, other: &Summary) -> Vec<Difference> {
     };
     differ("scenario", one.scenario.clone(), other.scenario.clone());
     differ("arrival model", one.models(), other.models());
+    let shard = |run: &Summary| match &run.shard {
+        None => "all".to_owned(),
+        Some(part) => part.shard.to_string(),
+    };
+    differ(Difference::SHARD, shard(one), shard(other));
     let digest = |run: &Summary| match run.schedule_digest.as_str() {
         "" => "unknown".to_owned(),
         digest => digest.chars().take(12).collect(),
@@ -53,7 +61,7 @@ pub fn load_differences(one: &Summary, other: &Summary) -> Vec<Difference> {
     }
     if cohorts(one) != cohorts(other) {
         found.push(Difference {
-            what: "cohorts",
+            what: Difference::COHORTS,
             one: cohorts(one),
             other: cohorts(other),
         });
@@ -64,16 +72,27 @@ pub fn load_differences(one: &Summary, other: &Summary) -> Vec<Difference> {
 /// What keeps two runs from being added up, beside [`load_differences`] what they were judged by, in
 /// words; empty when nothing does.
 pub fn differences(one: &Summary, other: &Summary) -> Vec<String> {
-    let load = load_differences(one, other).into_iter();
-    let mut found: Vec<String> = load.map(|difference| difference.to_string()).collect();
+    let mut load = load_differences(one, other);
+    if one.is_of_shards() && other.is_of_shards() {
+        // They have other devices by their nature. Whether they are of one run is seen when they are added.
+        let own = [Difference::SHARD, Difference::COHORTS, Difference::SCHEDULE];
+        load.retain(|difference| !own.contains(&difference.what));
+    }
+    let mut found: Vec<String> = load.iter().map(Difference::to_string).collect();
     let mut differ = |what: &str, one: String, other: String| {
         if one != other {
             found.push(format!("{what}: {one} and {other}"));
         }
     };
     let conditions = |run: &Summary| {
-        let thresholds = run.thresholds.iter().map(|t| t.expression.clone());
-        thresholds.collect::<Vec<_>>().join(", ")
+        let judged = run.thresholds.iter().map(|t| &t.expression);
+        let deferred = run.shard.iter().flat_map(|part| &part.deferred);
+        let mut all: Vec<String> = judged.chain(deferred).cloned().collect();
+        if run.is_of_shards() {
+            // Those that shards are not judged by come last once they are.
+            all.sort();
+        }
+        all.join(", ")
     };
     differ("thresholds", conditions(one), conditions(other));
     let expected = |run: &Summary| {

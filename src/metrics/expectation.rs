@@ -162,6 +162,7 @@ impl Summary {
             && self.expectations_met()
             && self.findings.is_empty()
             && self.aborted.is_empty()
+            && self.missing_shards().is_none()
             && self.search.as_ref().is_none_or(SearchSummary::holds)
     }
 

@@ -38,6 +38,7 @@ pub(super) fn summary(aggregate: &Aggregate, end: Ending) -> Summary {
         elapsed_s: to_micro(end.elapsed.as_secs_f64()),
         model: setting.model.clone(),
         schedule_digest: steering::digest(&setting.schedule_digest, &aggregate.steering.changes),
+        shard: setting.shard.clone(),
         target: setting.target.clone(),
         notes: notes(setting, &aggregate.steering),
         devices,

@@ -31,6 +31,7 @@ pub(crate) fn setting() -> Setting {
         seed: 42,
         model: "open".to_owned(),
         schedule_digest: "c0ffee".repeat(10) + "c0de",
+        shard: None,
         cohorts: vec![
             cohort("meters", TransportKind::Mqtts, "server", 600),
             cohort("valves", TransportKind::Coap, "access_token", 400),
@@ -257,6 +258,7 @@ pub(crate) fn negative_setting() -> Setting {
     };
     Setting {
         scenario: "does-it-say-no".to_owned(),
+        shard: None,
         cohorts: vec![
             cohort("meters", None, 40),
             cohort("bad-secrets", Some(Misbehaviour::WrongSecret), 50),

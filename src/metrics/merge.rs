@@ -3,6 +3,8 @@
 //!
 //! Each key is taken apart by name, so that a new one cannot be forgotten here.
 
+mod shards;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -41,6 +43,9 @@ pub enum MergeError {
          help: report it on its own"
     )]
     Search(String),
+    /// Shards that are not one run's, or not each of them once.
+    #[error("{0}; help: give the directories of one run's shards, each once and nothing else")]
+    Shards(String),
     /// A result is not what a run wrote.
     #[error("a damaged result: {0}; help: take the files as the run wrote them")]
     Damaged(String),
@@ -65,19 +70,21 @@ pub fn merge(runs: Vec<Summary>) -> Result<Summary, MergeError> {
         return Err(MergeError::Search(search.started_at.clone()));
     }
     let parts: Vec<RunPart> = runs.iter().flat_map(parts).collect();
+    shards::check(&parts)?;
     let mut runs = runs.into_iter();
     let Some(mut sum) = runs.next() else {
         return Err(MergeError::Damaged("no run at all".to_owned()));
     };
     let (mut more, mut conditions) = (false, sum.thresholds.clone());
+    conditions.extend(deferred(&sum));
     for run in runs {
         more = true;
-        for threshold in &run.thresholds {
+        for threshold in run.thresholds.iter().cloned().chain(deferred(&run)) {
             if !conditions
                 .iter()
                 .any(|t| t.expression == threshold.expression)
             {
-                conditions.push(threshold.clone());
+                conditions.push(threshold);
             }
         }
         add(&mut sum, run)?;
@@ -86,6 +93,17 @@ pub fn merge(runs: Vec<Summary>) -> Result<Summary, MergeError> {
         settle(&mut sum, parts, &conditions)?;
     }
     Ok(sum)
+}
+
+/// What a shard could not be judged by.
+fn deferred(run: &Summary) -> Vec<ThresholdResult> {
+    let expressions = run.shard.iter().flat_map(|shard| shard.deferred.clone());
+    let unjudged = expressions.map(|expression| ThresholdResult {
+        expression,
+        observed: String::new(),
+        passed: false,
+    });
+    unjudged.collect()
 }
 
 /// The runs that a result is of.
@@ -109,6 +127,7 @@ fn add(sum: &mut Summary, run: Summary) -> Result<(), MergeError> {
         elapsed_s: _,
         model: _,
         schedule_digest: _,
+        shard: _,
         target: _,
         notes: _,
         devices,
@@ -216,6 +235,9 @@ fn settle(
     sum.elapsed_s = to_micro(elapsed.as_secs_f64());
     sum.generator.wall_s = sum.elapsed_s;
     sum.runs = runs;
+    sum.shard = None;
+    sum.notes.retain(|note| !shards::is_note(note));
+    shards::note(sum)?;
     let lag = |carried: &Option<CarriedHistogram>| {
         let carried = carried.as_ref().map(CarriedHistogram::decode).transpose()?;
         Ok::<_, CarriedError>(carried.as_ref().map(LagFigures::of))
@@ -261,16 +283,10 @@ fn figures(
 fn covered(runs: &[RunPart]) -> Result<Duration, MergeError> {
     let mut spans = Vec::new();
     for run in runs {
-        let from = humantime::parse_rfc3339(&run.started_at)
-            .ok()
-            .and_then(|at| at.duration_since(std::time::SystemTime::UNIX_EPOCH).ok());
+        let from = began(run)?;
         let length = Duration::try_from_secs_f64(run.elapsed_s).ok();
-        let end = from.zip(length).and_then(|(from, s)| from.checked_add(s));
-        let span = from.zip(end).ok_or_else(|| {
-            let why = format!("{:?} and {} s are no span", run.started_at, run.elapsed_s);
-            MergeError::Damaged(why)
-        })?;
-        spans.push(span);
+        let end = length.and_then(|s| from.checked_add(s));
+        spans.push((from, end.ok_or_else(|| no_span(run))?));
     }
     spans.sort();
     let (mut covered, mut reached) = (Duration::ZERO, Duration::ZERO);
@@ -279,6 +295,18 @@ fn covered(runs: &[RunPart]) -> Result<Duration, MergeError> {
         reached = reached.max(end);
     }
     Ok(covered)
+}
+
+/// When a run began, since the beginning of 1970.
+fn began(run: &RunPart) -> Result<Duration, MergeError> {
+    let at = humantime::parse_rfc3339(&run.started_at).ok();
+    let at = at.and_then(|at| at.duration_since(std::time::SystemTime::UNIX_EPOCH).ok());
+    at.ok_or_else(|| no_span(run))
+}
+
+fn no_span(run: &RunPart) -> MergeError {
+    let why = format!("{:?} and {} s are no span", run.started_at, run.elapsed_s);
+    MergeError::Damaged(why)
 }
 
 /// Both, when they differ.

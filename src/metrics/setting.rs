@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::search::SearchSummary;
+use super::shard::ShardSummary;
 use super::summary::HostSummary;
 use super::threshold::{Aborted, Threshold};
 use super::validity::ValidityLimits;
@@ -19,6 +20,8 @@ pub struct Setting {
     pub model: String,
     /// The schedule's fingerprint, SHA-256 in hexadecimal.
     pub schedule_digest: String,
+    /// Which part of a run it is, if it is one.
+    pub shard: Option<ShardSummary>,
     /// In the scenario's order; names are unique.
     pub cohorts: Vec<CohortSetting>,
     /// Devices in the list: the sum over the cohorts.

@@ -13,6 +13,7 @@ use super::gateway::GatewayCounts;
 use super::latency::{CarriedError, CarriedHistogram, LagFigures, LatencyFigures};
 use super::search::SearchSummary;
 use super::setting::alarms;
+use super::shard::ShardSummary;
 use super::steering::Steered;
 use super::threshold::{Aborted, ThresholdResult};
 use super::validity::{GeneratorSummary, GeneratorVerdict};
@@ -42,6 +43,9 @@ pub struct Summary {
     /// schedule in mid-run; empty in results of older versions.
     #[serde(default)]
     pub schedule_digest: String,
+    /// Which part of a run it is; absent in the result of a whole run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardSummary>,
     /// The target as shown, without secrets.
     pub target: String,
     /// What nobody may overlook about the run; absent when there is nothing.
@@ -154,6 +158,9 @@ pub struct RunPart {
     pub seed: u64,
     /// Its schedule's fingerprint.
     pub schedule_digest: String,
+    /// Which part of a run it is; absent where it is a whole one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardSummary>,
     /// Its target as shown, without secrets.
     pub target: String,
     /// Its devices by outcome.
@@ -171,6 +178,7 @@ impl RunPart {
             elapsed_s: run.elapsed_s,
             seed: run.seed,
             schedule_digest: run.schedule_digest.clone(),
+            shard: run.shard.clone(),
             target: run.target.clone(),
             devices: run.devices,
             verdict: run.generator.verdict,
@@ -342,7 +350,7 @@ impl Summary {
     /// microsecond they do not take the same time.
     pub fn is_same_run(&self, other: &Self) -> bool {
         (&other.started_at, &other.schedule_digest) == (&self.started_at, &self.schedule_digest)
-            && other.devices == self.devices
+            && (&other.shard, &other.devices) == (&self.shard, &self.devices)
             && other.elapsed_s.to_bits() == self.elapsed_s.to_bits()
     }
 

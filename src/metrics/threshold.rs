@@ -133,6 +133,17 @@ impl Threshold {
         self.is_about_devices() && self.cohort.as_deref() == cohort
     }
 
+    /// Whether it says how much a run must come to at least, in devices, messages or per second: a part of
+    /// the run cannot be judged by it. One that says how much at most fails the run when a part fails.
+    pub fn is_of_the_whole(&self) -> bool {
+        let at_most = matches!(self.operator, Operator::Less | Operator::LessOrEqual);
+        match self.bound {
+            Bound::Time(_) | Bound::Share(_) => false,
+            Bound::Count(0) if self.operator == Operator::Equal => false,
+            Bound::Rate(_) | Bound::Count(_) => !at_most,
+        }
+    }
+
     /// The cohort that it is about, if it is about one.
     pub fn cohort(&self) -> Option<&str> {
         self.cohort.as_deref()
@@ -197,14 +208,18 @@ impl Threshold {
 }
 
 /// The thresholds that a run is judged by. Where expectations are stated, every device is held to
-/// its own instead of to the implicit ones.
+/// its own instead of to the implicit ones. A shard is not judged by what the whole must come to.
 pub(super) fn effective(setting: &Setting) -> Vec<Threshold> {
-    if setting.states_expectations() {
+    let mut thresholds = if setting.states_expectations() {
         setting.thresholds.clone()
     } else {
         let cohorts = setting.cohorts.iter().map(|cohort| cohort.name.as_str());
         Threshold::with_implicit(&setting.thresholds, cohorts)
+    };
+    if setting.shard.is_some() {
+        thresholds.retain(|threshold| !threshold.is_of_the_whole());
     }
+    thresholds
 }
 
 impl fmt::Display for Threshold {

@@ -87,7 +87,11 @@ fn model(summary: &Summary) -> String {
     }
     // Enough to tell two apart; summary.json has all of it.
     let digest = fit(&printable(&summary.schedule_digest), 12);
-    format!("{words}, schedule {digest}")
+    let shard = match &summary.shard {
+        None => String::new(),
+        Some(part) => format!(", shard {}", part.shard),
+    };
+    format!("{words}, schedule {digest}{shard}")
 }
 
 /// The result in words, short enough for the line of the counts.
@@ -104,6 +108,7 @@ pub(super) fn why(summary: &Summary) -> &'static str {
     match summary.result {
         RunResult::Passed if summary.expectations.is_empty() => "every threshold held",
         RunResult::Passed => "all as expected",
+        RunResult::Failed if summary.missing_shards().is_some() => "shards are missing",
         RunResult::Failed if !summary.aborted.is_empty() => "a threshold ended the run",
         RunResult::Failed if crossed => "a threshold was crossed, see below",
         RunResult::Failed if !summary.expectations_met() => "not as expected, see below",

@@ -29,6 +29,7 @@ mod schedule;
 mod schemas;
 mod search;
 mod secured;
+mod shard;
 mod shutdown;
 mod slow_ledger;
 mod steering;

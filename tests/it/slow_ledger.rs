@@ -18,6 +18,7 @@ const DEVICES: u32 = 20;
 fn aggregate() -> Aggregate {
     Aggregate::new(Setting {
         schedule_digest: String::new(),
+        shard: None,
         scenario: "slow-ledger".to_owned(),
         seed: 1,
         model: "open".to_owned(),

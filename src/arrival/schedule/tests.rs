@@ -31,7 +31,13 @@ fn schedule(shared: Option<&Arrival>, own: &[Option<Arrival>], cohort_of: &[u16]
         own: own.as_ref(),
     });
     let followers: Vec<_> = followers.collect();
-    Schedule::new(shared, &followers, cohort_of, &|_| StartingPlace::Ahead, 7)
+    Schedule::new(
+        shared,
+        &followers,
+        cohort_of,
+        &|_| StartingPlace::Ahead,
+        (7, None),
+    )
 }
 
 fn ms(due: Due) -> u128 {
@@ -242,7 +248,7 @@ fn those_behind_come_after_those_ahead_and_whoever_is_out_has_no_turn() {
         1 => StartingPlace::None,
         _ => StartingPlace::Ahead,
     };
-    let schedule = Schedule::new(Some(&shared), &[follower], &[0; 5], &place, 7);
+    let schedule = Schedule::new(Some(&shared), &[follower], &[0; 5], &place, (7, None));
     let due = |device| schedule.due(CohortIx(0), DeviceIx(device));
     assert_eq!([2, 4, 0, 3].map(|ix| ms(due(ix))), [0, 100, 200, 300]);
     assert_eq!(due(1), Due::Never);

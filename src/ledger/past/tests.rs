@@ -6,7 +6,7 @@ use crate::model::{Cause, Credentials, FaultKind, Observed, Phase};
 
 fn header(devices: u32) -> Header {
     Header {
-        format: Header::FORMAT,
+        format: Header::format_of(None),
         fleetcall_version: "0".to_owned(),
         started_at: "2026-11-29T00:00:00Z".to_owned(),
         scenario_file: "/s.toml".into(),
@@ -18,6 +18,7 @@ fn header(devices: u32) -> Header {
         scenario_sha256: "s".to_owned(),
         schedule_digest: "d".to_owned(),
         devices,
+        shard: None,
         boot_id: "this".to_owned(),
     }
 }

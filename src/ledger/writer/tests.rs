@@ -31,7 +31,7 @@ fn fate(outcome: Outcome) -> Fate {
 
 fn header(devices: u32) -> Header {
     Header {
-        format: Header::FORMAT,
+        format: Header::format_of(None),
         fleetcall_version: "0".to_owned(),
         started_at: String::new(),
         scenario_file: PathBuf::new(),
@@ -43,6 +43,7 @@ fn header(devices: u32) -> Header {
         scenario_sha256: String::new(),
         schedule_digest: String::new(),
         devices,
+        shard: None,
         boot_id: "boot".to_owned(),
     }
 }

@@ -92,7 +92,9 @@ impl Threshold {
 impl Aggregate {
     /// The first threshold that ends the run, `elapsed` after its start.
     pub fn hopeless(&self, elapsed: Duration) -> Option<Aborted> {
-        let mut thresholds = self.setting.thresholds.iter();
+        let part = self.setting.shard.is_some();
+        let thresholds = self.setting.thresholds.iter();
+        let mut thresholds = thresholds.filter(|threshold| !(part && threshold.is_of_the_whole()));
         thresholds.find_map(|threshold| {
             threshold.abort_after.filter(|after| elapsed >= *after)?;
             let scene = Scene::running(self, threshold.cohort.as_deref(), elapsed)?;
