@@ -24,6 +24,8 @@ pub mod lint;
 pub mod scenario;
 
 // Floor 3: edges, each touching one outside thing.
+#[cfg(feature = "cluster")]
+pub mod cluster;
 pub mod dashboard;
 pub mod ledger;
 pub mod monitor;

@@ -19,6 +19,8 @@ mod life;
 mod lists;
 mod monitoring;
 mod mqtt5;
+#[cfg(feature = "cluster")]
+mod nats;
 mod otlp;
 mod peers_against_target;
 mod pushes;

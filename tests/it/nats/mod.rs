@@ -1,0 +1,224 @@
+//! The edge to NATS against real servers: one alone, and three that are killed and come back.
+
+mod access;
+mod cluster;
+mod keys;
+mod nkey;
+mod shards;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use fleetcall::cluster::{Access, Bus, Claim, Entry, Fold, Holder, RunId, ShardLog, Verdict};
+
+use crate::support::{Process, free_tcp_port, program, wait_for_tcp};
+
+/// The longest that a test waits for servers that elect a leader, in seconds.
+const PATIENCE_S: u64 = 90;
+
+/// A server of this test alone.
+struct Node {
+    process: Option<Process>,
+    port: u16,
+    config: PathBuf,
+}
+
+impl Node {
+    fn start(&mut self) {
+        let mut command = program("nats-server");
+        command
+            .arg("--config")
+            .arg(&self.config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        self.process = Some(Process::start(&mut command));
+    }
+
+    /// As `kill -9` does.
+    fn kill(&mut self) {
+        self.process = None;
+    }
+}
+
+/// One server, or several that are one cluster.
+pub(crate) struct Servers {
+    nodes: Vec<Node>,
+    _dir: tempfile::TempDir,
+}
+
+impl Servers {
+    /// One server with what its configuration has to say besides.
+    pub(crate) fn one(besides: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let node = node(dir.path(), 1, besides);
+        let mut servers = Self {
+            nodes: vec![node],
+            _dir: dir,
+        };
+        servers.start_all();
+        servers
+    }
+
+    /// Three servers in one cluster.
+    pub(crate) fn three() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let routes: Vec<u16> = (0..3).map(|_| free_tcp_port()).collect();
+        let urls: Vec<String> = routes
+            .iter()
+            .map(|port| format!("nats-route://127.0.0.1:{port}"))
+            .collect();
+        let nodes = routes.iter().zip(1..).map(|(route, number)| {
+            let cluster = format!(
+                "cluster {{ name: fleet, listen: \"127.0.0.1:{route}\", routes: [{}] }}\n",
+                urls.join(", ")
+            );
+            node(dir.path(), number, &cluster)
+        });
+        let nodes = nodes.collect();
+        let mut servers = Self { nodes, _dir: dir };
+        servers.start_all();
+        servers
+    }
+
+    fn start_all(&mut self) {
+        for node in &mut self.nodes {
+            node.start();
+        }
+        for node in &self.nodes {
+            wait_for_tcp(SocketAddr::from(([127, 0, 0, 1], node.port)));
+        }
+    }
+
+    /// All of them, as `--nats` takes them.
+    pub(crate) fn url(&self) -> String {
+        let urls: Vec<String> = self
+            .nodes
+            .iter()
+            .map(|node| format!("nats://127.0.0.1:{}", node.port))
+            .collect();
+        urls.join(",")
+    }
+
+    /// Ends the server that leads a stream; its number.
+    pub(crate) async fn kill_leader(&mut self, stream: &str) -> usize {
+        let leader = self.leader(stream).await;
+        let number = leader.trim_start_matches('n').parse::<usize>().unwrap() - 1;
+        self.nodes[number].kill();
+        number
+    }
+
+    /// Ends all.
+    pub(crate) fn kill_all(&mut self) {
+        for node in &mut self.nodes {
+            node.kill();
+        }
+    }
+
+    /// Starts those that do not run.
+    pub(crate) fn restart(&mut self) {
+        for node in &mut self.nodes {
+            if node.process.is_none() {
+                node.start();
+            }
+        }
+    }
+
+    async fn leader(&self, stream: &str) -> String {
+        let client = async_nats::connect(self.addresses()).await.unwrap();
+        let context = async_nats::jetstream::new(client);
+        within(async {
+            loop {
+                if let Ok(stream) = context.get_stream(stream).await
+                    && let Some(cluster) = &stream.cached_info().cluster
+                    && let Some(leader) = &cluster.leader
+                {
+                    return leader.clone();
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        })
+        .await
+    }
+
+    fn addresses(&self) -> Vec<async_nats::ServerAddr> {
+        let url = self.url();
+        url.split(',').map(|url| url.parse().unwrap()).collect()
+    }
+
+    fn access(&self) -> Access {
+        Access {
+            url: self.url(),
+            ..Access::default()
+        }
+    }
+
+    async fn bus(&self) -> Bus {
+        within(Bus::connect(&self.access())).await.unwrap()
+    }
+}
+
+fn node(dir: &Path, number: u32, besides: &str) -> Node {
+    let port = free_tcp_port();
+    let store = dir.join(format!("store-{number}"));
+    let config = dir.join(format!("n{number}.conf"));
+    let text = format!(
+        "server_name: n{number}\nlisten: \"127.0.0.1:{port}\"\n\
+         jetstream {{ store_dir: {:?}, max_memory_store: 64MB, max_file_store: 1GB }}\n{besides}",
+        store.display().to_string()
+    );
+    fs::write(&config, text).unwrap();
+    Node {
+        process: None,
+        port,
+        config,
+    }
+}
+
+/// What has to come, in good time.
+async fn within<T>(future: impl Future<Output = T>) -> T {
+    let patience = std::time::Duration::from_secs(PATIENCE_S);
+    let came = tokio::time::timeout(patience, future).await;
+    came.expect("it never came")
+}
+
+fn run() -> RunId {
+    "run-1".parse().unwrap()
+}
+
+/// Claims a shard that can be had.
+async fn hold(bus: &Bus, shard: u32, worker: &str) -> (Box<Holder>, Vec<Entry>, u32) {
+    match within(ShardLog::claim(bus, &run(), shard, worker))
+        .await
+        .unwrap()
+    {
+        Claim::Held {
+            holder,
+            past,
+            earlier,
+        } => (holder, past, earlier),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The bodies that count of a run of so many shards that is over, in order.
+async fn counted(bus: &Bus, shards: u32) -> Vec<String> {
+    let mut followed = bus.follow(&run());
+    let mut fold = Fold::new(shards);
+    let mut bodies = Vec::new();
+    while !fold.all_over() {
+        let entry = within(followed.recv()).await.unwrap();
+        match fold.take(&entry) {
+            Verdict::Counted | Verdict::Over => bodies.push(text(&entry)),
+            Verdict::Claimed { .. } => {}
+            Verdict::Ignored(why) => panic!("{why:?}: {entry:?}"),
+        }
+    }
+    bodies
+}
+
+fn text(entry: &Entry) -> String {
+    String::from_utf8(entry.body.to_vec()).unwrap()
+}
