@@ -48,7 +48,7 @@ async fn all(mut followed: Receiver<Entry>) -> Vec<u64> {
     sequences
 }
 
-async fn holds_through(harm: impl AsyncFnOnce(&mut Servers)) {
+pub(super) async fn holds_through(harm: impl AsyncFnOnce(&mut Servers)) {
     let mut servers = Servers::three();
     let bus = servers.bus().await;
     assert_eq!(bus.replicas(), 3);

@@ -2,6 +2,7 @@
 
 mod access;
 mod cluster;
+mod cut;
 mod keys;
 mod nkey;
 mod shards;
@@ -10,6 +11,9 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use fleetcall::cluster::{Access, Bus, Claim, Entry, Fold, Holder, RunId, ShardLog, Verdict};
 
@@ -104,8 +108,7 @@ impl Servers {
 
     /// Ends the server that leads a stream; its number.
     pub(crate) async fn kill_leader(&mut self, stream: &str) -> usize {
-        let leader = self.leader(stream).await;
-        let number = leader.trim_start_matches('n').parse::<usize>().unwrap() - 1;
+        let number = number(&self.leader(stream).await);
         self.nodes[number].kill();
         number
     }
@@ -124,6 +127,29 @@ impl Servers {
                 node.start();
             }
         }
+    }
+
+    /// Stops the server that leads a stream, as if nothing reached it any more; its number.
+    async fn stop_leader(&self, stream: &str) -> usize {
+        let number = number(&self.leader(stream).await);
+        self.signal(number, Signal::SIGSTOP);
+        number
+    }
+
+    fn signal(&self, number: usize, signal: Signal) {
+        let process = self.nodes[number].process.as_ref().unwrap();
+        let pid = i32::try_from(process.0.id()).unwrap();
+        kill(Pid::from_raw(pid), signal).unwrap();
+    }
+
+    /// Waits until another server leads a stream.
+    async fn another_leads(&self, stream: &str, than: usize) {
+        within(async { while number(&self.leader(stream).await) == than {} }).await;
+    }
+
+    /// The port of the only server.
+    fn port(&self) -> u16 {
+        self.nodes[0].port
     }
 
     async fn leader(&self, stream: &str) -> String {
@@ -158,6 +184,11 @@ impl Servers {
     async fn bus(&self) -> Bus {
         within(Bus::connect(&self.access())).await.unwrap()
     }
+}
+
+/// Of the server of this name.
+fn number(name: &str) -> usize {
+    name.trim_start_matches('n').parse::<usize>().unwrap() - 1
 }
 
 fn node(dir: &Path, number: u32, besides: &str) -> Node {
