@@ -36,9 +36,21 @@ pub struct MissingShards {
     pub listed: u64,
 }
 
+impl ShardSummary {
+    /// Which part it is.
+    pub fn words(&self) -> String {
+        format!("shard {}", self.shard)
+    }
+}
+
 impl MissingShards {
     /// What nobody may overlook.
     pub(super) fn note(&self) -> String {
+        format!("{INCOMPLETE}{}", self.words())
+    }
+
+    /// Which are missing, and how many devices with them.
+    pub fn words(&self) -> String {
         let named: Vec<_> = self
             .numbers
             .iter()
@@ -55,7 +67,7 @@ impl MissingShards {
             ("shards", "are")
         };
         format!(
-            "{INCOMPLETE}{shards} {}{more} of {} {are} missing, and so is all that became of {} of {} listed \
+            "{shards} {}{more} of {} {are} missing, and so is all that became of {} of {} listed \
              devices",
             named.join(", "),
             self.of,

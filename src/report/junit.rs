@@ -92,6 +92,10 @@ fn run(summary: &Summary) -> Vec<TestCase> {
             valid.status = non_success(NonSuccessKind::Error, "invalid", why, &reasons);
         }
     }
+    if let Some(missing) = summary.missing_shards() {
+        let why = "shards of the run are missing";
+        through.status = non_success(NonSuccessKind::Failure, "incomplete", why, &missing.words());
+    }
     if !summary.notes.is_empty() {
         through.set_system_out(printable_lines(&summary.notes.join("\n")));
     }

@@ -48,6 +48,10 @@ fn verdict(summary: &Summary, page: &mut Vec<String>) {
         seconds(summary.elapsed_s),
         why(summary),
     ));
+    if let Some(part) = &summary.shard {
+        page.push(String::new());
+        page.push(format!("This is {} of a run.", part.words()));
+    }
     let notes = summary.notes.iter();
     let reasons = summary.generator.reasons.iter();
     let reasons = reasons.map(|reason| format!("{}: {reason}", summary.generator.verdict.as_str()));
@@ -236,8 +240,10 @@ fn runs(summary: &Summary, page: &mut Vec<String>) {
         |--:|---|--:|--:|---|---|";
     table(page, "Runs", heads);
     for (number, run) in (1..).zip(summary.runs.iter().take(ROWS)) {
+        let shard = run.shard.as_ref();
+        let shard = shard.map_or_else(String::new, |part| format!(", {}", part.words()));
         page.push(format!(
-            "| {number} | {} | {} | {} of {} | {} | {} |",
+            "| {number}{shard} | {} | {} | {} of {} | {} | {} |",
             inert(&run.started_at),
             seconds(run.elapsed_s),
             units::count(run.devices.provisioned),

@@ -126,8 +126,10 @@ pub(super) fn runs(summary: &Summary, style: Style, out: &mut Vec<String>) {
         style.dim("added up; what each was alone")
     ));
     for run in &summary.runs {
+        let shard = run.shard.as_ref();
+        let shard = shard.map_or_else(String::new, |part| format!(", {}", part.words()));
         let line = format!(
-            "  {:<25}{:>8}{:>9} of {} provisioned, {}, generator {}",
+            "  {:<25}{:>8}{:>9} of {} provisioned, {}, generator {}{shard}",
             fit(&printable(&run.started_at), 24),
             super::text::seconds(run.elapsed_s),
             units::short_count(run.devices.provisioned),

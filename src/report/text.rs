@@ -89,7 +89,7 @@ fn model(summary: &Summary) -> String {
     let digest = fit(&printable(&summary.schedule_digest), 12);
     let shard = match &summary.shard {
         None => String::new(),
-        Some(part) => format!(", shard {}", part.shard),
+        Some(part) => format!(", {}", part.words()),
     };
     format!("{words}, schedule {digest}{shard}")
 }

@@ -7,6 +7,7 @@ mod authorities;
 mod certs;
 mod check;
 mod cli;
+mod deploy;
 mod device_wire;
 mod docs;
 mod downlink;

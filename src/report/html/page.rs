@@ -184,12 +184,14 @@ fn headline(summary: &Summary) -> String {
 fn facts(summary: &Summary) -> Vec<[String; 2]> {
     let model = format!("{} model", summary.models());
     let digest: String = summary.schedule_digest.chars().take(12).collect();
+    let shard = summary.shard.as_ref();
+    let shard = shard.map_or_else(String::new, |part| format!(", {}", part.words()));
     let facts = [
         ("target", summary.target.clone()),
         ("started", summary.started_at.clone()),
         ("arrival", model),
         ("seed", summary.seed.to_string()),
-        ("schedule", digest),
+        ("schedule", digest + &shard),
         ("fleetcall", summary.fleetcall_version.clone()),
     ];
     facts

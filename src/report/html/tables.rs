@@ -213,7 +213,10 @@ pub(super) struct RunLine {
 pub(super) fn runs(summary: &Summary) -> Vec<RunLine> {
     let runs = summary.runs.iter().take(ROWS);
     runs.map(|run| RunLine {
-        started: text(&run.started_at),
+        started: match &run.shard {
+            None => text(&run.started_at),
+            Some(part) => format!("{} ({})", text(&run.started_at), part.words()),
+        },
         took: seconds(run.elapsed_s),
         seed: run.seed.to_string(),
         provisioned: units::count(run.devices.provisioned),
