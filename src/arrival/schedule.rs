@@ -264,6 +264,13 @@ impl Queue {
         }
     }
 
+    /// The first ordinal that part `number` of `of` starts, of the devices of all queues laid end to end,
+    /// and how many it starts: every `of`-th from there.
+    pub fn part(&self, number: u32, of: u32) -> (u32, u32) {
+        let first = first_of(number, of, self.before);
+        (first, self.len.saturating_sub(first).div_ceil(of))
+    }
+
     /// How many devices stand in it.
     pub fn len(&self) -> u32 {
         self.len

@@ -91,7 +91,8 @@ impl Places {
 /// A closed queue's entrance: hands out its devices as places are free, whichever worker asks.
 #[derive(Debug)]
 pub(super) struct Gate {
-    portion: Portion,
+    /// Of the queue's ordinals the first and how far it is to the next.
+    turns: (u32, u32),
     state: Mutex<State>,
     clock: Clock,
     pace: watch::Receiver<Arc<Pace>>,
@@ -124,14 +125,14 @@ impl Gate {
         portion: Portion,
     ) -> Option<Self> {
         let Portion { number, of } = portion;
-        let devices = queue.len().saturating_sub(number).div_ceil(of);
+        let (first, devices) = queue.part(number, of);
         let progress = Progress::new(queue.closed()?.part(number, of), devices);
         let state = State {
             progress,
             in_use: 0,
         };
         Some(Self {
-            portion,
+            turns: (first, of),
             state: Mutex::new(state),
             clock,
             pace,
@@ -166,7 +167,8 @@ impl Gate {
 
     /// An ordinal among the whole queue's. Processes are dealt its devices in turn.
     fn of_the_queue(&self, ordinal: u32) -> u32 {
-        self.portion.number + ordinal * self.portion.of
+        let (first, step) = self.turns;
+        first + ordinal * step
     }
 
     fn ask(&self) -> Asked {

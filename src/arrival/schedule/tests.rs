@@ -208,6 +208,19 @@ proptest! {
     }
 
     #[test]
+    fn a_queues_part_is_what_those_workers_start((shared, own, list) in fleets(), of in 1u32..6) {
+        let schedule = schedule(Some(&shared), &own, &list);
+        for (device, cohort) in (0..).map(DeviceIx).zip(&list) {
+            let cohort = CohortIx(*cohort);
+            let queue = schedule.queue(cohort);
+            let number = schedule.worker_of(cohort, device, of).unwrap();
+            let (first, devices) = queue.part(number, of);
+            let mut mine = (0..devices).map(|n| queue.device(first + n * of));
+            prop_assert!(mine.any(|other| other == device));
+        }
+    }
+
+    #[test]
     fn due_times_never_decrease_within_a_cohort((shared, own, list) in fleets()) {
         let schedule = schedule(Some(&shared), &own, &list);
         for cohort in (0..own.len() as u16).map(CohortIx) {

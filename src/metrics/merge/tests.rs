@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::*;
 use super::*;
-use crate::model::{Cause, CohortIx, FaultKind, Outcome, Phase};
+use crate::model::{Cause, CohortIx, FaultKind, Outcome, Phase, Shard};
 
 const ONE: CohortIx = CohortIx(0);
 
@@ -251,5 +251,126 @@ fn a_search_is_added_to_nothing_and_stands_on_its_own() {
     assert!(
         refused.to_string().contains("report it on its own"),
         "{refused}"
+    );
+}
+
+/// Shard `number` of three of a run over 100 devices, begun at that time past two.
+fn shard(number: u32, time: &str, devices: usize) -> Summary {
+    let mut part = run(1, &vec![5; devices]);
+    part.started_at = format!("2026-11-23T02:{time}Z");
+    part.shard = Some(ShardSummary {
+        shard: Shard { number, of: 3 },
+        listed: 100,
+        schedule_digest: "whole".to_owned(),
+        deferred: vec!["devices.provisioned >= 100".to_owned()],
+    });
+    part
+}
+
+fn three() -> [Summary; 3] {
+    [
+        shard(1, "01:00.000", 34),
+        shard(2, "01:00.200", 33),
+        shard(3, "01:00.900", 33),
+    ]
+}
+
+#[test]
+fn all_shards_of_a_run_are_that_run() {
+    let all = merged(&three());
+    assert_eq!(all.devices.provisioned, 100);
+    assert_eq!(all.result, RunResult::Passed);
+    assert_eq!(all.shard, None);
+    assert_eq!(all.notes, Vec::<String>::new());
+    let judged = all.thresholds.last().expect("there are two");
+    assert_eq!(judged.expression, "devices.provisioned >= 100");
+    assert!(judged.passed, "{judged:?}");
+    assert!(
+        (all.elapsed_s - 61.15).abs() < 1e-9,
+        "side by side: {}",
+        all.elapsed_s
+    );
+}
+
+#[test]
+fn missing_shards_are_said_first_and_do_not_pass_until_they_are_there() {
+    let [one, two, three] = three();
+    let fewer = merged(&[three, one]);
+    assert_eq!(fewer.result, RunResult::Failed);
+    assert_eq!(
+        fewer.notes[0],
+        "INCOMPLETE: shard 2 of 3 is missing, and so is all that became of 33 of 100 listed devices"
+    );
+    let missing = fewer.missing_shards().expect("one is");
+    assert_eq!((missing.numbers, missing.devices), (vec![2], 33));
+    let all = merged(&[fewer, two]);
+    assert_eq!(all.result, RunResult::Passed);
+    assert_eq!(all.notes, Vec::<String>::new());
+}
+
+#[test]
+fn only_shards_of_one_run_are_added_and_each_once() {
+    let [one, two, _] = three();
+    let refused = |runs: &[&Summary]| {
+        let runs = runs.iter().map(|run| (*run).clone()).collect();
+        merge(runs).expect_err("not of one run").to_string()
+    };
+    let mut again = one.clone();
+    again.elapsed_s += 1.0;
+    assert!(refused(&[&one, &two, &again]).contains("shard 1 of 3 is given twice"));
+    assert!(refused(&[&one, &run(9, &[5])]).contains("is whole"));
+    for change in [
+        |part: &mut ShardSummary| part.schedule_digest = "another".to_owned(),
+        |part: &mut ShardSummary| part.shard.of = 4,
+        |part: &mut ShardSummary| part.listed = 99,
+    ] {
+        let mut other = two.clone();
+        change(other.shard.as_mut().expect("it is one"));
+        assert!(refused(&[&one, &other]).contains("are not of one run"));
+    }
+    let mut other = two.clone();
+    other.seed += 1;
+    assert!(refused(&[&one, &other]).contains("are not of one run"));
+}
+
+#[test]
+fn shards_that_did_not_begin_together_are_no_load_of_one_run() {
+    let [one, two, _] = three();
+    let apart = merged(&[two, shard(3, "03:00.200", 33), one]);
+    assert_eq!(
+        apart.notes,
+        [
+            "not side by side: shard 3 of 3 began 120.2 s after shard 1 of 3: together they made other \
+             arrivals than one run does"
+        ]
+    );
+    assert_eq!(apart.result, RunResult::Passed);
+}
+
+#[test]
+fn a_shard_is_not_judged_by_what_the_whole_must_come_to() {
+    let mut setting = fixture::setting();
+    setting.thresholds = [
+        "devices.provisioned >= 900",
+        "devices.failed <= 3",
+        "errors.share < 2%",
+    ]
+    .map(|text| {
+        let (metric, condition) = text.split_once(' ').expect("three words");
+        Threshold::parse(metric, condition, std::iter::empty()).expect("legal")
+    })
+    .into();
+    let judged = |setting: &Setting| {
+        let mut aggregate = Aggregate::new(setting.clone());
+        aggregate.add(&fixture::recorded(1_000));
+        let summary = aggregate.finish(fixture::ending());
+        let all = summary.thresholds.iter().map(|t| t.expression.clone());
+        all.collect::<Vec<_>>()
+    };
+    assert_eq!(judged(&setting).len(), 3);
+    setting.shard = shard(1, "01:00", 1).shard;
+    assert_eq!(
+        judged(&setting),
+        ["devices.failed <= 3", "errors.share < 2%"]
     );
 }
