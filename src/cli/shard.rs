@@ -121,6 +121,12 @@ pub(super) fn deal(
     };
     let shard = asked.resolve(&|name| std::env::var(name).ok());
     let shard = shard.map_err(|why| Failure::usage(format!("--shard: {why}")))?;
+    if plan.seed_is_drawn {
+        return Err(Failure::usage(
+            "--shard: the scenario has no seed, and each machine would draw its own: their parts would be of \
+             no common run\nhelp: write `seed = 1` in it, or give all machines the same --seed",
+        ));
+    }
     let dealing = Dealing::of_shard(plan, cohort_of, shard);
     dealing.map_err(|error| Failure::usage(format!("--shard: {error}")))
 }

@@ -34,6 +34,8 @@ pub struct Plan {
     pub name: String,
     /// Where all randomness comes from; printed in every report.
     pub seed: u64,
+    /// Nobody gave it: another machine, and another run, draws another one.
+    pub seed_is_drawn: bool,
     /// Whom the devices talk to.
     pub target: TargetPlan,
     /// The device profiles: `[profile]` first, then each `[[other_profile]]`.

@@ -281,6 +281,14 @@ async fn an_orchestrator_says_which_shard_it_is() {
     let slurm = run("auto", &array);
     let shard = &slurm.summary()["shard"];
     assert_eq!([&shard["number"], &shard["of"]], [3, 3], "{}", slurm.stderr);
+    let seedless = scenario(&target, "").replace("seed = 7\n", "");
+    let seedless = Run::of(&seedless).args(&["--shard", "1/3"]).finish();
+    assert_eq!(seedless.code, 2);
+    let said = &seedless.stderr;
+    assert!(
+        said.contains("has no seed") && said.contains("help: "),
+        "{said}"
+    );
     let nothing = run("auto/3", &[]);
     assert_eq!(nothing.code, 2);
     assert!(

@@ -36,6 +36,7 @@ pub(super) fn plan(file: &Scenario, seed: Option<u64>, faults: &Faults) -> Optio
         text: 0,
         range: 0..0,
     };
+    let seed_is_drawn = seed.is_none() && file.seed.is_absent();
     let seed = seed.or_else(|| file.seed.or(drawn()));
     let name = name(&file.name, &root, faults);
     let target = target::target(&file.target, &root, faults);
@@ -76,6 +77,7 @@ pub(super) fn plan(file: &Scenario, seed: Option<u64>, faults: &Faults) -> Optio
     let plan = Plan {
         name: name?,
         seed: seed?,
+        seed_is_drawn,
         target: target::used(target?, cohorts.as_deref()?),
         profiles: profiles?,
         devices: devices?,
