@@ -5,7 +5,13 @@ mod certs;
 mod check;
 mod check_file;
 mod check_fix;
+#[cfg(feature = "cluster")]
+mod cluster;
+#[cfg(not(feature = "cluster"))]
+#[path = "cluster_off.rs"]
+mod cluster;
 mod compare;
+mod crew;
 mod equip;
 mod exit;
 mod fresh;
@@ -52,6 +58,9 @@ struct Cli {
 enum Command {
     /// Run a scenario: provision a list of devices, send telemetry, report
     Run(run::RunArgs),
+    /// Start devices of runs that `fleetcall run --workers` leads, over NATS
+    #[cfg(feature = "cluster")]
+    Worker(Box<cluster::WorkerArgs>),
     /// Go on with a run that was interrupted or killed: no device is provisioned twice
     Resume(resume::ResumeArgs),
     /// Have devices ask anew that were refused or failed in a run
@@ -104,6 +113,8 @@ pub fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Run(args) => run::run(&args),
+        #[cfg(feature = "cluster")]
+        Command::Worker(args) => cluster::run(&args),
         Command::Resume(args) => resume::resume(args),
         Command::Retry(args) => resume::retry(args),
         Command::Report(args) => report::run(&args).map(|()| Exit::Passed),

@@ -9,8 +9,9 @@ use ring::digest::{SHA256, digest};
 use super::Failure;
 use super::run::RunArgs;
 use super::shard::ShardArg;
+use super::tracks::Tracks;
 use crate::engine::{self, Fleet, Resumption};
-use crate::ledger::{Header, LEDGER, Part, Past};
+use crate::ledger::{Header, LEDGER, Ledger, Part, Past};
 use crate::scenario::Plan;
 
 /// The ledger of a run that goes on, and how.
@@ -96,7 +97,7 @@ impl Sequel {
 }
 
 /// The part that begins now.
-pub(super) fn part(past: &Past, started: Timestamp) -> Part {
+fn part(past: &Past, started: Timestamp) -> Part {
     Part {
         part: past.parts + 1,
         started_at: format!("{started:.3}"),
@@ -131,8 +132,29 @@ fn note(past: &Past, fleet: &Fleet) -> String {
     )
 }
 
+/// The run's own, or the one that an earlier part of it has begun.
+pub(super) fn open_ledger(
+    args: &RunArgs,
+    fleet: &Fleet,
+    tracks: &Tracks,
+    past: Option<&Past>,
+    started: Timestamp,
+) -> Result<Ledger, Failure> {
+    let ledger = match past {
+        None => {
+            let header = header(args, fleet, started)?;
+            Ledger::create(tracks.dir(), &header)
+        }
+        Some(past) => {
+            let next = self::part(past, started);
+            Ledger::resume(tracks.dir(), past, &next, &fleet.settled())
+        }
+    };
+    ledger.map_err(Failure::usage)
+}
+
 /// What a new run's ledger is headed by.
-pub(super) fn header(args: &RunArgs, fleet: &Fleet, started: Timestamp) -> Result<Header, Failure> {
+fn header(args: &RunArgs, fleet: &Fleet, started: Timestamp) -> Result<Header, Failure> {
     let home = std::env::current_dir().map_err(Failure::usage)?;
     Ok(Header {
         format: Header::format_of(fleet.shard()),

@@ -20,7 +20,7 @@ use crate::engine::{
 };
 use crate::ledger::Past;
 use crate::model::{Cause, Shard};
-use crate::scenario;
+use crate::scenario::{self, Plan};
 
 /// What a process is told first: a line of JSON, so that no secret stands in its arguments.
 #[derive(Clone, Serialize, Deserialize)]
@@ -43,12 +43,70 @@ pub(super) struct Instruction {
     /// what it says.
     past: Option<u64>,
     ask_again: bool,
+    /// Whether requests are put on record before they are due.
+    announce: bool,
     retry: Option<Vec<String>>,
     number: u32,
     of: u32,
+    /// How many machines the portions are spread over.
+    machines: u32,
     /// How long the ledger is that a process left which died.
     again: Option<u64>,
     lease: Lease,
+}
+
+impl Instruction {
+    /// What the process of a shard is told whose run is spread over so many machines: the fleet's scenario
+    /// and list are in these files.
+    #[cfg(feature = "cluster")]
+    pub(super) fn of_shard(
+        fleet: &Fleet,
+        (scenario, devices): (PathBuf, Option<PathBuf>),
+        lease: Lease,
+        (of, machines): (u32, u32),
+    ) -> Self {
+        let plan = &fleet.plan;
+        Self {
+            scenario,
+            devices,
+            set: Vec::new(),
+            shard: None,
+            seed: plan.seed,
+            credentials: None,
+            response_from_send: plan.response_from_send,
+            scenario_sha256: sha256(&plan.shown),
+            schedule_digest: engine::schedule_digest(fleet),
+            workers: 1,
+            ledger: PathBuf::new(),
+            boot_id: past::boot_id(),
+            past: None,
+            ask_again: true,
+            announce: true,
+            retry: None,
+            number: 0,
+            of,
+            machines,
+            again: None,
+            lease,
+        }
+    }
+
+    /// The same for one of the shards, which goes on from a ledger of that length, if from any.
+    #[cfg(feature = "cluster")]
+    pub(super) fn line(&self, number: u32, again: Option<(PathBuf, u64)>) -> String {
+        let (ledger, again) = again.unzip();
+        let instruction = Self {
+            number,
+            ledger: ledger.unwrap_or_default(),
+            again,
+            ..self.clone()
+        };
+        instruction.to_line()
+    }
+
+    fn to_line(&self) -> String {
+        serde_json::to_string(self).expect("plain words and numbers are JSON")
+    }
 }
 
 /// What all processes of a run are told alike.
@@ -105,9 +163,11 @@ impl Common<'_> {
             ask_again: self
                 .sequel
                 .is_some_and(|sequel| sequel.resumption.ask_again),
+            announce: false,
             retry: retry.map(|causes| causes.iter().map(Cause::to_string).collect()),
             number: 0,
             of: 1,
+            machines: 1,
             again: None,
             lease: leases[0].clone(),
         };
@@ -119,7 +179,7 @@ impl Common<'_> {
                 lease: leases[portion.number as usize % leases.len()].clone(),
                 ..common.clone()
             };
-            serde_json::to_string(&instruction).expect("plain words and numbers are JSON")
+            instruction.to_line()
         })
     }
 }
@@ -149,11 +209,23 @@ pub(super) fn run() -> Result<(), Failure> {
             number: told.number,
             of: told.of,
         };
+        let announce = told.announce;
         let fleet = fleet(told)?;
-        engine::serve(Arc::new(fleet), portion, down, up)
+        engine::serve(Arc::new(fleet), (portion, announce), down, up)
             .await
             .map_err(Failure::bug)
     })
+}
+
+/// The fleet of a plan that is split, or that shard's part of it.
+pub(super) fn whole_fleet(mut plan: Plan, shard: Option<Shard>) -> Result<Fleet, Failure> {
+    let inventory = plan.load_inventory().map_err(Failure::usage)?;
+    let listed = u32::try_from(inventory.len()).map_err(Failure::usage)?;
+    let cohort_of = scenario::deal(&plan.cohorts, listed).map_err(Failure::usage)?;
+    // A run whose devices have keys is not split.
+    let dealing = shard::deal(shard.map(ShardArg::Given), &mut plan, cohort_of)?;
+    let fleet = Fleet::new(plan, inventory, dealing, Equipment::default());
+    fleet.map_err(Failure::usage)
 }
 
 fn fleet(told: Instruction) -> Result<Fleet, Failure> {
@@ -165,14 +237,8 @@ fn fleet(told: Instruction) -> Result<Fleet, Failure> {
     let mut plan = plan.map_err(Failure::usage)?;
     plan.response_from_send = told.response_from_send;
     plan.limits.workers = told.workers as usize;
-    let inventory = plan.load_inventory().map_err(Failure::usage)?;
-    let listed = u32::try_from(inventory.len()).map_err(Failure::usage)?;
-    let cohort_of = scenario::deal(&plan.cohorts, listed).map_err(Failure::usage)?;
     let shown = sha256(&plan.shown);
-    // A run whose devices have keys is not split.
-    let dealing = shard::deal(told.shard.map(ShardArg::Given), &mut plan, cohort_of)?;
-    let fleet = Fleet::new(plan, inventory, dealing, Equipment::default());
-    let mut fleet = fleet.map_err(Failure::usage)?;
+    let mut fleet = whole_fleet(plan, told.shard)?;
     if let Some(from) = &told.credentials {
         known::take_over(&mut fleet, from)?;
     }
@@ -203,7 +269,7 @@ fn fleet(told: Instruction) -> Result<Fleet, Failure> {
     fleet.rest = house.rest(&fleet.plan)?;
     let machine = Machine::look().map_err(Failure::bug)?;
     Provisions::default()
-        .spread(machine, &mut fleet)
+        .spread(machine, &mut fleet, told.machines)
         .map_err(Failure::usage)?;
     Ok(fleet)
 }

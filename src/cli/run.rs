@@ -8,6 +8,8 @@ use clap::Args;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use super::cluster::{Joining, Joint};
+use super::crew::Crew;
 use super::equip;
 use super::fresh;
 use super::house::{self, House};
@@ -24,8 +26,7 @@ use super::tracks::Tracks;
 use super::{Exit, Failure};
 use crate::dashboard::LogTail;
 use crate::engine::{
-    self, Authorities, Controls, Fleet, Hands, Machine, Outlets, Processes, Provisions, Stop,
-    StopSwitch,
+    self, Authorities, Controls, Fleet, Hands, Machine, Outlets, Provisions, Stop, StopSwitch,
 };
 use crate::ledger::{Closed, Fate, LEDGER, Ledger, Shared};
 use crate::metrics::timeline;
@@ -34,7 +35,7 @@ use crate::metrics::{
 };
 use crate::model::{CohortIx, DeviceIx};
 use crate::report::TimelineFile;
-use crate::scenario;
+use crate::scenario::{self, Plan};
 use crate::transport::{self, Trust};
 
 /// The arguments of `fleetcall run`.
@@ -70,6 +71,8 @@ pub(super) struct RunArgs {
     pub(super) show: Show,
     #[command(flatten)]
     pub(super) monitor: MonitorArgs,
+    #[command(flatten)]
+    pub(super) joining: Joining,
     /// End an invalid run by its thresholds, too: with exit code 0 or 3 in place of 4. The report
     /// says INVALID all the same
     #[arg(long)]
@@ -120,46 +123,43 @@ fn carry_out(args: &RunArgs, sequel: Option<&Sequel>) -> Result<Exit, Failure> {
         let house = House::open((&fleet, past), &authorities, trust, &provisions).await?;
         fleet.dials = house.dials(&fleet.plan)?;
         fleet.rest = house.rest(&fleet.plan)?;
-        provisions
-            .spread(machine, &mut fleet)
-            .map_err(Failure::usage)?;
+        if !args.joining.is_wanted() {
+            provisions
+                .spread(machine, &mut fleet, 1)
+                .map_err(Failure::usage)?;
+        }
         let common = Common {
             args,
             fleet: &fleet,
             sequel,
             ledger: tracks.file(LEDGER),
         };
-        let processes = common.processes(provisions.processes, &house).await?;
-        // Nothing else is left that could go wrong before the first packet: a directory with keys or a
-        // ledger in it is no other run's.
-        fleet
-            .write_keys(&tracks.certificates())
-            .map_err(Failure::usage)?;
-        let ledger = match past {
-            None => {
-                let header = past::header(args, &fleet, started)?;
-                Ledger::create(tracks.dir(), &header)
-            }
-            Some(past) => {
-                let next = past::part(past, started);
-                Ledger::resume(tracks.dir(), past, &next, &fleet.settled())
-            }
-        };
-        let ledger = ledger.map_err(Failure::usage)?;
-        let run = Run {
-            schedule_digest: past::schedule_digest(past, &fleet),
-            notes: past::notes(past, &fleet),
-            start_at: args.start_at,
-            fleet: Arc::new(fleet),
-            house,
-            processes,
-            tracks,
-            log,
-            started,
-            provisions,
-            allow_invalid: args.allow_invalid,
-        };
-        run.carry_through(args.show, outlook, ledger).await
+        let mut crew = Crew::call(common, &provisions, &house, started).await?;
+        let ended = Box::pin(async {
+            // Nothing else is left that could go wrong before the first packet: a directory with keys or
+            // a ledger in it is no other run's.
+            fleet
+                .write_keys(&tracks.certificates())
+                .map_err(Failure::usage)?;
+            let ledger = past::open_ledger(args, &fleet, &tracks, past, started)?;
+            let run = Run {
+                schedule_digest: past::schedule_digest(past, &fleet),
+                notes: past::notes(past, &fleet),
+                start_at: args.start_at,
+                fleet: Arc::new(fleet),
+                house,
+                tracks,
+                log,
+                started,
+                provisions,
+                allow_invalid: args.allow_invalid,
+            };
+            run.carry_through((args.show, outlook), ledger, &mut crew)
+                .await
+        });
+        let ended = ended.await;
+        crew.close(&ended).await;
+        ended
     })
 }
 
@@ -195,7 +195,15 @@ fn prepare(args: &RunArgs, sequel: Option<&Sequel>) -> Result<Option<Prepared>, 
 
     let machine = Machine::look().map_err(Failure::bug)?;
     let dealt = dealing.dealt(plan.cohorts.len());
-    let provisions = engine::plan_around(machine, &plan, &dealt).map_err(Failure::usage)?;
+    let around = |plan: &Plan| engine::plan_around(machine, plan, &dealt).map_err(Failure::usage);
+    let mut provisions = around(&plan)?;
+    if args.joining.is_wanted() {
+        let shards = Joint::shards(&args.joining, &plan, provisions.processes)?;
+        plan.limits.processes = Some(shards);
+        // What stands in the way of shards is what stands in the way of processes.
+        provisions = around(&plan)?;
+        provisions.notes.clear();
+    }
 
     let trust = house::trust(&plan)?;
     let authorities = Authorities::of(&plan).map_err(Failure::usage)?;
@@ -227,8 +235,6 @@ fn prepare(args: &RunArgs, sequel: Option<&Sequel>) -> Result<Option<Prepared>, 
 struct Run {
     fleet: Arc<Fleet>,
     house: House,
-    /// Where more than one start the devices.
-    processes: Option<Processes>,
     tracks: Tracks,
     log: LogTail,
     started: Timestamp,
@@ -244,9 +250,9 @@ struct Run {
 impl Run {
     async fn carry_through(
         mut self,
-        show: Show,
-        outlook: Option<Outlook>,
+        (show, outlook): (Show, Option<Outlook>),
         ledger: Ledger,
+        crew: &mut Crew,
     ) -> Result<Exit, Failure> {
         let stop = StopSwitch::new();
         let unreachable = self.unreachable().await;
@@ -274,9 +280,12 @@ impl Run {
         let first = Aggregate::new(self.setting()).expose(Duration::ZERO);
         let monitor = outlook.map(|outlook| outlook.open(first)).transpose();
         let monitor = monitor.map_err(Failure::bug)?;
-        let driven = self.drive(show, stop, ledger, timeline, monitor.as_ref());
-        let (summary, fates) = Box::pin(driven).await?;
+        let hands = crew.hands(&self.house, self.tracks.file(LEDGER), &stop);
+        let hands = hands.await?;
+        let driven = self.drive((show, stop), ledger, timeline, monitor.as_ref(), hands);
+        let (mut summary, fates) = Box::pin(driven).await?;
         listening.abort();
+        crew.tell_in(&mut summary);
         run_files::write(&self.fleet, &self.tracks, &summary, &fates)
             .map_err(|failure| self.unwritten(&failure))?;
         if let Some(monitor) = monitor {
@@ -334,12 +343,12 @@ impl Run {
 
     /// The run itself, with its screen.
     async fn drive(
-        &mut self,
-        show: Show,
-        stop: StopSwitch,
+        &self,
+        (show, stop): (Show, StopSwitch),
         ledger: Ledger,
         timeline: TimelineFile,
         monitor: Option<&Monitor>,
+        hands: Hands,
     ) -> Result<(Summary, Vec<Fate>), Failure> {
         let mut aggregate = Aggregate::new(self.setting());
         aggregate.settle(&self.fleet.counted_before());
@@ -357,12 +366,6 @@ impl Run {
             "run starts"
         );
         let fleet = Arc::clone(&self.fleet);
-        let hands = match self.processes.take() {
-            Some(processes) => Hands::Processes(processes),
-            None => Hands::Threads {
-                with_target: self.house.is_here(),
-            },
-        };
         let outlets = Outlets {
             live: &live,
             monitor: monitor.map(Monitor::state),

@@ -164,7 +164,7 @@ impl tracing_subscriber::fmt::time::FormatTime for Utc {
 }
 
 /// The scenario's name, as far as it suits a file name, and the time.
-fn default_name(scenario: &str, started: Timestamp) -> String {
+pub(super) fn default_name(scenario: &str, started: Timestamp) -> String {
     let name: String = scenario
         .chars()
         .map(|c| {

@@ -200,7 +200,7 @@ impl Holder {
     }
 
     /// Writes the shard's last record.
-    pub async fn finish(mut self, body: Vec<u8>) -> Result<(), AppendError> {
+    pub async fn finish(&mut self, body: Vec<u8>) -> Result<(), AppendError> {
         self.append(Kind::Final, body).await
     }
 

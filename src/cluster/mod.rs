@@ -22,6 +22,7 @@ mod names;
 mod prepare;
 mod reader;
 mod record;
+mod seal;
 mod watch;
 mod work;
 
@@ -34,4 +35,5 @@ pub use fold::{Fold, Verdict, Why};
 pub use log::{Claim, Holder, ShardLog};
 pub use names::{MAX_SHARDS, RunId, worker_name};
 pub use record::{Entry, Kind, MAX_BODY};
+pub use seal::Seal;
 pub use work::{ACK_WAIT, Lease};

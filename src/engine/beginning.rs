@@ -176,8 +176,27 @@ impl Fleet {
 
     /// What becomes of a device that this run does not come to.
     pub(super) fn fate_unless_started(&self, ix: DeviceIx) -> Fate {
+        self.fate_at(ix, self.beginning(ix))
+    }
+
+    /// The same, counted.
+    pub(super) fn written_off(&self, ix: DeviceIx, recorder: &mut Recorder) -> Fate {
+        let (fate, cohort) = (self.fate_unless_started(ix), self.cohort_ix(ix));
+        // Who has credentials is counted already.
+        if fate.outcome != Outcome::Provisioned {
+            recorder.outcome(cohort, fate.outcome, fate.cause);
+        }
+        // The process that died had started it.
+        if self.goes_on(ix) {
+            recorder.start_when_free(cohort);
+        }
+        fate
+    }
+
+    /// What becomes of a device that is left where it began.
+    pub(super) fn fate_at(&self, ix: DeviceIx, beginning: Option<&Beginning>) -> Fate {
         let unasked = fate(self, ix, Outcome::Unfinished, Some(Cause::NotStarted));
-        match self.beginning(ix) {
+        match beginning {
             Some(Beginning::Settled(fate)) => *fate,
             Some(Beginning::Known(known)) => provisioned(self, ix, known),
             Some(Beginning::InDoubt { attempts, .. } | Beginning::AsksAgain { attempts })

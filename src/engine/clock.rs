@@ -10,6 +10,8 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
 
+use super::usage;
+
 /// When the run began; copied to every worker.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
@@ -22,8 +24,13 @@ pub(super) struct Clock {
 impl Clock {
     /// A clock whose offset 0 is `origin`.
     pub(super) fn starting_at(origin: Instant) -> Self {
-        let ahead = origin.saturating_duration_since(Instant::now());
-        let wall = SystemTime::now() + ahead;
+        let now = Instant::now();
+        // One that takes another's place begins in the past.
+        let (ahead, behind) = (
+            origin.saturating_duration_since(now),
+            now.saturating_duration_since(origin),
+        );
+        let wall = SystemTime::now() + ahead - behind;
         let since = wall.duration_since(SystemTime::UNIX_EPOCH);
         Self {
             origin,
@@ -49,6 +56,14 @@ impl Clock {
     pub(super) fn elapsed(self) -> Duration {
         self.origin.elapsed()
     }
+}
+
+/// A moment of the machine's monotonic clock. One that is past is as it was: what has been due since
+/// is late.
+pub(super) fn instant(monotonic: Duration) -> Instant {
+    let (now, here) = (usage::monotonic(), Instant::now());
+    let past = here.checked_sub(now.saturating_sub(monotonic));
+    past.unwrap_or(here) + monotonic.saturating_sub(now)
 }
 
 fn millis(span: Duration) -> i64 {

@@ -11,8 +11,9 @@ use super::fleet::Fleet;
 use super::places::Places;
 use super::rounds::Calls;
 use super::run::EngineError;
-use super::shards::{Links, Portion, Processes, Ways};
+use super::shards::{Afar, Links, Portion, Processes, Used, Ways};
 use super::shutdown::{Stop, StopSwitch};
+use super::usage;
 use super::worker::{self, Frame, Shard};
 use crate::arrival::Pace;
 use crate::ledger;
@@ -27,6 +28,8 @@ pub enum Hands {
     },
     /// Processes of their own.
     Processes(Processes),
+    /// Workers on other machines.
+    Workers(Afar),
 }
 
 impl Hands {
@@ -34,16 +37,19 @@ impl Hands {
     pub(super) fn threads(&self, fleet: &Fleet) -> usize {
         match self {
             Self::Threads { .. } => fleet.plan.limits.workers,
-            Self::Processes(_) => 0,
+            Self::Processes(_) | Self::Workers(_) => 0,
         }
     }
 
-    /// Their start-up must not make the first devices late.
-    pub(super) fn lead(&self) -> Duration {
-        match self {
+    /// When the run begins, on the machine's monotonic clock. Their start-up must not make the first
+    /// devices late.
+    pub(super) fn origin(&self) -> Duration {
+        let lead = match self {
             Self::Threads { .. } => LEAD,
             Self::Processes(processes) => LEAD * u32::try_from(processes.count()).unwrap_or(1),
-        }
+            Self::Workers(afar) => return afar.origin,
+        };
+        usage::monotonic() + lead
     }
 }
 
@@ -124,7 +130,15 @@ impl Crew {
         (stop, pace): (&StopSwitch, &watch::Receiver<Arc<Pace>>),
         (ledger, calls): (&ledger::Sender, Option<&Calls>),
     ) -> Result<Self, EngineError> {
-        let processes = match hands {
+        let (frames, taken) = mpsc::channel(FRAMES);
+        let ways = Ways {
+            fleet: Arc::clone(fleet),
+            ledger: ledger.clone(),
+            frames,
+            stop: stop.clone(),
+            pace: pace.clone(),
+        };
+        let (workers, processes, links) = match hands {
             Hands::Threads { with_target } => {
                 let fleet = (fleet, Portion::WHOLE);
                 let crew = Self::start(fleet, clock, places, (stop, pace), (ledger, calls))?;
@@ -133,33 +147,26 @@ impl Crew {
                     ..crew
                 });
             }
-            Hands::Processes(processes) => processes,
-        };
-        let (frames, taken) = mpsc::channel(2 * processes.count());
-        let ways = Ways {
-            fleet: Arc::clone(fleet),
-            ledger: ledger.clone(),
-            frames,
-            stop: stop.clone(),
-            pace: pace.clone(),
+            Hands::Processes(all) => (all.workers(), all.count(), all.begin(origin, &ways)),
+            Hands::Workers(afar) => (afar.threads(), afar.workers(), afar.begin(&ways)),
         };
         Ok(Self {
-            workers: processes.workers(),
-            processes: processes.count(),
+            workers,
+            processes,
             with_target: false,
             threads: Vec::new(),
-            links: Some(processes.begin(origin, &ways)),
+            links: Some(links),
             frames: taken,
             spares: Vec::new(),
             first: 0,
         })
     }
 
-    /// Waits for the processes; the most memory that they took together, in bytes.
-    pub(super) async fn join_processes(&mut self) -> u64 {
+    /// Waits for the processes; what they used together.
+    pub(super) async fn join_processes(&mut self) -> Used {
         match self.links.take() {
             Some(links) => links.join().await,
-            None => 0,
+            None => Used::default(),
         }
     }
 
@@ -191,6 +198,9 @@ impl Crew {
         }
     }
 }
+
+/// What others told and is not counted yet.
+const FRAMES: usize = 64;
 
 /// The threads' start-up must not make the first devices late.
 const LEAD: Duration = Duration::from_millis(50);

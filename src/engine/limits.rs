@@ -280,13 +280,19 @@ impl Provisions {
     }
 
     /// Spreads the connections over source addresses where the server is on loopback, refuses
-    /// where local ports run out, and puts the sources into the fleet's dials.
-    pub fn spread(&mut self, machine: Machine, fleet: &mut Fleet) -> Result<(), LimitError> {
+    /// where local ports run out, and puts the sources into the fleet's dials. The fleet is spread over so
+    /// many machines like this one.
+    pub fn spread(
+        &mut self,
+        machine: Machine,
+        fleet: &mut Fleet,
+        machines: u32,
+    ) -> Result<(), LimitError> {
         let dealt = fleet.dealt();
         let given = fleet.plan.limits.sources.clone();
         usable(&given)?;
         for kind in TransportKind::ALL {
-            let devices = on(&fleet.plan, &dealt, |this| this == kind);
+            let devices = on(&fleet.plan, &dealt, |this| this == kind).div_ceil(machines.max(1));
             let each = 1 + polls(&fleet.plan, kind);
             let needed = at_a_time(&fleet.plan, devices).saturating_mul(each);
             // A device that goes on to telemetry connects twice, and then by what happens to it; a

@@ -35,7 +35,9 @@ pub use equipment::{Authorities, Equipment, EquipmentError, Kit};
 pub use fleet::{Fleet, FleetError};
 pub use limits::{LimitError, Machine, Provisions, plan_around};
 pub use run::{EngineError, Outlets, run};
-pub use shards::{Instruct, Portion, ProcessError, Processes, serve};
+pub use shards::{
+    Afar, Held, Holding, Instruct, Portion, ProcessError, Processes, Saying, Steered, Told, serve,
+};
 pub use shutdown::{Stop, StopSwitch, reached};
 pub use steering::{Controls, FACTOR_MAX, Helm, Order};
-pub use usage::host;
+pub use usage::{host, monotonic};

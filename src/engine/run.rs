@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::MissedTickBehavior;
 
-use super::clock::Clock;
+use super::clock::{Clock, instant};
 use super::course::Course;
 use super::crew::{Crew, Hands};
 use super::fleet::Fleet;
@@ -72,9 +72,8 @@ pub async fn run(
     let cpu_before = usage::cpu() + usage::cpu_of_children();
     // It looks before the clock starts: no pause of the run may go unseen.
     let sampler = Sampler::start(hands.threads(&fleet)).map_err(EngineError::Thread)?;
-    let lead = hands.lead();
-    let origin = usage::monotonic() + lead;
-    let clock = Clock::starting_at(Instant::now() + lead);
+    let origin = hands.origin();
+    let clock = Clock::starting_at(instant(origin));
     let stop = controls.stop.clone();
     let mut wheel = Wheel::new(controls, clock, fleet.plan.search.is_some());
     let places = Places::new(&fleet, clock, &wheel.follow(), Portion::WHOLE);
@@ -122,12 +121,15 @@ pub async fn run(
             () = &mut follow, if !course.places_final => course.places_final = true,
         }
     }
-    let elapsed = clock.elapsed();
+    let now = clock.elapsed();
     desk.aggregate.set_steering(wheel.standing(&fleet.schedule));
-    let memory = crew.join_processes().await;
+    let used = crew.join_processes().await;
+    // A log is read long after it was written, perhaps.
+    let elapsed = used.over_after.unwrap_or(now);
     let (aggregate, search) = desk.end(crew, elapsed, &wheel.pace()).await?;
-    let cpu = usage::cpu() + usage::cpu_of_children();
-    let ending = course.ending(elapsed, cpu.saturating_sub(cpu_before), memory);
+    let cpu = usage::cpu() + usage::cpu_of_children() + used.cpu;
+    let cpu = cpu.saturating_sub(cpu_before);
+    let ending = course.ending(elapsed, cpu, used.peak_rss_bytes);
     Ok(aggregate.finish(Ending { search, ..ending }))
 }
 

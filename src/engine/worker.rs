@@ -21,7 +21,7 @@ use super::shutdown::{Stop, StopSwitch, reached};
 use crate::arrival::{Due, Pace, Turns};
 use crate::ledger::{self, Entry, Files, Intent, Record};
 use crate::metrics::{CarriedRecorder, Evidence, Recorder, Roll};
-use crate::model::{DeviceIx, Outcome, Phase};
+use crate::model::{DeviceIx, Phase};
 
 /// What a worker is given.
 pub(super) struct Shard {
@@ -235,7 +235,7 @@ impl Worker {
                 }
             }
             if let (Some(stopped_at), Due::At(offset)) = (stopped_at, due) {
-                dropped += u64::from(offset <= stopped_at);
+                dropped += u64::from(offset <= stopped_at && !self.fleet.goes_on(ix));
             }
             self.write_off(ix).await;
         }
@@ -361,12 +361,7 @@ impl Worker {
     }
 
     async fn write_off(&self, ix: DeviceIx) {
-        let fate = self.fleet.fate_unless_started(ix);
-        // Who has credentials is counted already.
-        if fate.outcome != Outcome::Provisioned {
-            let mut recorder = self.recorder.borrow_mut();
-            recorder.outcome(self.fleet.cohort_ix(ix), fate.outcome, fate.cause);
-        }
+        let fate = self.fleet.written_off(ix, &mut self.recorder.borrow_mut());
         self.note(ix, None, Entry::Ended(fate)).await;
     }
 

@@ -89,6 +89,14 @@ impl SentRecord {
         }
     }
 
+    /// What its sender knows the answer by, if it waits for one.
+    pub fn ticket(&self) -> Option<u64> {
+        match self.entry {
+            SentEntry::Asked { ticket, .. } => Some(ticket),
+            _ => None,
+        }
+    }
+
     /// The record again, and what to tell the sender of it; `None` when it says what cannot be.
     pub fn into_record(self) -> Option<(Record, Option<Waiting>)> {
         let mut waiting = None;

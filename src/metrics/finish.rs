@@ -60,6 +60,7 @@ pub(super) fn summary(aggregate: &Aggregate, end: Ending) -> Summary {
         aborted: Vec::new(),
         steering: aggregate.steering.changes.clone(),
         search: None,
+        cluster: None,
         generator: generator(aggregate, &starts, &end),
         result: RunResult::Passed,
         cohorts: setting

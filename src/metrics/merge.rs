@@ -146,6 +146,7 @@ fn add(sum: &mut Summary, run: Summary) -> Result<(), MergeError> {
         aborted,
         steering,
         search: _,
+        cluster,
         generator,
         result,
         cohorts,
@@ -174,6 +175,10 @@ fn add(sum: &mut Summary, run: Summary) -> Result<(), MergeError> {
     }
     sum.aborted.extend(aborted);
     sum.steering.extend(steering);
+    match (&mut sum.cluster, cluster) {
+        (Some(sum), Some(cluster)) => sum.add(cluster),
+        (sum, cluster) => *sum = sum.take().or(cluster),
+    }
     add_generator(&mut sum.generator, generator);
     sum.result = sum.result.max(result);
     for (name, cohort) in cohorts {

@@ -38,6 +38,7 @@ mod tally;
 mod threshold;
 pub mod timeline;
 mod validity;
+mod workers;
 
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -81,5 +82,6 @@ pub use validity::{
     ClockEvidence, Clocks, CpuEvidence, Evidence, FilesEvidence, Gather, GeneratorSummary,
     GeneratorVerdict, Load, MachineTimes, Memory, MemoryEvidence, Network, PortsEvidence, Quota,
     READ_EVERY, Reading, TcpEvidence, ThreadTimes, UdpEvidence, ValidityLimits, Whose,
-    WorkerEvidence,
+    WorkerEvidence, judge_evidence,
 };
+pub use workers::{ClusterSummary, WorkerSummary};

@@ -17,6 +17,7 @@ use super::shard::ShardSummary;
 use super::steering::Steered;
 use super::threshold::{Aborted, ThresholdResult};
 use super::validity::{GeneratorSummary, GeneratorVerdict};
+use super::workers::ClusterSummary;
 use crate::model::{Expectation, Outcome, Phase, SearchEnd, TransportKind, units};
 
 /// The version of the form below. It rises when a key changes its meaning or goes away.
@@ -93,6 +94,9 @@ pub struct Summary {
     /// in each of its trials then, and not on the whole run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search: Option<SearchSummary>,
+    /// The workers on other machines that started the devices; absent when there were none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterSummary>,
     /// The generator's own figures.
     pub generator: GeneratorSummary,
     /// The overall result.

@@ -3,7 +3,7 @@
 
 use super::style::{Style, fit, wrap};
 use super::text::seconds;
-use crate::metrics::{Evidence, GeneratorVerdict, Load, Summary};
+use crate::metrics::{ClusterSummary, Evidence, GeneratorVerdict, Load, Summary};
 use crate::model::{Paint as _, printable, units};
 
 /// Always there: figures without it are worth nothing.
@@ -35,6 +35,7 @@ pub(super) fn told(summary: &Summary, whole: bool) -> Vec<(&'static str, String)
     let mut rows = vec![("starts", starts(summary))];
     rows.extend(lags(summary));
     rows.push(("used", used(summary)));
+    rows.extend(summary.cluster.iter().flat_map(workers));
     rows.extend(
         summary
             .machine
@@ -102,6 +103,43 @@ fn used(summary: &Summary) -> String {
         generator.workers,
         generator.processes,
     )
+}
+
+/// Those who started the devices elsewhere, a line each.
+fn workers(cluster: &ClusterSummary) -> Vec<(&'static str, String)> {
+    let (shards, workers) = (cluster.shards, &cluster.workers);
+    let head = format!(
+        "{} workers held {shards} shards, run {} on NATS",
+        workers.len(),
+        printable(&cluster.run_id)
+    );
+    let told = workers.iter().take(WORKERS_TOLD).map(|worker| {
+        let over = match worker.taken_over {
+            0 => String::new(),
+            n => format!(", {n} of them taken over"),
+        };
+        let start = match worker.start_behind_ms {
+            None => "did not begin".to_owned(),
+            Some(0.0) => "began in time".to_owned(),
+            Some(behind) => format!("began {} late", time(behind)),
+        };
+        let row = format!(
+            "{} {}: {} shards{over}; {start}, clock {} ± {}",
+            printable(&worker.name),
+            worker.verdict.as_str(),
+            worker.shards,
+            time(worker.clock_offset_ms),
+            time(worker.clock_uncertainty_ms),
+        );
+        ("", row)
+    });
+    let mut rows = vec![("spread", head)];
+    rows.extend(told);
+    if workers.len() > WORKERS_TOLD {
+        let more = workers.len() - WORKERS_TOLD;
+        rows.push(("", format!("and {more} more, in summary.json")));
+    }
+    rows
 }
 
 /// The peaks that say most, in a line.
@@ -192,6 +230,19 @@ fn block(evidence: &Evidence) -> Vec<(&'static str, String)> {
     rows.push(("clock", row));
     rows
 }
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it saturates"
+)]
+fn time(ms: f64) -> String {
+    let sign = if ms < 0.0 { "-" } else { "" };
+    format!("{sign}{}", units::micros((ms.abs() * 1e3) as u64))
+}
+
+/// Workers that are told of one by one.
+const WORKERS_TOLD: usize = 12;
 
 fn peak(load: Load) -> String {
     units::share(load.peak)

@@ -7,6 +7,8 @@ mod authorities;
 mod certs;
 mod check;
 mod cli;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod deploy;
 mod device_wire;
 mod docs;

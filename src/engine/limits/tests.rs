@@ -148,21 +148,21 @@ fn a_distant_server_needs_ports_for_what_is_connected_at_a_time() {
         fleet
     };
     let mut provisions = Provisions::default();
-    let provision_only = provisions.spread(machine(20_000), &mut fleet(""));
+    let provision_only = provisions.spread(machine(20_000), &mut fleet(""), 1);
     assert_eq!(provision_only, Ok(()));
     assert_eq!(provisions.notes.len(), 1, "{:?}", provisions.notes);
     assert!(
         provisions.sources.is_empty(),
         "a distant server is reached from our address"
     );
-    let connected = provisions.spread(machine(100_000), &mut fleet(TELEMETRY));
+    let connected = provisions.spread(machine(100_000), &mut fleet(TELEMETRY), 1);
     assert!(matches!(
         connected,
         Err(LimitError::Ports { needed: 40_000, .. })
     ));
     let with = |sources: &str| {
         let mut fleet = fleet(&format!("{TELEMETRY}[limits]\nsources = \"{sources}\"\n"));
-        let spread = provisions.clone().spread(machine(100_000), &mut fleet);
+        let spread = provisions.clone().spread(machine(100_000), &mut fleet, 1);
         (spread, fleet.dials[0].sources.clone())
     };
     assert!(matches!(

@@ -7,7 +7,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt, BufWri
 
 use super::super::shutdown::Stop;
 use crate::arrival::Pace;
-use crate::ledger::SentRecord;
+use crate::ledger::{Record, SentRecord};
 use crate::metrics::{CarriedRecorder, Evidence};
 
 /// To a process that starts devices.
@@ -42,7 +42,49 @@ pub(super) enum Up {
     /// It is done: the last thing that it says.
     Over {
         peak_rss_bytes: u64,
+        cpu: Duration,
+        /// Since the beginning of the run.
+        elapsed: Duration,
     },
+}
+
+/// What whoever starts a shard's devices said at one time, as it goes into the shard's log. It holds
+/// credentials.
+#[derive(Serialize, Deserialize)]
+pub struct Saying(pub(super) Vec<Up>);
+
+impl Saying {
+    /// That the shard's devices may begin.
+    pub fn ready() -> Self {
+        Self(vec![Up::Ready])
+    }
+
+    /// Whether it says so.
+    pub fn is_ready(&self) -> bool {
+        matches!(self.0[..], [Up::Ready])
+    }
+
+    /// Whether nothing comes after it.
+    pub fn is_last(&self) -> bool {
+        matches!(self.0.last(), Some(Up::Over { .. }))
+    }
+
+    /// What it says of the process that said it.
+    pub fn evidence(&self) -> Option<&Evidence> {
+        self.0.iter().rev().find_map(|up| match up {
+            Up::Seen(evidence) => Some(&**evidence),
+            _ => None,
+        })
+    }
+
+    /// The records in it.
+    pub fn into_records(self) -> impl Iterator<Item = Record> {
+        let record = |up| match up {
+            Up::Record(sent) => sent.into_record().map(|(record, _)| record),
+            _ => None,
+        };
+        self.0.into_iter().filter_map(record)
+    }
 }
 
 /// The next message; `None` at the end, and where a line is cut short or none of ours.

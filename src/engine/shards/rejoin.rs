@@ -89,6 +89,35 @@ impl Fleet {
         Ok(roll)
     }
 
+    /// How the devices of a portion end that nobody goes on with, where the ledger does not say it yet,
+    /// and whether they are counted as that already.
+    pub(super) fn left_behind(
+        &self,
+        past: &Past,
+        (portion, workers): (Portion, u32),
+        ask_again: bool,
+    ) -> Result<Vec<(DeviceIx, Fate, bool)>, FleetError> {
+        let mut left = Vec::new();
+        for ix in self.devices() {
+            if self.process_of(ix, portion.of, workers) != portion.number {
+                continue;
+            }
+            match self.rejoined(ix, past, ask_again)? {
+                Rejoin::OnRecord(_) => {}
+                Rejoin::Unsaid(fate) => left.push((ix, fate, true)),
+                Rejoin::GoesOn(beginning) => {
+                    let counted = matches!(beginning, Beginning::Known(_));
+                    left.push((ix, self.fate_at(ix, Some(&beginning)), counted));
+                }
+                Rejoin::AsBefore => {
+                    let counted = self.counted_of(ix).is_some();
+                    left.push((ix, self.fate_unless_started(ix), counted));
+                }
+            }
+        }
+        Ok(left)
+    }
+
     /// What was counted of each process's devices before the first of them started.
     pub(super) fn rolls_before(&self, processes: u32, workers: u32) -> Vec<Roll> {
         let mut rolls = vec![Roll::new(self.plan.cohorts.len()); processes as usize];

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufRead, AsyncWrite, AsyncWriteExt, BufWriter};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::MissedTickBehavior;
 
-use super::super::clock::Clock;
+use super::super::clock::{Clock, instant};
 use super::super::crew::Crew;
 use super::super::fleet::Fleet;
 use super::super::places::Places;
@@ -18,16 +18,17 @@ use super::super::shutdown::{Stop, StopSwitch};
 use super::super::usage::{self, Sampler};
 use super::super::worker::Frame;
 use super::Portion;
+use super::ahead::Ahead;
 use super::message::{Down, Up, receive, send};
 use crate::arrival::Pace;
-use crate::ledger::{self, Post, SentRecord};
+use crate::ledger::{self, Post, Record, SentRecord};
 use crate::metrics::CarriedRecorder;
 
 /// Starts the portion's devices as the coordinator says and tells it what comes of them, until all
 /// have ended. Ends at once when the coordinator is gone: what is not on record is in no report.
 pub async fn serve(
     fleet: Arc<Fleet>,
-    portion: Portion,
+    (portion, announce): (Portion, bool),
     mut down: impl AsyncBufRead + Unpin + Send + 'static,
     up: impl AsyncWrite + Unpin,
 ) -> io::Result<()> {
@@ -47,33 +48,36 @@ pub async fn serve(
         records,
         intake: None,
     };
-    let (fleet, steered) = ((&fleet, portion), (&stop, &follow));
-    let crew = Crew::start(fleet, clock, &places, steered, (&ledger, None));
+    let steered = (&stop, &follow);
+    let crew = Crew::start((&fleet, portion), clock, &places, steered, (&ledger, None));
     drop(ledger);
     let mut desk = Desk {
         crew: crew.map_err(io::Error::other)?,
         outbox,
         sampler,
         tickets: tickets.clone(),
+        ahead: announce.then(|| Ahead::new(&fleet, portion)),
         up,
     };
     let listening = tokio::spawn(listen(down, stop, pace, tickets));
     desk.carry_on(&places, clock, follow).await?;
-    desk.end().await?;
+    desk.end(clock).await?;
     listening.abort();
     Ok(())
 }
 
 /// What comes together here, and goes up.
-struct Desk<W: AsyncWrite + Unpin> {
+struct Desk<'f, W: AsyncWrite + Unpin> {
     crew: Crew,
     outbox: mpsc::Receiver<Post>,
     sampler: Sampler,
     tickets: Tickets,
+    /// Where it takes long to put a request on record.
+    ahead: Option<Ahead<'f>>,
     up: BufWriter<W>,
 }
 
-impl<W: AsyncWrite + Unpin> Desk<W> {
+impl<W: AsyncWrite + Unpin> Desk<'_, W> {
     /// Until the last worker has said its last word.
     async fn carry_on(
         &mut self,
@@ -81,6 +85,7 @@ impl<W: AsyncWrite + Unpin> Desk<W> {
         clock: Clock,
         pace: watch::Receiver<Arc<Pace>>,
     ) -> io::Result<()> {
+        let paced = pace.clone();
         tokio::pin! {
             let follow = places.follow();
             let heed = places.heed(clock, pace);
@@ -108,6 +113,7 @@ impl<W: AsyncWrite + Unpin> Desk<W> {
                     Some(_) => {}
                 },
                 _ = tick.tick() => {
+                    self.announce(clock.elapsed(), &paced.borrow().clone()).await?;
                     if let Some(evidence) = self.sampler.news() {
                         send(&mut self.up, &Up::Seen(Box::new(evidence))).await?;
                     }
@@ -126,14 +132,31 @@ impl<W: AsyncWrite + Unpin> Desk<W> {
     }
 
     /// The last words. The workers wait for the last look at them.
-    async fn end(mut self) -> io::Result<()> {
+    async fn end(mut self, clock: Clock) -> io::Result<()> {
+        let elapsed = clock.elapsed();
         self.tell_the_rest().await?;
         let evidence = Box::new(self.sampler.finish());
         send(&mut self.up, &Up::Seen(evidence)).await?;
         self.crew.join();
-        let peak_rss_bytes = usage::peak_rss_bytes();
-        send(&mut self.up, &Up::Over { peak_rss_bytes }).await?;
+        let over = Up::Over {
+            peak_rss_bytes: usage::peak_rss_bytes(),
+            cpu: usage::cpu(),
+            elapsed,
+        };
+        send(&mut self.up, &over).await?;
         self.up.flush().await
+    }
+
+    /// Puts requests on record that will be due soon.
+    async fn announce(&mut self, elapsed: Duration, pace: &Pace) -> io::Result<()> {
+        while let Some(record) = self
+            .ahead
+            .as_mut()
+            .and_then(|ahead| ahead.next(elapsed, pace))
+        {
+            self.send(record).await?;
+        }
+        Ok(())
     }
 
     async fn tell_the_rest(&mut self) -> io::Result<()> {
@@ -146,13 +169,24 @@ impl<W: AsyncWrite + Unpin> Desk<W> {
     async fn tell(&mut self, post: Post) -> io::Result<()> {
         match post {
             Post::Record(record) => {
-                let keep = |written| self.tickets.lock().keep(written);
-                let sent = SentRecord::of(record, keep);
-                send(&mut self.up, &Up::Record(sent)).await
+                let left = match &mut self.ahead {
+                    Some(ahead) => ahead.answer(record),
+                    None => Some(record),
+                };
+                match left {
+                    Some(record) => self.send(record).await,
+                    None => Ok(()),
+                }
             }
             // Nobody reads the ledger here.
             Post::Reader(_) => Ok(()),
         }
+    }
+
+    async fn send(&mut self, record: Record) -> io::Result<()> {
+        let keep = |written| self.tickets.lock().keep(written);
+        let sent = SentRecord::of(record, keep);
+        send(&mut self.up, &Up::Record(sent)).await
     }
 }
 
@@ -217,14 +251,6 @@ impl Waiting {
         self.waiting.insert(self.next, written);
         self.next
     }
-}
-
-/// A moment of the machine's monotonic clock. One that is past is as it was: what has been due since
-/// is late.
-fn instant(monotonic: Duration) -> Instant {
-    let (now, here) = (usage::monotonic(), Instant::now());
-    let past = here.checked_sub(now.saturating_sub(monotonic));
-    past.unwrap_or(here) + monotonic.saturating_sub(now)
 }
 
 /// From one look at the evidence to the next.

@@ -7,7 +7,7 @@ use nix::time::{ClockId, clock_gettime};
 use crate::metrics::Clocks;
 
 /// The monotonic clock.
-pub(in crate::engine) fn monotonic() -> Duration {
+pub fn monotonic() -> Duration {
     read(ClockId::CLOCK_MONOTONIC).unwrap_or_default()
 }
 

@@ -13,7 +13,7 @@ mod process;
 mod sampler;
 mod threads;
 
-pub(super) use clocks::monotonic;
+pub use clocks::monotonic;
 pub use host::host;
 pub(super) use process::{cpu, cpu_of_children, peak_rss_bytes};
 pub(super) use sampler::Sampler;

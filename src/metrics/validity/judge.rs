@@ -13,11 +13,12 @@ use crate::model::units;
 
 /// Whether the figures may be quoted. The graver, the greater.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum GeneratorVerdict {
     /// The generator kept its schedule.
+    #[default]
     Valid,
     /// It fell short somewhere: look at the reasons before quoting.
     Suspect,
@@ -61,6 +62,23 @@ pub struct GeneratorSummary {
     /// What was seen; absent in results of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
+}
+
+/// Judges a machine by what was seen of it alone, whatever it had to do.
+pub fn judge_evidence(
+    evidence: &Evidence,
+    limits: &ValidityLimits,
+) -> (GeneratorVerdict, Vec<String>) {
+    judge(&Case {
+        starts: StartCounts::default(),
+        lag: LagFigures::default(),
+        message_lag: None,
+        exhausted: 0,
+        interrupted: false,
+        evidence: Some(evidence),
+        deaths: &[],
+        limits,
+    })
 }
 
 /// Everything that is judged.

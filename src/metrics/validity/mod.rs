@@ -18,7 +18,7 @@ pub use evidence::{
 };
 pub use gather::{Gather, READ_EVERY};
 pub(super) use judge::{Case, judge, kept_up};
-pub use judge::{GeneratorSummary, GeneratorVerdict};
+pub use judge::{GeneratorSummary, GeneratorVerdict, judge_evidence};
 pub use limits::ValidityLimits;
 pub use load::Load;
 pub use reading::{Clocks, MachineTimes, Memory, Network, Quota, Reading, ThreadTimes, Whose};

@@ -82,7 +82,7 @@ async fn of_sixteen_who_claim_a_shard_at_once_one_has_it() {
         let earlier: Vec<u32> = holders.iter().map(|(earlier, _)| *earlier).collect();
         let each_once: Vec<u32> = (0..).take(holders.len()).collect();
         assert_eq!(earlier, each_once);
-        let (_, last) = holders.pop().unwrap();
+        let (_, mut last) = holders.pop().unwrap();
         for (_, mut fenced) in holders {
             let refused = fenced.batch(b"no".to_vec()).await;
             assert!(matches!(refused, Err(AppendError::Fenced(_))));
@@ -154,7 +154,7 @@ async fn what_others_write_into_a_log_counts_for_nothing_and_fences_nobody_for_g
         }
     });
     assert!(matches!(refused.await, AppendError::Fenced(0)));
-    let (second, past, earlier) = hold(&bus, 0, "w").await;
+    let (mut second, past, earlier) = hold(&bus, 0, "w").await;
     assert!(past.iter().all(|entry| text(entry) != "nonsense"));
     assert_eq!(earlier, 1);
     second.finish(b"end".to_vec()).await.unwrap();
