@@ -1,6 +1,8 @@
 //! Runs over workers on NATS: the same devices and the same figures as of one process, and no secret
 //! on the servers.
 
+mod failures;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -65,16 +67,14 @@ impl Field {
 
     /// A worker, in the name of the run.
     pub(crate) fn worker(&self, name: &str, run: &str) -> Process {
+        Self::worker_at(&self.servers.url(), name, run)
+    }
+
+    /// One that gets to the servers there.
+    fn worker_at(url: &str, name: &str, run: &str) -> Process {
         let mut command = Self::command("worker");
         command
-            .args([
-                "--nats",
-                &self.servers.url(),
-                "--name",
-                name,
-                "--run-id",
-                run,
-            ])
+            .args(["--nats", url, "--name", name, "--run-id", run])
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         Process::start(&mut command)

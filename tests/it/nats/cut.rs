@@ -4,57 +4,17 @@ use std::time::Duration;
 
 use fleetcall::cluster::{Access, AppendError, Bus};
 use nix::sys::signal::Signal;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 
 use super::cluster::holds_through;
-use super::{Servers, counted, hold, run, within};
+use super::{Cable, Servers, counted, hold, run, within};
 
-/// A way to a server that can be cut: nothing comes through and nothing is closed, as when a switch is off.
-struct Cable {
-    port: u16,
-    whole: watch::Sender<bool>,
-}
-
-impl Cable {
-    async fn to(port: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let own = listener.local_addr().unwrap().port();
-        let (whole, seen) = watch::channel(true);
-        tokio::spawn(async move {
-            while let Ok((near, _)) = listener.accept().await {
-                let Ok(far) = TcpStream::connect(("127.0.0.1", port)).await else {
-                    continue;
-                };
-                let ((near_in, near_out), (far_in, far_out)) =
-                    (near.into_split(), far.into_split());
-                tokio::spawn(carry(near_in, far_out, seen.clone()));
-                tokio::spawn(carry(far_in, near_out, seen.clone()));
-            }
-        });
-        Self { port: own, whole }
-    }
-
-    fn access(&self) -> Access {
-        Access {
-            url: format!("nats://127.0.0.1:{}", self.port),
-            ..Access::default()
-        }
-    }
-}
-
-async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut whole: watch::Receiver<bool>) {
-    let mut buffer = vec![0; 64 * 1024];
-    while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        if whole.wait_for(|whole| *whole).await.is_err() {
-            return;
-        }
-        if to.write_all(&buffer[..length]).await.is_err() {
-            return;
-        }
-    }
+/// The bus over a cable.
+async fn far(cable: &Cable) -> Bus {
+    let access = Access {
+        url: cable.url(),
+        ..Access::default()
+    };
+    within(Bus::connect(&access)).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -73,7 +33,7 @@ async fn a_worker_that_was_cut_off_is_fenced_once_another_has_its_shard() {
     let servers = Servers::one("");
     let direct = servers.bus().await;
     let cable = Cable::to(servers.port()).await;
-    let far = within(Bus::connect(&cable.access())).await.unwrap();
+    let far = far(&cable).await;
     direct
         .offer(&run(), 1, Duration::from_secs(2))
         .await
@@ -83,7 +43,7 @@ async fn a_worker_that_was_cut_off_is_fenced_once_another_has_its_shard() {
     let (mut holder, ..) = hold(&far, 0, "far").await;
     holder.batch(b"1".to_vec()).await.unwrap();
 
-    cable.whole.send_replace(false);
+    cable.cut();
     let under_way = tokio::spawn(async move { holder.batch(b"2".to_vec()).await });
     let lease = within(direct.next_shard(&run(), soon))
         .await
@@ -94,7 +54,7 @@ async fn a_worker_that_was_cut_off_is_fenced_once_another_has_its_shard() {
     assert_eq!((past.len(), earlier), (1, 1));
     second.batch(b"2".to_vec()).await.unwrap();
 
-    cable.whole.send_replace(true);
+    cable.mend();
     let fenced = within(under_way).await.unwrap();
     assert!(matches!(fenced, Err(AppendError::Fenced(0))), "{fenced:?}");
     second.finish(b"end".to_vec()).await.unwrap();
@@ -108,10 +68,10 @@ async fn a_worker_that_was_cut_off_for_a_moment_goes_on_where_it_was() {
     let servers = Servers::one("");
     let direct = servers.bus().await;
     let cable = Cable::to(servers.port()).await;
-    let far = within(Bus::connect(&cable.access())).await.unwrap();
+    let far = far(&cable).await;
     let (mut holder, ..) = hold(&far, 0, "far").await;
     for round in 0..3 {
-        cable.whole.send_replace(false);
+        cable.cut();
         let body = round.to_string().into_bytes();
         let under_way = tokio::spawn(async move {
             holder.batch(body).await.unwrap();
@@ -119,7 +79,7 @@ async fn a_worker_that_was_cut_off_for_a_moment_goes_on_where_it_was() {
         });
         // Long enough for an answer to be given up and asked for again.
         tokio::time::sleep(Duration::from_secs(6)).await;
-        cable.whole.send_replace(true);
+        cable.mend();
         holder = within(under_way).await.unwrap();
     }
     holder.finish(b"end".to_vec()).await.unwrap();

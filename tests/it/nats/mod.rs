@@ -1,6 +1,7 @@
 //! The edge to NATS against real servers: one alone, and three that are killed and come back.
 
 mod access;
+mod cable;
 mod cluster;
 mod cut;
 mod keys;
@@ -16,6 +17,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use fleetcall::cluster::{Access, Bus, Claim, Entry, Fold, Holder, RunId, ShardLog, Verdict};
+
+pub(crate) use cable::Cable;
 
 use crate::support::{Process, free_tcp_port, program, wait_for_tcp};
 
@@ -143,12 +146,12 @@ impl Servers {
     }
 
     /// Waits until another server leads a stream.
-    async fn another_leads(&self, stream: &str, than: usize) {
+    pub(crate) async fn another_leads(&self, stream: &str, than: usize) {
         within(async { while number(&self.leader(stream).await) == than {} }).await;
     }
 
     /// The port of the only server.
-    fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.nodes[0].port
     }
 
@@ -174,7 +177,7 @@ impl Servers {
         url.split(',').map(|url| url.parse().unwrap()).collect()
     }
 
-    fn access(&self) -> Access {
+    pub(crate) fn access(&self) -> Access {
         Access {
             url: self.url(),
             ..Access::default()
@@ -209,7 +212,7 @@ fn node(dir: &Path, number: u32, besides: &str) -> Node {
 }
 
 /// What has to come, in good time.
-async fn within<T>(future: impl Future<Output = T>) -> T {
+pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
     let patience = std::time::Duration::from_secs(PATIENCE_S);
     let came = tokio::time::timeout(patience, future).await;
     came.expect("it never came")
