@@ -7,8 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
+use super::bus::{PATIENCE, Patience};
 use super::{Bus, BusError, RunId};
 
+/// What is waited for.
+const ASKING: &str = "asking the coordinator for the time";
 /// Requests, of which the quickest is believed.
 const REQUESTS: usize = 8;
 /// The longest that an answer is waited for.
@@ -27,7 +30,10 @@ impl Bus {
     /// Answers workers that ask for the time, until it is aborted.
     pub async fn serve_clock(&self, run: &RunId) -> Result<JoinHandle<()>, BusError> {
         let asked = self.client.subscribe(run.clock()).await;
-        let mut asked = asked.map_err(|error| unavailable(error.to_string()))?;
+        let mut asked = asked.map_err(|error| BusError::Unavailable {
+            what: "answering workers that ask for the time".to_owned(),
+            why: error.to_string(),
+        })?;
         let client = self.client.clone();
         Ok(tokio::spawn(async move {
             while let Some(request) = asked.next().await {
@@ -38,8 +44,18 @@ impl Bus {
         }))
     }
 
-    /// Asks the coordinator for the time.
+    /// Asks the coordinator for the time, and waits for one that does not answer yet or is being started again.
     pub async fn clock(&self, run: &RunId) -> Result<ClockOffset, BusError> {
+        let mut patience = Patience::of(PATIENCE);
+        loop {
+            match self.quickest(run).await {
+                Ok(found) => return Ok(found),
+                Err(why) => patience.wait(ASKING, why).await?,
+            }
+        }
+    }
+
+    async fn quickest(&self, run: &RunId) -> Result<ClockOffset, String> {
         let mut best: Option<ClockOffset> = None;
         let mut why = "nobody answers".to_owned();
         for _ in 0..REQUESTS {
@@ -49,7 +65,7 @@ impl Bus {
                 Err(error) => why = error,
             }
         }
-        best.ok_or_else(|| unavailable(why))
+        best.ok_or(why)
     }
 
     async fn ask(&self, run: &RunId) -> Result<ClockOffset, String> {
@@ -66,12 +82,5 @@ impl Bus {
             offset: there.duration_since(here) - half,
             rtt,
         })
-    }
-}
-
-fn unavailable(why: String) -> BusError {
-    BusError::Unavailable {
-        what: "asking the coordinator for the time".to_owned(),
-        why,
     }
 }

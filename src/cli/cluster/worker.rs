@@ -23,7 +23,7 @@ use crate::cli::portion::{Instruction, whole_fleet};
 use crate::cli::screen::tell;
 use crate::cli::signals;
 use crate::cli::{Exit, Failure};
-use crate::cluster::{Bus, ClockOffset, Lease, RunId, Seal, worker_name};
+use crate::cluster::{Bus, Lease, RunId, Seal, worker_name};
 use crate::engine::{self, Authorities, Fleet, Machine, Provisions, StopSwitch};
 use crate::scenario;
 
@@ -229,7 +229,7 @@ impl Worker {
         let house = self.house(&mut fleet, spec.workers).await?;
         let lease = house.leases().swap_remove(0);
         let counts = (spec.shards, spec.workers);
-        let clock = self.clock(run).await?;
+        let clock = self.bus.clock(run).await.map_err(on_the_bus)?;
         let begin = self.bus.watch(run, key::BEGIN).await.map_err(on_the_bus)?;
         let steer = self.bus.watch(run, key::STEER).await.map_err(on_the_bus)?;
         let (stop, pace) = follow(steer);
@@ -248,18 +248,6 @@ impl Worker {
             stop,
             pace,
         })
-    }
-
-    /// How far the coordinator's clock is from this machine's. It may be about to be started again.
-    async fn clock(&self, run: &RunId) -> Result<ClockOffset, Failure> {
-        for _ in 0..CLOCK_ASKED {
-            match self.bus.clock(run).await {
-                Ok(clock) => return Ok(clock),
-                Err(error) => tracing::info!("the coordinator does not answer yet: {error}"),
-            }
-            sleep(Duration::from_secs(1)).await;
-        }
-        self.bus.clock(run).await.map_err(on_the_bus)
     }
 
     /// Where the devices find their server; refuses what this machine cannot carry.
@@ -417,9 +405,6 @@ fn as_name(host: &str) -> String {
         name
     }
 }
-
-/// How often, a second apart, a worker asks for the time before it gives up.
-const CLOCK_ASKED: u32 = 120;
 
 const EXAMPLES: &str = "\
 Examples:
