@@ -245,6 +245,10 @@ impl Joint {
                 self.run
             ));
         }
+        // Nobody is given any more of it, which only matters where a shard was left.
+        if let Err(error) = self.bus.withdraw(&self.run).await {
+            tracing::warn!("the shards of run {} stay on offer: {error}", self.run);
+        }
         for task in self.tasks {
             task.abort();
         }
@@ -328,7 +332,9 @@ async fn publish(
     spec: &Spec,
     list: Option<Vec<u8>>,
 ) -> Result<bool, Failure> {
-    if let Some(list) = list {
+    // A list that is there is looked at only by whoever knows the description, which says whose it is.
+    let described = bus.get(run, key::SPEC).await.map_err(on_the_bus)?;
+    if let (Some(list), None) = (list, described) {
         let put = bus.put_blob(run, key::LIST, &list).await;
         put.map_err(on_the_bus)?;
     }
