@@ -24,6 +24,10 @@ impl Joining {
     pub(super) fn is_wanted(&self) -> bool {
         false
     }
+
+    pub(super) fn note(&self) -> Option<String> {
+        None
+    }
 }
 
 /// There is none.

@@ -204,6 +204,7 @@ fn prepare(args: &RunArgs, sequel: Option<&Sequel>) -> Result<Option<Prepared>, 
         provisions = around(&plan)?;
         provisions.notes.clear();
     }
+    provisions.notes.extend(args.joining.note());
 
     let trust = house::trust(&plan)?;
     let authorities = Authorities::of(&plan).map_err(Failure::usage)?;

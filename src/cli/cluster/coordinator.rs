@@ -136,7 +136,9 @@ impl Joint {
     async fn gathered(&mut self, wait: Duration) -> Result<(), Failure> {
         let (run, shards, workers) = (&self.run, self.spec.shards, self.spec.workers);
         tell(format_args!(
-            "note: run {run}: {shards} shards wait for {workers} workers (fleetcall worker --nats …)"
+            "note: run {run}: {shards} shards wait for {workers} workers (fleetcall worker --nats …); each record is \
+             kept on {} of the NATS servers",
+            self.bus.replicas()
         ));
         let until = Instant::now() + wait;
         let log = self.log.as_mut().expect("it has not begun");

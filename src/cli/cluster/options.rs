@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::cluster::{Access, RunId};
 
-/// How to get to NATS. Each may be in the environment instead.
+/// How to get to NATS. Each may be in the environment instead, where it means nothing to other runs.
 #[derive(Args, Debug, Default)]
 #[command(next_help_heading = "NATS")]
 pub(in crate::cli) struct NatsArgs {
@@ -15,7 +15,7 @@ pub(in crate::cli) struct NatsArgs {
     #[arg(long = "nats", value_name = "URL", env = "NATS_URL")]
     pub(super) url: Option<String>,
     /// A user; the password is in the environment: NATS_PASSWORD
-    #[arg(long = "nats-user", value_name = "NAME", env = "NATS_USER", requires = "url",
+    #[arg(long = "nats-user", value_name = "NAME", env = "NATS_USER",
         conflicts_with_all = ["creds", "nkey"])]
     user: Option<String>,
     /// A credentials file, as nsc makes it
@@ -23,25 +23,14 @@ pub(in crate::cli) struct NatsArgs {
         long = "nats-creds",
         value_name = "FILE",
         env = "NATS_CREDS",
-        requires = "url",
         conflicts_with = "nkey"
     )]
     creds: Option<PathBuf>,
     /// A file with the seed of an nkey
-    #[arg(
-        long = "nats-nkey",
-        value_name = "FILE",
-        env = "NATS_NKEY",
-        requires = "url"
-    )]
+    #[arg(long = "nats-nkey", value_name = "FILE", env = "NATS_NKEY")]
     nkey: Option<PathBuf>,
     /// The authorities to trust, a PEM file, in place of the system's
-    #[arg(
-        long = "nats-ca",
-        value_name = "FILE",
-        env = "NATS_CA",
-        requires = "url"
-    )]
+    #[arg(long = "nats-ca", value_name = "FILE", env = "NATS_CA")]
     ca: Option<PathBuf>,
     /// The certificate to show, a PEM file
     #[arg(
@@ -104,5 +93,11 @@ impl Joining {
     /// Whether the run is one over workers.
     pub(in crate::cli) fn is_wanted(&self) -> bool {
         self.workers.is_some()
+    }
+
+    /// What a person should know of a run that is not.
+    pub(in crate::cli) fn note(&self) -> Option<String> {
+        let named = self.nats.url.is_some() && !self.is_wanted();
+        named.then(|| "NATS is named, and without --workers all devices start here".to_owned())
     }
 }

@@ -138,6 +138,13 @@ impl Bench {
             about: about.take(),
         };
         let sealed = body.close(&self.seal, shard);
+        if sealed.len() > self.bus.max_body()
+            && let Some((first, second)) = body.said.halves()
+        {
+            *about = body.about;
+            return Box::pin(self.append((holder, shard), first, about)).await
+                && Box::pin(self.append((holder, shard), second, about)).await;
+        }
         let appended = if last {
             holder.finish(sealed).await
         } else {

@@ -69,6 +69,13 @@ impl Saying {
         matches!(self.0.last(), Some(Up::Over { .. }))
     }
 
+    /// The same in two parts, in order; `None` where there is only one thing in it.
+    pub fn halves(mut self) -> Option<(Self, Self)> {
+        let at = self.0.len() / 2;
+        let second = self.0.split_off(at);
+        (at > 0).then_some((self, Self(second)))
+    }
+
     /// What it says of the process that said it.
     pub fn evidence(&self) -> Option<&Evidence> {
         self.0.iter().rev().find_map(|up| match up {
