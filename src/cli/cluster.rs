@@ -138,5 +138,34 @@ fn on_the_bus(error: BusError) -> Failure {
     Failure::usage(format!("NATS: {error}"))
 }
 
+/// A name as far as it suits the bus; of a long one the end, where its time is.
+fn as_name(name: &str) -> String {
+    let fits = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    let name: Vec<char> = name.chars().map(fits).collect();
+    name[name.len().saturating_sub(NAME_MAX)..].iter().collect()
+}
+
+/// Room for a process's number behind a host's.
+const NAME_MAX: usize = 50;
+
 /// A secret that all processes of a run may have besides, to seal by.
 const SEAL_KEY: &str = "FLEETCALL_SEAL_KEY";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scenario_and_host_has_a_name_on_the_bus() {
+        for name in [
+            "line 3.1-20261130T010203Z",
+            "z\u{e4}hler-20261130T010203Z",
+            "host.plant.example",
+            &format!("{}-20261130T010203Z", "x".repeat(80)),
+        ] {
+            let run: RunId = as_name(name).parse().unwrap();
+            let time = name.ends_with('Z');
+            assert!(!time || run.as_str().ends_with("20261130T010203Z"), "{run}");
+        }
+    }
+}

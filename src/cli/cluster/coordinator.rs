@@ -10,7 +10,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::attendance::Attendance;
 use super::options::Joining;
-use super::{Body, Spec, Steer, from_json, key, on_the_bus, origin, seal, to_json, unix_us};
+use super::{
+    Body, Spec, Steer, as_name, from_json, key, on_the_bus, origin, seal, to_json, unix_us,
+};
 use crate::cli::past::boot_id;
 use crate::cli::screen::tell;
 use crate::cli::{Exit, Failure};
@@ -79,7 +81,7 @@ impl Joint {
         let bus = Bus::connect(&access).await.map_err(on_the_bus)?;
         let run = match &joining.run_id {
             Some(run) => run.clone(),
-            None => name.parse().map_err(on_the_bus)?,
+            None => as_name(name).parse().map_err(on_the_bus)?,
         };
         let seal = seal(&run, &fleet.plan);
         let list = list_of(&fleet.plan)?;

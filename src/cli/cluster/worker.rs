@@ -16,7 +16,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::options::NatsArgs;
 use super::shard::Bench;
-use super::{Spec, Steer, from_json, key, on_the_bus, seal};
+use super::{Spec, Steer, as_name, from_json, key, on_the_bus, seal};
 use crate::arrival::Pace;
 use crate::cli::house::{self, House};
 use crate::cli::portion::{Instruction, whole_fleet};
@@ -392,17 +392,6 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 impl Drop for Place {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-/// A host's name as far as it suits a name on the bus.
-fn as_name(host: &str) -> String {
-    let fits = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-    let name: String = host.chars().map(fits).take(60).collect();
-    if name.is_empty() {
-        "worker".to_owned()
-    } else {
-        name
     }
 }
 
