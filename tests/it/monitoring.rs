@@ -101,7 +101,23 @@ fn prometheus(dir: &Path, scraped: u16) -> (Process, String) {
         .stdin(Stdio::null());
     let process = Process::start(&mut command);
     wait_for_tcp(SocketAddr::from(([127, 0, 0, 1], port)));
-    (process, format!("http://127.0.0.1:{port}"))
+    let server = format!("http://127.0.0.1:{port}");
+    // It listens before its store is open, and answers 503 until then.
+    let ready = format!("{server}/-/ready");
+    eventually(|| {
+        let mut asking = Command::new("curl");
+        asking.args([
+            "-sS",
+            "--fail",
+            "--max-time",
+            "20",
+            "-o",
+            "/dev/null",
+            &ready,
+        ]);
+        asking.stderr(Stdio::null()).status().unwrap().success()
+    });
+    (process, server)
 }
 
 /// Whether a query had a finite value within the last minute.
