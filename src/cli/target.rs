@@ -102,7 +102,7 @@ pub(super) fn run(args: TargetArgs) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(Failure::bug)?;
-    Machine::look().map_err(Failure::bug)?;
+    let machine = Machine::look().map_err(Failure::bug)?;
     let handover = args.handover;
     runtime.block_on(async {
         if handover {
@@ -112,6 +112,7 @@ pub(super) fn run(args: TargetArgs) -> Result<(), Failure> {
                 ca_out: args.ca_out.clone(),
                 file: args.config.clone(),
                 metrics: args.metrics.map(monitor::bind).transpose()?,
+                files: machine.files,
             };
             serve(config(args, environment()?)?, outlets).await
         }
@@ -124,6 +125,8 @@ struct Outlets {
     /// The configuration's.
     file: Option<PathBuf>,
     metrics: Option<TcpListener>,
+    /// How many files its process may open.
+    files: u64,
 }
 
 async fn serve(config: TargetConfig, outlets: Outlets) -> Result<(), Failure> {
@@ -144,8 +147,13 @@ async fn serve(config: TargetConfig, outlets: Outlets) -> Result<(), Failure> {
     let metrics = metrics.transpose().map_err(Failure::bug)?;
     target.begin();
     announce(&target, metrics).map_err(Failure::bug)?;
+    let mut warned = false;
     loop {
         tokio::select! {
+            () = target.out_of_files(), if !warned => {
+                warned = true;
+                eprintln!("{}", out_of_files(outlets.files));
+            }
             _ = interrupted.recv() => break,
             _ = terminated.recv() => break,
             _ = hung_up.recv() => {
@@ -158,6 +166,15 @@ async fn serve(config: TargetConfig, outlets: Outlets) -> Result<(), Failure> {
     let line = serde_json::to_string(&counts).expect("plain numbers are JSON");
     eprintln!("{line}");
     Ok(())
+}
+
+/// What is said when the next connection finds no file descriptor.
+fn out_of_files(limit: u64) -> String {
+    format!(
+        "fleetcall: no open file is left for another connection (limit {limit}): new ones wait unanswered \
+         until others end, which looks like a slow server; raise the limit (`ulimit -Hn` as root, or \
+         LimitNOFILE= of its service), or spread the devices over several targets"
+    )
 }
 
 /// Serves what the target counts; where.

@@ -125,6 +125,8 @@ families! {
         "Connections open now; over coaps, associations of DTLS";
     TARGET_CONNECTIONS: "target_connections", Counter, false, ["transport"],
         "Connections accepted; over coaps, handshakes that succeeded";
+    TARGET_WAITS_FOR_FILES: "target_waits_for_files", Counter, false, [],
+        "Times that no file descriptor was left for the next connection, which then waited";
     TARGET_HANDSHAKES_FAILED: "target_handshakes_failed", Counter, false, [],
         "TLS handshakes over TCP that failed or took too long";
     TARGET_REQUESTS: "target_requests", Counter, false, ["protocol"],

@@ -3,7 +3,7 @@
 use super::families::{
     Family, TARGET, TARGET_CONNECTIONS, TARGET_CONNECTIONS_NOW, TARGET_DOWNLINK, TARGET_FAULTS,
     TARGET_HANDSHAKES_FAILED, TARGET_LOGINS, TARGET_MESSAGES, TARGET_POINTS, TARGET_PROVISIONS,
-    TARGET_REQUESTS, TARGET_TAKEN_OVER,
+    TARGET_REQUESTS, TARGET_TAKEN_OVER, TARGET_WAITS_FOR_FILES,
 };
 use super::figures::{Figures, Series, Value};
 use crate::model::TransportKind;
@@ -37,6 +37,7 @@ fn connections(meter: &Meter) -> [Series; 2] {
 fn counted(counts: &Counts) -> Vec<Series> {
     let single = |family: &'static Family, count| Series::of(family).with(&[], Value::Count(count));
     vec![
+        single(&TARGET_WAITS_FOR_FILES, counts.waits_for_files),
         single(&TARGET_HANDSHAKES_FAILED, counts.handshakes_failed),
         split(
             &TARGET_REQUESTS,

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::accounts::Accounts;
@@ -43,6 +44,8 @@ pub(super) struct Backend {
     pub(super) faults: Switch,
     /// Calls of server-side RPC that wait.
     pub(super) calls: Arc<Pending>,
+    /// Told when connections begin to wait for want of file descriptors.
+    pub(super) out_of_files: Notify,
     bugs: Bugs,
     serial: AtomicU64,
 }
@@ -87,6 +90,7 @@ impl Backend {
             tally: Tally::default(),
             chains,
             calls: Pending::new(config.limits.pending),
+            out_of_files: Notify::new(),
             serial: AtomicU64::new(0),
             config,
         }))

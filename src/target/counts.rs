@@ -34,6 +34,9 @@ counters! {
     connections_now,
     /// TCP connections ever accepted, MQTT and HTTP.
     connections,
+    /// Times that no file descriptor was left for the next connection: it and those behind it waited
+    /// unserved, as they do for any server, until another connection ended.
+    waits_for_files,
     /// TLS handshakes that failed or took too long, MQTT and HTTP.
     handshakes_failed,
     /// CONNECT packets accepted, provisioning sessions included.

@@ -210,6 +210,12 @@ impl Target {
         self.meter().counts()
     }
 
+    /// Waits until connections cannot be accepted for want of file descriptors (of the process, or
+    /// of the machine). They wait then until others end.
+    pub async fn out_of_files(&self) {
+        self.backend.out_of_files.notified().await;
+    }
+
     /// What goes on counting, and outlives the target.
     pub fn meter(&self) -> Meter {
         Meter(Arc::clone(&self.backend))

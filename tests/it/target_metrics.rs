@@ -1,13 +1,16 @@
 //! What a target on its own tells Prometheus of itself, with curl and Mosquitto's clients as its devices.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use crate::support::{Process, Said, eventually, program, serve, succeed};
+use crate::support::{PATIENCE, Process, Said, eventually, program, serve, succeed};
 
 /// A target of this test alone, and where it is.
 fn target(config: &str, dir: &std::path::Path) -> (Process, Value) {
@@ -32,7 +35,9 @@ fn page(ready: &Value) -> String {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    std::io::Write::write_all(&mut promtool.stdin.take().unwrap(), page.as_bytes()).unwrap();
+    let mut asked = promtool.stdin.take().unwrap();
+    asked.write_all(page.as_bytes()).unwrap();
+    drop(asked);
     let checked = Said::by(promtool);
     assert!(!checked.err.contains("error"), "{}", checked.err);
     page
@@ -69,13 +74,17 @@ fn provision(ready: &Value, name: &str, secret: &str) -> Value {
     serde_json::from_str(&post(ready, "/api/v1/provision", &body.to_string())).unwrap()
 }
 
-/// Ends a target; what it says then.
-fn counts_at_the_end(process: &mut Process) -> Value {
+fn end(process: &Process) {
     let pid = i32::try_from(process.0.id()).unwrap();
     kill(Pid::from_raw(pid), Signal::SIGTERM).unwrap();
+}
+
+/// Ends a target; what it says then.
+fn counts_at_the_end(process: &mut Process) -> Value {
+    end(process);
     let mut said = String::new();
     let mut stderr = process.0.stderr.take().unwrap();
-    std::io::Read::read_to_string(&mut stderr, &mut said).unwrap();
+    stderr.read_to_string(&mut said).unwrap();
     serde_json::from_str(said.lines().last().unwrap()).unwrap()
 }
 
@@ -180,4 +189,41 @@ fn an_address_that_is_taken_ends_the_target_before_it_listens() {
         said.contains(&format!("--metrics {addr}: cannot listen there")),
         "{said}"
     );
+}
+
+#[test]
+fn connections_that_wait_for_want_of_open_files_are_told_once_and_served_later() {
+    let program = env!("CARGO_BIN_EXE_fleetcall");
+    let start =
+        format!("ulimit -n 24; exec {program} target --mqtt 127.0.0.1:0 --http 127.0.0.1:0");
+    let (mut process, ready) = serve(
+        Command::new("sh")
+            .args(["-c", &start])
+            .stderr(Stdio::piped()),
+    );
+    let full: Vec<TcpStream> = (0..30)
+        .map(|_| TcpStream::connect(ready["mqtt"].as_str().unwrap()).unwrap())
+        .collect();
+    let mut told = BufReader::new(process.0.stderr.take().unwrap()).lines();
+    let warning = told.next().unwrap().unwrap();
+    assert!(warning.contains("limit 24"), "{warning}");
+    // Accepted by the system, not by the target.
+    let mut late = TcpStream::connect(ready["http"].as_str().unwrap()).unwrap();
+    let request = "GET /api/v1/nobody/attributes HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n";
+    late.write_all(request.as_bytes()).unwrap();
+    late.set_read_timeout(Some(Duration::from_millis(300)))
+        .unwrap();
+    late.read(&mut [0]).expect_err("nobody answers");
+    drop(full);
+    late.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut answer = String::new();
+    late.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    end(&process);
+    let rest: Vec<String> = told.map(Result::unwrap).collect();
+    let [counts] = &rest[..] else {
+        panic!("{rest:?}");
+    };
+    let counts: Value = serde_json::from_str(counts).unwrap();
+    assert!(counts["waits_for_files"].as_u64().unwrap() >= 2, "{counts}");
 }

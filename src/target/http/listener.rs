@@ -1,7 +1,6 @@
 //! Accepts HTTP connections; each runs as a task of this listener and ends with it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -15,7 +14,7 @@ use super::reply::Withheld;
 use super::route::route;
 use crate::model::TransportKind;
 use crate::target::backend::Backend;
-use crate::target::counts::bump;
+use crate::target::door::Entrance;
 use crate::target::faults::{End, admit};
 use crate::target::pending::Pending;
 use crate::target::tls;
@@ -35,16 +34,12 @@ pub(in crate::target) async fn serve(
 ) {
     let shared = Arc::new(Shared { backend, pending });
     let mut connections = JoinSet::new();
+    let mut entrance = Entrance::new(listener, Arc::clone(&shared.backend));
     loop {
         tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    bump(&shared.backend.tally.connections);
-                    connections.spawn(run(stream, terms.clone(), Arc::clone(&shared)));
-                }
-                // Out of file descriptors, or the peer went away: the next may do.
-                Err(_) => tokio::time::sleep(RETRY).await,
-            },
+            stream = entrance.next() => {
+                connections.spawn(run(stream, terms.clone(), Arc::clone(&shared)));
+            }
             Some(_) = connections.join_next() => {}
         }
     }
@@ -99,8 +94,6 @@ where
     let how = withheld.map_or(End::Closed, |withheld| withheld.0.clone());
     (connection.into_parts().io.into_inner(), how)
 }
-
-const RETRY: Duration = Duration::from_millis(10);
 
 /// The smallest buffer that hyper takes is 8 KiB; heads are far below.
 const HEAD: usize = 16_384;

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use super::connection;
 use crate::target::backend::Backend;
-use crate::target::counts::bump;
+use crate::target::door::Entrance;
 use crate::target::pending::Pending;
 
 /// Serves until the task is dropped, and every connection with it; over TLS if there are terms.
@@ -19,21 +19,14 @@ pub(in crate::target) async fn serve(
     pending: Arc<Pending>,
 ) {
     let mut connections = JoinSet::new();
+    let mut entrance = Entrance::new(listener, Arc::clone(&backend));
     loop {
         tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    bump(&backend.tally.connections);
-                    let (backend, pending) = (Arc::clone(&backend), Arc::clone(&pending));
-                    let terms = terms.clone();
-                    connections.spawn(connection::run(stream, terms, backend, pending));
-                }
-                // Out of file descriptors, or the peer went away: the next may do.
-                Err(_) => tokio::time::sleep(RETRY).await,
-            },
+            stream = entrance.next() => {
+                let (backend, pending) = (Arc::clone(&backend), Arc::clone(&pending));
+                connections.spawn(connection::run(stream, terms.clone(), backend, pending));
+            }
             Some(_) = connections.join_next() => {}
         }
     }
 }
-
-const RETRY: std::time::Duration = std::time::Duration::from_millis(10);
