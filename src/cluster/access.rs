@@ -11,6 +11,9 @@ use super::BusError;
 
 /// The longest that a server may take to let somebody in.
 const CONNECT: Duration = Duration::from_secs(5);
+/// How often a server that says nothing is asked whether it is there. After three times it is taken for cut off, and
+/// another one is tried: a worker has to be back within `ACK_WAIT`.
+const SILENCE: Duration = Duration::from_secs(2);
 /// The longest between two attempts to get back to a server.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -75,7 +78,7 @@ impl Access {
             .name("fleetcall")
             .connection_timeout(CONNECT)
             .request_timeout(Some(CONNECT))
-            .ping_interval(Duration::from_secs(5))
+            .ping_interval(SILENCE)
             .max_reconnects(None)
             .reconnect_delay_callback(|attempts| {
                 let doubled = Duration::from_millis(1 << attempts.min(10));

@@ -191,7 +191,8 @@ impl Lease {
     fn new(shard: u32, delivered: u64, message: Message, ack_wait: Duration) -> Self {
         let message = Arc::new(message);
         let worked_on = Arc::clone(&message);
-        let every = (ack_wait / 3).max(Duration::from_millis(50));
+        // Often: a worker that loses its server says it again over another one, and it counts from the last time.
+        let every = (ack_wait / 10).max(Duration::from_millis(50));
         let progress = tokio::spawn(async move {
             loop {
                 sleep(every).await;

@@ -1,6 +1,8 @@
 //! Workers, servers and coordinators that die in mid-run, or seem to: each listed device is counted once, and
 //! what the target has made is explained by what is counted.
 
+mod namespaces;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -13,7 +15,7 @@ use tokio::time::sleep;
 
 use super::Field;
 use crate::nats::{Cable, Servers, within};
-use crate::support::{Process, Said};
+use crate::support::Said;
 
 const DEVICES: u64 = 400;
 const WORKERS: u32 = 2;
@@ -42,8 +44,8 @@ async fn provisioned(field: &Field, devices: u64) {
     .await;
 }
 
-fn signal(process: &Process, signal: Signal) {
-    let pid = i32::try_from(process.0.id()).unwrap();
+fn signal(process: u32, signal: Signal) {
+    let pid = i32::try_from(process).unwrap();
     kill(Pid::from_raw(pid), signal).unwrap();
 }
 
@@ -138,9 +140,9 @@ async fn a_worker_that_was_stopped_for_too_long_counts_for_nothing_when_it_goes_
     let run = field.coordinator("stop", "stop", WORKERS);
     let mut claims = claims(&field, "stop").await;
     under_way(&field).await;
-    signal(&stopped, Signal::SIGSTOP);
+    signal(stopped.0.id(), Signal::SIGSTOP);
     assert_eq!(taken_over(&mut claims).await, "other");
-    signal(&stopped, Signal::SIGCONT);
+    signal(stopped.0.id(), Signal::SIGCONT);
     accounted(&field, "stop", &Said::by(run));
 }
 

@@ -78,7 +78,7 @@ pub(super) async fn holds_through(harm: impl AsyncFnOnce(&mut Servers)) {
 async fn records_are_neither_lost_nor_doubled_when_the_logs_leader_is_killed() {
     holds_through(async |servers| {
         servers.kill_leader("FLEETCALL_LOG").await;
-        servers.leader("FLEETCALL_LOG").await;
+        servers.leads("FLEETCALL_LOG").await;
         servers.restart();
     })
     .await;

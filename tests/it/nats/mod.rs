@@ -5,6 +5,7 @@ mod cable;
 mod cluster;
 mod cut;
 mod keys;
+mod namespaces;
 mod nkey;
 mod shards;
 
@@ -13,13 +14,16 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use async_nats::ServerAddr;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use fleetcall::cluster::{Access, Bus, Claim, Entry, Fold, Holder, RunId, ShardLog, Verdict};
 
 pub(crate) use cable::Cable;
+pub(crate) use namespaces::{Network, Switch, in_a_lab};
 
+use self::namespaces::Machine;
 use crate::support::{Process, free_tcp_port, program, wait_for_tcp};
 
 /// The longest that a test waits for servers that elect a leader, in seconds.
@@ -28,8 +32,10 @@ const PATIENCE_S: u64 = 90;
 /// A server of this test alone.
 struct Node {
     process: Option<Process>,
-    port: u16,
+    address: SocketAddr,
     config: PathBuf,
+    /// Where it runs; none: where the test does.
+    machine: Option<Machine>,
 }
 
 impl Node {
@@ -41,7 +47,11 @@ impl Node {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        self.process = Some(Process::start(&mut command));
+        let mut start = || Process::start(&mut command);
+        self.process = Some(match &self.machine {
+            None => start(),
+            Some(machine) => machine.inside(start),
+        });
     }
 
     /// As `kill -9` does.
@@ -72,19 +82,29 @@ impl Servers {
     /// Three servers in one cluster.
     pub(crate) fn three() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let routes: Vec<u16> = (0..3).map(|_| free_tcp_port()).collect();
-        let urls: Vec<String> = routes
-            .iter()
-            .map(|port| format!("nats-route://127.0.0.1:{port}"))
-            .collect();
-        let nodes = routes.iter().zip(1..).map(|(route, number)| {
-            let cluster = format!(
-                "cluster {{ name: fleet, listen: \"127.0.0.1:{route}\", routes: [{}] }}\n",
-                urls.join(", ")
-            );
-            node(dir.path(), number, &cluster)
-        });
-        let nodes = nodes.collect();
+        let routes = [(); 3].map(|()| format!("127.0.0.1:{}", free_tcp_port()));
+        let node = |number| node(dir.path(), number, &cluster(number, &routes, ""));
+        let nodes = [1, 2, 3].map(node).into();
+        let mut servers = Self { nodes, _dir: dir };
+        servers.start_all();
+        servers
+    }
+
+    /// Three servers in one cluster, each on a machine of its own.
+    pub(crate) fn on(network: &Network) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let routes = [0, 1, 2].map(|server| format!("{}:6222", Switch::Near.address(server)));
+        let node = |number: usize| {
+            let server = number - 1;
+            let address = format!("{}:4222", Switch::Near.address(server));
+            // Clients know the addresses that they were given and hear of no others.
+            let cluster = cluster(number, &routes, ", no_advertise: true");
+            Node {
+                machine: Some(network.server(server)),
+                ..node_at((&address, "0.0.0.0:4222"), dir.path(), number, &cluster)
+            }
+        };
+        let nodes = [1, 2, 3].map(node).into();
         let mut servers = Self { nodes, _dir: dir };
         servers.start_all();
         servers
@@ -95,23 +115,28 @@ impl Servers {
             node.start();
         }
         for node in &self.nodes {
-            wait_for_tcp(SocketAddr::from(([127, 0, 0, 1], node.port)));
+            wait_for_tcp(node.address);
         }
     }
 
     /// All of them, as `--nats` takes them.
     pub(crate) fn url(&self) -> String {
-        let urls: Vec<String> = self
+        let urls = self
             .nodes
             .iter()
-            .map(|node| format!("nats://127.0.0.1:{}", node.port))
-            .collect();
+            .map(|node| format!("nats://{}", node.address));
+        urls.collect::<Vec<_>>().join(",")
+    }
+
+    /// All three on a network, over that switch alone.
+    pub(crate) fn url_at(switch: Switch) -> String {
+        let urls = [0, 1, 2].map(|server| format!("nats://{}:4222", switch.address(server)));
         urls.join(",")
     }
 
     /// Ends the server that leads a stream; its number.
     pub(crate) async fn kill_leader(&mut self, stream: &str) -> usize {
-        let number = number(&self.leader(stream).await);
+        let number = self.leads(stream).await;
         self.nodes[number].kill();
         number
     }
@@ -134,7 +159,7 @@ impl Servers {
 
     /// Stops the server that leads a stream, as if nothing reached it any more; its number.
     async fn stop_leader(&self, stream: &str) -> usize {
-        let number = number(&self.leader(stream).await);
+        let number = self.leads(stream).await;
         self.signal(number, Signal::SIGSTOP);
         number
     }
@@ -145,34 +170,24 @@ impl Servers {
         kill(Pid::from_raw(pid), signal).unwrap();
     }
 
-    /// Waits until another server leads a stream.
+    /// Waits until another server leads a stream, by what the others say.
     pub(crate) async fn another_leads(&self, stream: &str, than: usize) {
-        within(async { while number(&self.leader(stream).await) == than {} }).await;
+        let mut others = self.addresses();
+        others.remove(than);
+        within(async { while leader(others.clone(), stream).await == than {} }).await;
     }
 
     /// The port of the only server.
     pub(crate) fn port(&self) -> u16 {
-        self.nodes[0].port
+        self.nodes[0].address.port()
     }
 
-    async fn leader(&self, stream: &str) -> String {
-        let client = async_nats::connect(self.addresses()).await.unwrap();
-        let context = async_nats::jetstream::new(client);
-        within(async {
-            loop {
-                if let Ok(stream) = context.get_stream(stream).await
-                    && let Some(cluster) = &stream.cached_info().cluster
-                    && let Some(leader) = &cluster.leader
-                {
-                    return leader.clone();
-                }
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-            }
-        })
-        .await
+    /// The number of the server that leads a stream.
+    pub(crate) async fn leads(&self, stream: &str) -> usize {
+        within(leader(self.addresses(), stream)).await
     }
 
-    fn addresses(&self) -> Vec<async_nats::ServerAddr> {
+    fn addresses(&self) -> Vec<ServerAddr> {
         let url = self.url();
         url.split(',').map(|url| url.parse().unwrap()).collect()
     }
@@ -189,25 +204,52 @@ impl Servers {
     }
 }
 
-/// Of the server of this name.
-fn number(name: &str) -> usize {
-    name.trim_start_matches('n').parse::<usize>().unwrap() - 1
+/// The number of the server that leads a stream, as one of these has it.
+async fn leader(of: Vec<ServerAddr>, stream: &str) -> usize {
+    let client = async_nats::connect(of).await.unwrap();
+    let context = async_nats::jetstream::new(client);
+    loop {
+        if let Ok(stream) = context.get_stream(stream).await
+            && let Some(cluster) = &stream.cached_info().cluster
+            && let Some(leader) = &cluster.leader
+        {
+            return leader.trim_start_matches('n').parse::<usize>().unwrap() - 1;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
 }
 
-fn node(dir: &Path, number: u32, besides: &str) -> Node {
-    let port = free_tcp_port();
+/// What one of several has in its configuration of them all, each of which has a route.
+fn cluster(number: usize, routes: &[String; 3], besides: &str) -> String {
+    let urls = routes
+        .each_ref()
+        .map(|route| format!("nats-route://{route}"));
+    format!(
+        "cluster {{ name: fleet, listen: \"{}\", routes: [{}]{besides} }}\n",
+        routes[number - 1],
+        urls.join(", ")
+    )
+}
+
+fn node(dir: &Path, number: usize, besides: &str) -> Node {
+    let address = format!("127.0.0.1:{}", free_tcp_port());
+    node_at((&address, &address), dir, number, besides)
+}
+
+fn node_at((address, listen): (&str, &str), dir: &Path, number: usize, besides: &str) -> Node {
     let store = dir.join(format!("store-{number}"));
     let config = dir.join(format!("n{number}.conf"));
     let text = format!(
-        "server_name: n{number}\nlisten: \"127.0.0.1:{port}\"\n\
+        "server_name: n{number}\nlisten: \"{listen}\"\n\
          jetstream {{ store_dir: {:?}, max_memory_store: 64MB, max_file_store: 1GB }}\n{besides}",
         store.display().to_string()
     );
     fs::write(&config, text).unwrap();
     Node {
         process: None,
-        port,
+        address: address.parse().unwrap(),
         config,
+        machine: None,
     }
 }
 
