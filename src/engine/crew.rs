@@ -13,6 +13,7 @@ use super::rounds::Calls;
 use super::run::EngineError;
 use super::shards::{Afar, Links, Portion, Processes, Used, Ways};
 use super::shutdown::{Stop, StopSwitch};
+use super::steering::Wheel;
 use super::usage;
 use super::worker::{self, Frame, Shard};
 use crate::arrival::Pace;
@@ -50,6 +51,13 @@ impl Hands {
             Self::Workers(afar) => return afar.origin,
         };
         usage::monotonic() + lead
+    }
+
+    /// Has those follow the wheel who are on other machines.
+    pub(super) fn follow(&mut self, wheel: &mut Wheel) {
+        if let Self::Workers(afar) = self {
+            afar.follow(wheel);
+        }
     }
 }
 

@@ -63,7 +63,7 @@ pub async fn run(
     aggregate: Aggregate,
     controls: Controls,
     outlets: Outlets<'_>,
-    hands: Hands,
+    mut hands: Hands,
 ) -> Result<Summary, EngineError> {
     let show = Show::on(&outlets);
     let Outlets {
@@ -76,6 +76,7 @@ pub async fn run(
     let clock = Clock::starting_at(instant(origin));
     let stop = controls.stop.clone();
     let mut wheel = Wheel::new(controls, clock, fleet.plan.search.is_some());
+    hands.follow(&mut wheel);
     let places = Places::new(&fleet, clock, &wheel.follow(), Portion::WHOLE);
     let director = Director::of(&fleet);
     let calls = director.as_ref().map(Director::calls);
@@ -92,6 +93,9 @@ pub async fn run(
         show,
     };
 
+    for earlier in wheel.changes().borrow().iter() {
+        desk.feed.steered(earlier);
+    }
     let mut course = Course::new(&fleet, clock, stop.clone(), &crew);
     tokio::pin! {
         let follow = places.follow();

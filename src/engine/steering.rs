@@ -84,7 +84,9 @@ pub(super) struct Wheel {
     stop: StopSwitch,
     orders: mpsc::Receiver<Order>,
     pace: watch::Sender<Arc<Pace>>,
-    changes: Vec<Steered>,
+    changes: watch::Sender<Vec<Steered>>,
+    /// From an order to the moment from which on it holds.
+    notice: Duration,
     /// A search has rates of its own: it can be ended, and nothing else.
     searches: bool,
 }
@@ -96,9 +98,22 @@ impl Wheel {
             stop: controls.stop,
             orders: controls.orders,
             pace: watch::Sender::new(Arc::new(Pace::planned())),
-            changes: Vec::new(),
+            changes: watch::Sender::default(),
+            notice: NOTICE,
             searches,
         }
+    }
+
+    /// Goes on with what was steered before this process led the run, and gives those who follow so much notice.
+    pub(super) fn take_over(&mut self, pace: Pace, changes: Vec<Steered>, notice: Duration) {
+        self.pace.send_replace(Arc::new(pace));
+        self.changes.send_replace(changes);
+        self.notice = notice;
+    }
+
+    /// All changes so far, now and from now on.
+    pub(super) fn changes(&self) -> watch::Receiver<Vec<Steered>> {
+        self.changes.subscribe()
     }
 
     /// For those who start devices.
@@ -123,7 +138,8 @@ impl Wheel {
                     "steered: {}",
                     change.effect
                 );
-                self.changes.push(change.clone());
+                self.changes
+                    .send_modify(|changes| changes.push(change.clone()));
                 return change;
             }
         }
@@ -149,7 +165,8 @@ impl Wheel {
             Order::StopNow => (SteeringAction::StopNow, before),
         };
         let moves = action.moves_the_schedule();
-        if !moves && self.changes.iter().any(|change| change.action == action) {
+        let done = |change: &Steered| change.action == action;
+        if !moves && self.changes.borrow().iter().any(done) {
             return None;
         }
         let mut at = self.clock.elapsed();
@@ -162,7 +179,7 @@ impl Wheel {
             if wanted == before || self.stop.now() != Stop::Running {
                 return None;
             }
-            at += NOTICE;
+            at += self.notice;
             let mut pace = Pace::clone(&self.pace.borrow());
             if !pace.change(at, wanted) {
                 tracing::warn!("not steered: a run takes no more changes");
@@ -187,8 +204,8 @@ impl Wheel {
         } else {
             pace.closed_shows(now)
         };
-        let moved = self
-            .changes
+        let changes = self.changes.borrow().clone();
+        let moved = changes
             .iter()
             .any(|change| change.action.moves_the_schedule());
         Steering {
@@ -196,7 +213,7 @@ impl Wheel {
             paused,
             winding: self.stop.now() >= Stop::Winding,
             shows: moved.then_some(shows),
-            changes: self.changes.clone(),
+            changes,
         }
     }
 }
@@ -224,7 +241,7 @@ fn effect(action: SteeringAction, before: PaceSetting, wanted: PaceSetting) -> S
 /// The factor goes up to this, and down to its inverse.
 pub const FACTOR_MAX: f64 = 16.0;
 
-/// From an order to the moment from which on it holds.
+/// By when every thread and process of this machine knows of an order.
 const NOTICE: Duration = Duration::from_millis(50);
 
 /// Orders that wait to be carried out.
@@ -270,8 +287,9 @@ mod tests {
         ];
         assert_eq!(words, expected, "what changes nothing is no change");
         assert_eq!(follow.borrow().latest(), PaceSetting::PLANNED);
-        assert!(wheel.changes.is_sorted_by_key(|change| change.at_s));
-        assert!(wheel.changes[0].at_s >= NOTICE.as_secs_f64());
+        let changes = wheel.changes.borrow();
+        assert!(changes.is_sorted_by_key(|change| change.at_s));
+        assert!(changes[0].at_s >= NOTICE.as_secs_f64());
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 //! on the servers.
 
 mod failures;
+mod steering;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
@@ -82,20 +83,20 @@ impl Field {
 
     /// The run over so many workers.
     pub(crate) fn coordinator(&self, out: &str, run: &str, workers: u32) -> Child {
+        let mut command = self.leading(out, run, workers);
+        command.args(["--ui", "none"]).spawn().unwrap()
+    }
+
+    /// The command that leads it.
+    fn leading(&self, out: &str, run: &str, workers: u32) -> Command {
         let mut command = Self::command("run");
         command
             .arg(&self.scenario)
             .arg("--out")
             .arg(self.out(out))
             .args(["--nats", &self.servers.url(), "--run-id", run])
-            .args([
-                "--workers",
-                &workers.to_string(),
-                "--ui",
-                "none",
-                "--allow-invalid",
-            ]);
-        command.spawn().unwrap()
+            .args(["--workers", &workers.to_string(), "--allow-invalid"]);
+        command
     }
 
     pub(crate) fn out(&self, out: &str) -> PathBuf {

@@ -1,15 +1,16 @@
 //! A run steered by keys on a real pseudo-terminal: what it does, and what it says of it afterwards.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
 use crate::terminal::{LONG, run_on_terminal};
 
 /// What a run left that was steered: the terminal, the summary, the time line, the log.
-struct Steered {
-    seen: Value,
-    summary: Value,
+pub(crate) struct Steered {
+    pub(crate) seen: Value,
+    pub(crate) summary: Value,
     timeline: Vec<Value>,
     log: String,
 }
@@ -21,24 +22,28 @@ fn steered(scenario: &str, steps: &[(f64, &str)]) -> Steered {
     let script = format!("script:{}", json!(steps));
     let action = ((80, 24), "time_to_provision", script.as_str());
     let seen = run_on_terminal(dir.path(), scenario, action, &[]);
-    let out = dir.path().join("out");
-    assert_eq!(seen["acted"], true, "{}", seen["drawn"]);
-    let read = |name: &str| fs::read_to_string(out.join(name)).unwrap();
-    let lines = read("timeline.jsonl");
-    Steered {
-        seen,
-        summary: serde_json::from_str(&read("summary.json")).unwrap(),
-        timeline: lines
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect(),
-        log: read("run.log"),
-    }
+    Steered::left(seen, &dir.path().join("out"))
 }
 
 impl Steered {
+    /// What is in a run's directory, after what was seen of it.
+    pub(crate) fn left(seen: Value, out: &Path) -> Self {
+        assert_eq!(seen["acted"], true, "{}", seen["drawn"]);
+        let read = |name: &str| fs::read_to_string(out.join(name)).unwrap();
+        let lines = read("timeline.jsonl");
+        Self {
+            seen,
+            summary: serde_json::from_str(&read("summary.json")).unwrap(),
+            timeline: lines
+                .lines()
+                .map(|line| serde_json::from_str(line).unwrap())
+                .collect(),
+            log: read("run.log"),
+        }
+    }
+
     /// When each change held from, with its word.
-    fn changes(&self) -> Vec<(f64, &str)> {
+    pub(crate) fn changes(&self) -> Vec<(f64, &str)> {
         let changes = self.summary["steering"].as_array().unwrap().iter();
         let change = |change: &'_ Value| change["at_s"].as_f64().unwrap();
         changes
@@ -48,7 +53,7 @@ impl Steered {
 
     /// A figure of the starts in each interval that lies within a span, per second, and how many such
     /// intervals there are.
-    fn per_second(&self, figure: &str, (from, to): (f64, f64)) -> (f64, usize) {
+    pub(crate) fn per_second(&self, figure: &str, (from, to): (f64, f64)) -> (f64, usize) {
         let at = |interval: &Value, end: &str| interval[end].as_f64().unwrap();
         let within = |line: &&Value| {
             line["line"] == "interval" && at(line, "from_s") >= from && at(line, "to_s") <= to

@@ -1,6 +1,7 @@
 //! The dashboard on a real pseudo-terminal: what it shows, and how it leaves the terminal.
 
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -35,16 +36,26 @@ pub(crate) fn run_on_terminal(
 ) -> Value {
     let file = dir.join("scenario.toml");
     std::fs::write(&file, scenario).unwrap();
-    let mut command = python();
-    command.current_dir(root()).arg("tests/peers/terminal.py");
-    command
-        .args([size.0.to_string(), size.1.to_string()])
-        .args([text, action]);
-    command.arg(env!("CARGO_BIN_EXE_fleetcall"));
-    command.arg("run").arg(&file);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fleetcall"));
+    command.current_dir(root()).arg("run").arg(&file);
     command.arg("--out").arg(dir.join("out")).args(extra);
-    command.env_remove("NO_COLOR");
-    serde_json::from_slice(&succeed(&mut command).stdout).unwrap()
+    command_on_terminal(&command, (size, text, action))
+}
+
+/// The same of any command of fleetcall's.
+pub(crate) fn command_on_terminal(
+    command: &Command,
+    (size, text, action): ((u16, u16), &str, &str),
+) -> Value {
+    let mut peer = python();
+    peer.current_dir(root()).arg("tests/peers/terminal.py");
+    peer.args([size.0.to_string(), size.1.to_string()])
+        .args([text, action]);
+    peer.arg(command.get_program()).args(command.get_args());
+    let set = command.get_envs();
+    peer.envs(set.filter_map(|(name, value)| Some((name, value?))));
+    peer.env_remove("NO_COLOR");
+    serde_json::from_slice(&succeed(&mut peer).stdout).unwrap()
 }
 
 fn assert_left_sane(seen: &Value) {

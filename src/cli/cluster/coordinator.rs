@@ -189,17 +189,7 @@ impl Joint {
                 from_json("the beginning", &earlier)?
             }
         };
-        if let Some(steer) = self
-            .bus
-            .get(&self.run, key::STEER)
-            .await
-            .map_err(on_the_bus)?
-        {
-            let steer: Steer = from_json("what was steered", &steer)?;
-            if steer.by_hand {
-                stop.raise_by_hand_to(steer.steered.stop);
-            }
-        }
+        let before = self.steered_before(stop).await?;
         let (told, receiver) = mpsc::channel(TOLD);
         let (steered, steer) = watch::channel(None);
         let backlog = std::mem::take(&mut self.backlog);
@@ -213,9 +203,23 @@ impl Joint {
         Ok(Afar::new(
             counts,
             origin(begin - unix_us()),
-            (receiver, steered),
+            receiver,
+            (before, steered),
             ledger,
         ))
+    }
+
+    /// What another coordinator steered; an end that somebody asked for still holds.
+    async fn steered_before(&self, stop: &StopSwitch) -> Result<Option<Steered>, Failure> {
+        let steer = self.bus.get(&self.run, key::STEER).await;
+        let Some(steer) = steer.map_err(on_the_bus)? else {
+            return Ok(None);
+        };
+        let steer: Steer = from_json("what was steered", &steer)?;
+        if steer.by_hand {
+            stop.raise_by_hand_to(steer.steered.stop);
+        }
+        Ok(Some(steer.steered))
     }
 
     /// What has to be said aloud of the run.

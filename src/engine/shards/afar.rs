@@ -12,12 +12,14 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::super::shutdown::{Stop, reached};
+use super::super::steering::Wheel;
 use super::super::worker::Frame;
 use super::account::{Account, Basis, Used, Ways};
 use super::message::{Saying, Up};
 use super::process::Never;
 use super::processes::Links;
 use crate::arrival::Pace;
+use crate::metrics;
 
 /// What the logs tell, each thing once and only what counts.
 pub enum Told {
@@ -34,19 +36,31 @@ pub enum Told {
     Said(u32, Saying),
 }
 
-/// What the workers have to follow.
+/// What the workers have to follow, and whoever leads the run after this process.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Steered {
     /// How far the run has come towards its end.
     pub stop: Stop,
     /// At which pace it goes on.
     pub pace: Pace,
+    /// What somebody did so far.
+    pub changes: Vec<metrics::Steered>,
+}
+
+/// What there is to follow.
+struct Follows {
+    stop: watch::Receiver<Stop>,
+    pace: watch::Receiver<Arc<Pace>>,
+    changes: watch::Receiver<Vec<metrics::Steered>>,
 }
 
 /// The shards, which are all ready to begin.
 pub struct Afar {
     told: mpsc::Receiver<Told>,
     steered: watch::Sender<Option<Steered>>,
+    /// What was steered before.
+    before: Option<Steered>,
+    changes: watch::Receiver<Vec<metrics::Steered>>,
     basis: Basis,
     workers: u32,
     pub(in crate::engine) origin: Duration,
@@ -54,12 +68,13 @@ pub struct Afar {
 
 impl Afar {
     /// So many shards of one worker thread each, on so many workers, whose devices begin at `origin` of this
-    /// machine's monotonic clock; `told` has all that the logs say, and what is steered goes to `steered`. The
-    /// ledger is this run's own.
+    /// machine's monotonic clock; `told` has all that the logs say, and what is steered goes to `steered`; `before`
+    /// is what another process steered that led the run. The ledger is this run's own.
     pub fn new(
         (shards, workers): (u32, u32),
         origin: Duration,
-        (told, steered): (mpsc::Receiver<Told>, watch::Sender<Option<Steered>>),
+        told: mpsc::Receiver<Told>,
+        (before, steered): (Option<Steered>, watch::Sender<Option<Steered>>),
         (ledger, boot_id): (PathBuf, String),
     ) -> Self {
         let basis = Basis {
@@ -73,10 +88,23 @@ impl Afar {
         Self {
             told,
             steered,
+            before,
+            changes: watch::channel(Vec::new()).1,
             basis,
             workers,
             origin,
         }
+    }
+
+    /// Follows the wheel, which goes on where another process left it.
+    pub(in crate::engine) fn follow(&mut self, wheel: &mut Wheel) {
+        let before = self.before.take();
+        let (pace, changes) = before.map_or_else(
+            || (Pace::planned(), Vec::new()),
+            |before| (before.pace, before.changes),
+        );
+        wheel.take_over(pace, changes, NOTICE);
+        self.changes = wheel.changes();
     }
 
     /// Worker threads on all machines.
@@ -91,8 +119,12 @@ impl Afar {
 
     pub(in crate::engine) fn begin(self, ways: &Ways) -> Links {
         let accounts = Account::open_all(&Arc::new(self.basis), ways);
-        let follows = (ways.stop.subscribe(), ways.pace.clone());
         let stop = ways.stop.subscribe();
+        let follows = Follows {
+            stop: stop.clone(),
+            pace: ways.pace.clone(),
+            changes: self.changes,
+        };
         let (told, steered) = (self.told, self.steered);
         let mut links = JoinSet::new();
         links.spawn(async move {
@@ -106,19 +138,18 @@ impl Afar {
 }
 
 /// Hands on what somebody steers.
-async fn pass_on(
-    (mut stop, mut pace): (watch::Receiver<Stop>, watch::Receiver<Arc<Pace>>),
-    steered: watch::Sender<Option<Steered>>,
-) -> Never {
+async fn pass_on(mut follows: Follows, steered: watch::Sender<Option<Steered>>) -> Never {
     loop {
         tokio::select! {
-            Ok(()) = stop.changed() => {}
-            Ok(()) = pace.changed() => {}
+            Ok(()) = follows.stop.changed() => {}
+            Ok(()) = follows.pace.changed() => {}
+            Ok(()) = follows.changes.changed() => {}
             else => pending().await,
         }
         steered.send_replace(Some(Steered {
-            stop: *stop.borrow_and_update(),
-            pace: Pace::clone(&pace.borrow_and_update()),
+            stop: *follows.stop.borrow_and_update(),
+            pace: Pace::clone(&follows.pace.borrow_and_update()),
+            changes: follows.changes.borrow_and_update().clone(),
         }));
     }
 }
@@ -220,3 +251,6 @@ async fn taken_over(account: &mut Account, by: &str) {
 
 /// How long workers have to say their last word once everything is cut off.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// By when every worker knows of what is steered: it hears of it from the servers, and asks them.
+const NOTICE: Duration = Duration::from_millis(500);
