@@ -361,7 +361,7 @@ fn a_hopeless_run_ends_early_with_its_reports_and_exit_code_3() {
     assert_eq!(summary["result"], "failed");
     assert!(ran.number("devices.provisioned") > 60, "{summary}");
     assert!(ran.number("devices.unfinished") > 1_000, "{summary}");
-    let why = format!("ended after {at:.1} s: cohort.meters.provision.p50 < 20ms, observed 5");
+    let why = format!("ended after {at:.1} s: cohort.meters.provision.p50 < 20ms, observed ");
     assert!(
         ran.stdout.contains("a threshold ended the run"),
         "{}",

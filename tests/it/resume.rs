@@ -217,7 +217,7 @@ fn ledger(site: &Site) -> Vec<Value> {
         .collect()
 }
 
-fn cut_ledger(site: &Site, keep: impl Fn(&Value) -> bool) {
+fn cut_ledger(site: &Site, mut keep: impl FnMut(&Value) -> bool) {
     let path = site.out().join("ledger.jsonl");
     let text = fs::read_to_string(&path).unwrap();
     let kept = text
@@ -243,7 +243,12 @@ async fn killed_before_the_first_answer(credentials: &str) -> (Target, Site) {
     let site = Site::of(&scenario);
     ended(site.begin(&[]), 0);
     assert_eq!(ledger(&site)[1]["is"], "asked");
-    cut_ledger(&site, |line| line["is"] != "provisioned");
+    // On a slow machine the next ones are on record before its answer.
+    let mut asked = 0;
+    cut_ledger(&site, |line| {
+        asked += usize::from(line["is"] == "asked");
+        asked <= 1 && line["is"] != "provisioned"
+    });
     (target, site)
 }
 
@@ -462,13 +467,15 @@ fn an_embedded_target_knows_again_whom_it_provisioned() {
             .is_ok_and(|text| text.matches("\"provisioned\"").count() >= 10)
     });
     assert!(!kill_at(part, Duration::ZERO));
+    let of_kind = |is: &str| {
+        let lines = ledger(&site).into_iter();
+        lines.filter(|line| line["is"] == is).count()
+    };
+    let in_doubt = of_kind("asked") - of_kind("provisioned");
     let said = Said::by(site.go_on("resume", &[]));
     let outcomes = site.outcomes();
     let unknown = outcomes.get("unknown").copied().unwrap_or(0);
-    assert!(
-        unknown <= 1,
-        "asked and not answered in that moment: {outcomes:?}"
-    );
+    assert_eq!(usize::try_from(unknown).unwrap(), in_doubt, "{outcomes:?}");
     assert_eq!(
         said.code,
         Some(if unknown == 0 { 0 } else { 3 }),
