@@ -93,9 +93,7 @@ pub async fn run(
         show,
     };
 
-    for earlier in wheel.changes().borrow().iter() {
-        desk.feed.steered(earlier);
-    }
+    desk.feed.steered_before(&wheel.changes().borrow());
     let mut course = Course::new(&fleet, clock, stop.clone(), &crew);
     tokio::pin! {
         let follow = places.follow();

@@ -93,6 +93,15 @@ impl Feed {
         self.mark(moment(at, MarkKind::Steered, change.effect.clone()));
     }
 
+    /// Notes what was changed before this process led the run.
+    pub(super) fn steered_before(&mut self, changes: &[Steered]) {
+        for change in changes {
+            let (at_s, effect) = (change.at_s, &change.effect);
+            tracing::warn!(at_s, "steered before this process led the run: {effect}");
+            self.steered(change);
+        }
+    }
+
     /// Notes that a process of the run died.
     pub(super) fn died(&mut self, death: &str, elapsed: Duration) {
         self.mark(moment(elapsed, MarkKind::ProcessDied, death.to_owned()));

@@ -12,7 +12,7 @@ pub(crate) struct Steered {
     pub(crate) seen: Value,
     pub(crate) summary: Value,
     timeline: Vec<Value>,
-    log: String,
+    pub(crate) log: String,
 }
 
 /// Runs a scenario on a terminal, and does each action so many seconds after the one before; the first

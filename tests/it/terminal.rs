@@ -70,6 +70,8 @@ fn q_and_y_wind_down_report_and_give_the_terminal_back() {
     assert_left_sane(&seen);
     assert_eq!(seen["code"], 130);
     let drawn = seen["drawn"].as_str().unwrap();
+    // A screen that a killed run left is no part of the picture.
+    assert!(drawn.contains("\x1b[?1049h\x1b[2J"), "{drawn}");
     let after = &drawn[drawn.rfind("\x1b[?1049l").unwrap()..];
     assert!(
         after.contains("INTERRUPTED") && after.contains("credentials.csv"),

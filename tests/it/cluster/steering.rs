@@ -41,6 +41,8 @@ async fn workers_follow_the_keys_and_a_coordinator_that_is_started_again_knows_o
     let changes = ran.changes();
     let words: Vec<&str> = changes.iter().map(|(_, word)| *word).collect();
     assert_eq!(words, ["rate", "pause", "resume", "stop"]);
+    let told = "steered before this process led the run: arrivals paused";
+    assert!(ran.log.contains(told), "{}", ran.log);
     let (pause, resume, stop) = (changes[1].0, changes[2].0, changes[3].0);
     let (due, seconds) = ran.per_second("due", (resume, stop));
     assert!(seconds > 1 && (due - 40.0).abs() < 1.1, "{due} a second");
