@@ -114,6 +114,7 @@ pub(crate) fn evidence() -> Evidence {
         tcp: TcpEvidence {
             sent: Some(181_230),
             sent_again: Some(12),
+            spurious: Some(9),
             listen_overflows: Some(0),
             listen_drops: Some(0),
         },

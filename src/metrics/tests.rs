@@ -78,7 +78,7 @@ const KEYS: &[(&str, &str)] = &[
     ("/generator/evidence/udp", "receive_overflows"),
     (
         "/generator/evidence/tcp",
-        "sent sent_again listen_overflows listen_drops",
+        "sent sent_again spurious listen_overflows listen_drops",
     ),
     (
         "/generator/evidence/clock",

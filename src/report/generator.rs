@@ -213,10 +213,13 @@ fn block(evidence: &Evidence) -> Vec<(&'static str, String)> {
                 units::count(n)
             )
         });
+        let spurious = tcp.spurious.map_or_else(String::new, |n| {
+            format!(" ({} for nothing)", units::count(n))
+        });
         let (sent, again) = (units::count(sent), units::count(again));
         rows.push((
             "tcp",
-            format!("{again} of {sent} segments sent again{full}"),
+            format!("{again} of {sent} segments sent again{spurious}{full}"),
         ));
     }
     let pause = units::micros(clock.pause_max_us);

@@ -18,6 +18,7 @@ pub(super) fn figures() -> Network {
         tcp_sockets: sockets_of(&sockets, &["TCP:", "TCP6:"]),
         tcp_sent: counter(&snmp, "Tcp: ", "OutSegs"),
         tcp_sent_again: counter(&snmp, "Tcp: ", "RetransSegs"),
+        tcp_spurious: counter(&netstat, "TcpExt: ", "TCPDSACKRecvSegs"),
         listen_overflows: counter(&netstat, "TcpExt: ", "ListenOverflows"),
         listen_drops: counter(&netstat, "TcpExt: ", "ListenDrops"),
     }
@@ -101,6 +102,7 @@ mod tests {
         let figures = figures();
         assert!(figures.udp_overflows.is_some() && figures.listen_drops.is_some());
         assert!(figures.tcp_sent >= figures.tcp_sent_again);
+        assert!(figures.tcp_spurious.is_some());
         assert!(figures.udp_sockets >= Some(1), "{socket:?}: {figures:?}");
         assert!(figures.tcp_sockets.is_some());
     }

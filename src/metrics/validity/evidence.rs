@@ -105,6 +105,9 @@ pub struct TcpEvidence {
     pub sent: Option<u64>,
     /// Segments sent again: lost on the way, or not acknowledged by the peer.
     pub sent_again: Option<u64>,
+    /// Of those, segments that the peer had already, by its own word (DSACK, RFC 2883): nothing was
+    /// lost, its acknowledgement was late. Idle connections have many.
+    pub spurious: Option<u64>,
     /// Connections that a listener of this machine had no room for.
     pub listen_overflows: Option<u64>,
     /// Connections that a listener of this machine dropped for any reason.
@@ -213,6 +216,7 @@ impl TcpEvidence {
     fn put(&mut self, other: &Self) {
         self.sent = self.sent.max(other.sent);
         self.sent_again = self.sent_again.max(other.sent_again);
+        self.spurious = self.spurious.max(other.spurious);
         self.listen_overflows = self.listen_overflows.max(other.listen_overflows);
         self.listen_drops = self.listen_drops.max(other.listen_drops);
     }

@@ -177,6 +177,7 @@ impl Gather {
             tcp: TcpEvidence {
                 sent: since(old.tcp_sent, new.tcp_sent),
                 sent_again: since(old.tcp_sent_again, new.tcp_sent_again),
+                spurious: since(old.tcp_spurious, new.tcp_spurious),
                 listen_overflows: since(old.listen_overflows, new.listen_overflows),
                 listen_drops: since(old.listen_drops, new.listen_drops),
             },
@@ -316,6 +317,7 @@ mod tests {
             tcp_sockets: None,
             tcp_sent: Some(1_000_000 + 100 * n),
             tcp_sent_again: Some(500 + n),
+            tcp_spurious: Some(40 + n / 2),
             listen_overflows: None,
             listen_drops: Some(5),
         };
@@ -333,6 +335,7 @@ mod tests {
         assert_eq!(evidence.udp.receive_overflows, Some(3));
         assert_eq!(evidence.tcp.sent, Some(300));
         assert_eq!(evidence.tcp.sent_again, Some(3));
+        assert_eq!(evidence.tcp.spurious, Some(1));
         assert_eq!(evidence.tcp.listen_drops, Some(0));
         assert_eq!(evidence.tcp.listen_overflows, None, "not told is not 0");
     }

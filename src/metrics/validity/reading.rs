@@ -98,6 +98,8 @@ pub struct Network {
     pub tcp_sent: Option<u64>,
     /// TCP segments sent again.
     pub tcp_sent_again: Option<u64>,
+    /// TCP segments that were sent again though the peer had them.
+    pub tcp_spurious: Option<u64>,
     /// TCP connections dropped since a listener's queue was full.
     pub listen_overflows: Option<u64>,
     /// TCP connections dropped by listeners, for any reason.
