@@ -156,7 +156,7 @@ impl Connection {
             .await
             .map_err(in_handshake)?;
         let (connection, mqtt) = if dial.kind.protocol() == Protocol::Http {
-            let client = http::Client::new(wire, dial, source, terms).await;
+            let client = http::Client::new(wire, dial, source, terms);
             (Self::Http(Box::new(client)), None)
         } else {
             let (session, span) = mqtt::Session::open(wire, dial, login)

@@ -139,7 +139,7 @@ mod tests {
         ];
         for (error, kind) in cases {
             assert_eq!(tls_kind(&error), kind, "{error:?}");
-            assert_eq!(io_kind(&as_io(kind)), kind, "on its way through hyper");
+            assert_eq!(io_kind(&as_io(kind)), kind, "on its way as an I/O error");
         }
     }
 }

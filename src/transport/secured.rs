@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use rustls::client::UnbufferedClientConnection;
-use tokio::io::{AsyncWrite, Interest, ReadBuf, Ready};
+use tokio::io::{AsyncWrite, Interest, Ready};
 use tokio::net::TcpStream;
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, timeout_at};
@@ -146,44 +146,26 @@ impl Secured {
         poll_fn(|cx| self.poll_shutdown(cx)).await
     }
 
-    /// Fetches decrypted bytes; none is the end.
-    pub(super) fn poll_read(
+    /// Reads once there is something decrypted, which it puts behind `received`; else the task is
+    /// woken.
+    pub(super) fn poll_receive(
         &mut self,
+        received: &mut BytesMut,
         cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        while self.plain.is_empty() {
-            match self.ended {
-                Some(FaultKind::ConnectionClosed) => return Poll::Ready(Ok(())),
-                Some(kind) => return Poll::Ready(Err(as_io(kind))),
-                None => {}
-            }
-            ready!(self.tcp.poll_read_ready(cx))?;
-            // What went wrong is in `ended` as well.
-            let _ = self.read();
+    ) -> Poll<Result<(), FaultKind>> {
+        let before = received.len();
+        loop {
+            ready!(self.poll_ready(Interest::READABLE, cx)).map_err(|e| io_kind(&e))?;
+            let read = self.read_into(received);
             // An answer to the peer's wish for new keys.
             let _ = self.flush();
+            if let Err(kind) = read {
+                return Poll::Ready(Err(kind));
+            }
+            if received.len() > before {
+                return Poll::Ready(Ok(()));
+            }
         }
-        let n = self.plain.len().min(buf.remaining());
-        buf.put_slice(&self.plain[..n]);
-        self.plain.advance(n);
-        if self.plain.is_empty() {
-            self.plain = BytesMut::new();
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    /// Encrypts bytes once all that was encrypted before is with the kernel.
-    pub(super) fn poll_write(
-        &mut self,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_flush(cx))?;
-        let n = buf.len().min(RECORD);
-        self.say(Say::Bytes(&buf[..n])).map_err(as_io)?;
-        self.flush().map_err(as_io)?;
-        Poll::Ready(Ok(n))
     }
 
     /// Hands all that is encrypted to the kernel.

@@ -1,14 +1,14 @@
 //! A device's connection, plain or secured: bytes in and out, for sessions that wait for readiness
-//! themselves and for hyper, which polls.
+//! themselves and for exchanges that are polled.
 
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, Interest, ReadBuf, Ready};
+use tokio::io::{AsyncRead, AsyncWriteExt, Interest, ReadBuf, Ready};
 use tokio::net::TcpStream;
 
 use crate::model::FaultKind;
@@ -43,13 +43,44 @@ impl Wire {
 
     /// Waits until reading or writing makes sense. Cancel-safe.
     pub(super) async fn ready(&self, interest: Interest) -> Result<Ready, FaultKind> {
+        poll_fn(|cx| self.poll_ready(interest, cx)).await
+    }
+
+    /// The same; the task is woken once it does.
+    pub(super) fn poll_ready(
+        &self,
+        interest: Interest,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Ready, FaultKind>> {
         // Polled, unlike `TcpStream::ready`: a connection has one task that waits, so that it needs
         // no place in a list of them, which idle devices would hold.
-        let ready = poll_fn(|cx| match self {
+        let ready = match self {
             Self::Plain(tcp) => poll_ready(tcp, interest, cx),
             Self::Secure(secured) => secured.poll_ready(interest, cx),
-        });
-        ready.await.map_err(|e| io_kind(&e))
+        };
+        ready.map_err(|e| io_kind(&e))
+    }
+
+    /// Reads once there is something, which it puts behind `received`; else the task is woken.
+    pub(super) fn poll_receive(
+        &mut self,
+        received: &mut BytesMut,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), FaultKind>> {
+        let tcp = match self {
+            Self::Plain(tcp) => tcp,
+            Self::Secure(secured) => return secured.poll_receive(received, cx),
+        };
+        scratch::lend(|buffer| {
+            // Spares the call that would find nothing more, which `try_read` has to make.
+            let mut buffer = ReadBuf::new(buffer);
+            ready!(Pin::new(tcp).poll_read(cx, &mut buffer)).map_err(|e| io_kind(&e))?;
+            if buffer.filled().is_empty() {
+                return Poll::Ready(Err(FaultKind::ConnectionClosed));
+            }
+            received.extend_from_slice(buffer.filled());
+            Poll::Ready(Ok(()))
+        })
     }
 
     /// Whether something that was written has yet to be taken by the kernel.
@@ -140,63 +171,4 @@ pub(super) fn poll_ready(
         return Poll::Pending;
     }
     Poll::Ready(Ok(ready))
-}
-
-impl AsyncRead for Wire {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
-            Self::Secure(secured) => secured.poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Wire {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
-            Self::Secure(secured) => secured.poll_write(cx, buf),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
-            Self::Secure(secured) => secured.poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
-            Self::Secure(secured) => secured.poll_shutdown(cx),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
-            // hyper asks first, and flattens for us.
-            Self::Secure(secured) => {
-                let first = bufs.iter().find(|buf| !buf.is_empty());
-                secured.poll_write(cx, first.map_or(&[], |buf| buf))
-            }
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        matches!(self, Self::Plain(tcp) if tcp.is_write_vectored())
-    }
 }

@@ -9,6 +9,7 @@
 mod coap;
 mod coap_deliveries;
 mod http;
+mod http_answers;
 mod http_polls;
 pub(crate) mod mqtt;
 mod mqtt_deliveries;

@@ -1,8 +1,13 @@
 //! HTTP/1.1 as a device speaks it: one `line` for what it says, POST after POST, and for what it hears
 //! `polls` with lines of their own.
 
+mod answer;
+mod chunks;
+mod head;
 mod line;
+mod link;
 mod polls;
+mod request;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -29,14 +34,14 @@ pub struct Client {
 
 impl Client {
     /// Takes over a connected wire; `terms` are those of its handshake.
-    pub(super) async fn new(
+    pub(super) fn new(
         wire: Wire,
         dial: &Dial,
         source: Option<IpAddr>,
         terms: Option<Terms>,
     ) -> Self {
         Self {
-            line: Line::new(wire, dial, source, terms).await,
+            line: Line::new(wire, dial, source, terms),
             polls: None,
         }
     }
@@ -47,7 +52,7 @@ impl Client {
             debug_assert!(false, "an HTTP client was given a topic");
             return Err(Fault::before(FaultKind::Io));
         };
-        let message = self.line.post(path, request.body.clone());
+        let message = request::post(self.line.host(), path, &request.body);
         let own = self.line.ask(message.map_err(Fault::before)?, NOT_HELD);
         match &mut self.polls {
             None => own.await,
@@ -96,7 +101,7 @@ impl Client {
     }
 
     /// See [`Connection::sever`](super::Connection::sever).
-    pub(super) fn sever(self: Box<Self>) {
+    pub(super) fn sever(self) {
         self.line.sever();
     }
 

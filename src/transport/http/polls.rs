@@ -18,6 +18,7 @@ use crate::transport::inbox::{Delivery, Inbox, Standing};
 use crate::transport::pause::Pause;
 
 use super::line::Line;
+use super::request;
 
 /// The polls of one device, and what they brought.
 #[derive(Debug)]
@@ -188,7 +189,7 @@ impl Asker {
     }
 
     async fn answer(&mut self) -> Result<Option<Bytes>, FaultKind> {
-        let message = self.line.poll(&self.path, self.hold)?;
+        let message = request::poll(self.line.host(), &self.path, self.hold)?;
         let exchanged = self.line.ask(message, self.hold).await;
         let reply = exchanged.map_err(|fault| fault.kind)?.reply;
         match reply.status {
