@@ -35,7 +35,7 @@ pub enum Why {
     AfterFinal,
     /// Its author was not the shard's holder any more.
     OldEpoch,
-    /// Something came between it and what its author knew to be the last.
+    /// Something that counts came between it and what its author knew to be the last.
     Overtaken,
     /// Something is missing before it.
     Gap,
@@ -46,6 +46,8 @@ pub enum Why {
 pub(super) struct Standing {
     /// The last sequence of its log; 0: none.
     pub(super) last: u64,
+    /// The last that is worth something; 0: none.
+    counted: u64,
     /// Epoch and name of its holder.
     holder: Option<(u64, String)>,
     /// Claims so far.
@@ -63,6 +65,7 @@ impl Standing {
         if let Some(why) = self.objection(entry, before) {
             return Verdict::Ignored(why);
         }
+        self.counted = entry.sequence;
         match entry.kind {
             Kind::Claim => {
                 let earlier = self.claims;
@@ -89,7 +92,9 @@ impl Standing {
                 Some(Why::OldEpoch)
             }
             _ if entry.after > before => Some(Why::Gap),
-            _ if entry.after < before => Some(Why::Overtaken),
+            // Its author may have been told that it is stored, and go on from it: what is worth nothing
+            // does not come between.
+            _ if entry.after < self.counted => Some(Why::Overtaken),
             _ => None,
         }
     }

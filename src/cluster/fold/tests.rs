@@ -37,17 +37,20 @@ fn what_a_holder_writes_counts_until_another_claims_or_it_is_over() {
         (entry(10, Kind::Batch, 3, 9, "a"), ignored(Why::OldEpoch)),
         // Under the right epoch, by whoever.
         (entry(11, Kind::Batch, 9, 10, "a"), ignored(Why::OldEpoch)),
-        // Its holder does not know of what came between.
-        (entry(12, Kind::Batch, 9, 9, "b"), ignored(Why::Overtaken)),
-        (entry(14, Kind::Batch, 9, 13, "b"), ignored(Why::Gap)),
-        (entry(15, Kind::Foreign, 0, 0, ""), ignored(Why::Foreign)),
-        (entry(16, Kind::Final, 9, 15, "b"), Verdict::Over),
+        // Its holder does not know of what came between, and needs not: none of that counts.
+        (entry(12, Kind::Batch, 9, 9, "b"), Verdict::Counted),
+        // The same once more, and a claim by who did not read it.
+        (entry(13, Kind::Batch, 9, 9, "b"), ignored(Why::Overtaken)),
+        (entry(14, Kind::Claim, 14, 9, "c"), ignored(Why::Overtaken)),
+        (entry(16, Kind::Batch, 9, 15, "b"), ignored(Why::Gap)),
+        (entry(17, Kind::Foreign, 0, 0, ""), ignored(Why::Foreign)),
+        (entry(18, Kind::Final, 9, 13, "b"), Verdict::Over),
         (
-            entry(17, Kind::Claim, 17, 16, "c"),
+            entry(19, Kind::Claim, 19, 18, "c"),
             ignored(Why::AfterFinal),
         ),
         (
-            entry(18, Kind::Batch, 17, 17, "c"),
+            entry(20, Kind::Batch, 19, 19, "c"),
             ignored(Why::AfterFinal),
         ),
     ] {
