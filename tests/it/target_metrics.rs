@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -204,8 +205,13 @@ fn connections_that_wait_for_want_of_open_files_are_told_once_and_served_later()
     let full: Vec<TcpStream> = (0..30)
         .map(|_| TcpStream::connect(ready["mqtt"].as_str().unwrap()).unwrap())
         .collect();
-    let mut told = BufReader::new(process.0.stderr.take().unwrap()).lines();
-    let warning = told.next().unwrap().unwrap();
+    let (tell, told) = mpsc::channel();
+    let said = BufReader::new(process.0.stderr.take().unwrap()).lines();
+    std::thread::spawn(move || {
+        said.map_while(Result::ok)
+            .try_for_each(|line| tell.send(line))
+    });
+    let warning = told.recv_timeout(PATIENCE).expect("it says so");
     assert!(warning.contains("limit 24"), "{warning}");
     // Accepted by the system, not by the target.
     let mut late = TcpStream::connect(ready["http"].as_str().unwrap()).unwrap();
@@ -220,7 +226,7 @@ fn connections_that_wait_for_want_of_open_files_are_told_once_and_served_later()
     late.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
     end(&process);
-    let rest: Vec<String> = told.map(Result::unwrap).collect();
+    let rest: Vec<String> = told.iter().collect();
     let [counts] = &rest[..] else {
         panic!("{rest:?}");
     };
