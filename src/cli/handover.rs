@@ -147,14 +147,10 @@ impl HandedCredentials {
     fn new(credentials: &Credentials) -> Self {
         match credentials {
             Credentials::AccessToken(token) => Self::Token(token.expose_secret().to_owned()),
-            Credentials::MqttBasic {
-                client_id,
-                username,
-                password,
-            } => Self::Basic(
-                client_id.clone(),
-                username.clone(),
-                password.expose_secret().to_owned(),
+            Credentials::MqttBasic(basic) => Self::Basic(
+                basic.client_id.clone(),
+                basic.username.clone(),
+                basic.password.expose_secret().to_owned(),
             ),
             Credentials::X509 { certificate } => Self::Certificate(certificate.clone()),
         }
@@ -163,11 +159,9 @@ impl HandedCredentials {
     fn take(self) -> Credentials {
         match self {
             Self::Token(token) => Credentials::AccessToken(token.into()),
-            Self::Basic(client_id, username, password) => Credentials::MqttBasic {
-                client_id,
-                username,
-                password: password.into(),
-            },
+            Self::Basic(client_id, username, password) => {
+                Credentials::mqtt_basic(client_id, username, password)
+            }
             Self::Certificate(certificate) => Credentials::X509 { certificate },
         }
     }

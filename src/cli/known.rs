@@ -79,11 +79,9 @@ fn issued(row: &csv::StringRecord) -> Result<Issued, String> {
     match kind {
         "ACCESS_TOKEN" if token.is_empty() => Err("no access_token".to_owned()),
         "ACCESS_TOKEN" => Ok(without_files(Credentials::AccessToken(token.into()))),
-        "MQTT_BASIC" => Ok(without_files(Credentials::MqttBasic {
-            client_id: id.to_owned(),
-            username: username.to_owned(),
-            password: password.into(),
-        })),
+        "MQTT_BASIC" => Ok(without_files(Credentials::mqtt_basic(
+            id, username, password,
+        ))),
         "X509_CERTIFICATE" => {
             let identity = Identity::from_files(Path::new(certificate), Path::new(key));
             let identity = identity.map_err(|error| error.to_string())?;

@@ -71,11 +71,7 @@ fn credentials(cells: [&str; 6]) -> Result<Option<Credentials>, String> {
     Ok(if !token.is_empty() {
         Some(Credentials::AccessToken(token.into()))
     } else if basic {
-        Some(Credentials::MqttBasic {
-            client_id: client_id.to_owned(),
-            username: username.to_owned(),
-            password: password.into(),
-        })
+        Some(Credentials::mqtt_basic(client_id, username, password))
     } else if file.is_empty() {
         None
     } else {
@@ -144,11 +140,12 @@ mod tests {
         match &device.credentials {
             None => "drawn".to_owned(),
             Some(Credentials::AccessToken(token)) => token.expose_secret().to_owned(),
-            Some(Credentials::MqttBasic {
-                client_id,
-                username,
-                password,
-            }) => format!("{client_id}/{username}/{}", password.expose_secret()),
+            Some(Credentials::MqttBasic(basic)) => format!(
+                "{}/{}/{}",
+                basic.client_id,
+                basic.username,
+                basic.password.expose_secret()
+            ),
             Some(Credentials::X509 { certificate }) => certificate.clone(),
         }
     }

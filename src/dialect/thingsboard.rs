@@ -106,15 +106,11 @@ impl ThingsBoard {
         match own {
             None => {}
             Some(Credentials::AccessToken(token)) => request.token = Some(token.expose_secret()),
-            Some(Credentials::MqttBasic {
-                client_id,
-                username,
-                password,
-            }) => {
+            Some(Credentials::MqttBasic(basic)) => {
                 let some = |text| Some(text).filter(|text: &&str| !text.is_empty());
-                request.username = some(username);
-                request.password = some(password.expose_secret());
-                request.client_id = some(client_id);
+                request.username = some(&basic.username);
+                request.password = some(basic.password.expose_secret());
+                request.client_id = some(&basic.client_id);
             }
             // The certificate itself, whatever the field is called (section 1.3).
             Some(Credentials::X509 { certificate }) => request.hash = Some(certificate),
@@ -185,21 +181,17 @@ impl ThingsBoard {
                 username: Some(token.clone()),
                 password: None,
             },
-            Credentials::MqttBasic {
-                client_id,
-                username,
-                password,
-            } => {
+            Credentials::MqttBasic(basic) => {
                 let some = |text: &str| (!text.is_empty()).then(|| SecretString::from(text));
                 Login {
-                    client_id: if client_id.is_empty() {
+                    client_id: if basic.client_id.is_empty() {
                         name
                     } else {
-                        client_id
+                        &basic.client_id
                     }
                     .to_owned(),
-                    username: some(username),
-                    password: some(password.expose_secret()),
+                    username: some(&basic.username),
+                    password: some(basic.password.expose_secret()),
                 }
             }
             Credentials::X509 { .. } => Login {
@@ -405,11 +397,11 @@ fn mqtt_basic(value: &Value) -> Option<Credentials> {
     if client_id.is_empty() && username.is_empty() {
         return None;
     }
-    Some(Credentials::MqttBasic {
+    Some(Credentials::mqtt_basic(
         client_id,
         username,
-        password: text("password").into(),
-    })
+        text("password"),
+    ))
 }
 
 fn is_coap_success(code: u8) -> bool {

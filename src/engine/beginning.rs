@@ -30,8 +30,8 @@ pub(super) enum Beginning {
         /// Requests so far.
         attempts: u32,
     },
-    /// It is over.
-    Settled(Fate),
+    /// It is over. Boxed: the longest, and few are.
+    Settled(Box<Fate>),
 }
 
 /// A device that was provisioned before.
@@ -43,14 +43,18 @@ pub(super) struct Known {
 }
 
 impl Beginning {
+    pub(super) fn settled(fate: Fate) -> Self {
+        Self::Settled(Box::new(fate))
+    }
+
     /// Telemetry and first telemetry are told by the part that saw them.
     fn of_this_run(self) -> Self {
         match self {
-            Self::Settled(fate) => Self::Settled(Fate {
+            Self::Settled(fate) => Self::settled(Fate {
                 time_to_first_telemetry: None,
                 telemetry_sent: 0,
                 telemetry_acked: 0,
-                ..fate
+                ..*fate
             }),
             other => other,
         }
@@ -78,7 +82,7 @@ pub struct Resumption {
 
 /// All devices' beginnings; none where a run has no past.
 #[derive(Debug, Default)]
-pub(super) struct Beginnings(Vec<Option<Box<Beginning>>>);
+pub(super) struct Beginnings(Vec<Option<Beginning>>);
 
 impl Beginnings {
     pub(super) fn of(
@@ -96,7 +100,7 @@ impl Beginnings {
                 Some(causes) => Ok(retried(fleet, ix, trace, causes)),
                 None => resumed(fleet, ix, trace, past.power_lost, resumption.ask_again),
             };
-            Ok(beginning?.map(Beginning::of_this_run).map(Box::new))
+            Ok(beginning?.map(Beginning::of_this_run))
         });
         Ok(Self(beginnings.collect::<Result<_, FleetError>>()?))
     }
@@ -104,13 +108,16 @@ impl Beginnings {
     /// Every device has these credentials already.
     pub(super) fn with_credentials(all: Vec<Option<Issued>>) -> Self {
         let known = |issued: Option<Issued>| {
-            Some(Box::new(Beginning::Known(Known {
+            Some(Beginning::Known(Known {
                 credentials: issued?.credentials,
                 attempts: 0,
                 time_to_provision: None,
-            })))
+            }))
         };
-        Self(all.into_iter().map(known).collect())
+        // Not `collect`: that would keep the room of the list that it is made of.
+        let mut beginnings = Vec::with_capacity(all.len());
+        beginnings.extend(all.into_iter().map(known));
+        Self(beginnings)
     }
 
     /// The device begins there.
@@ -118,11 +125,11 @@ impl Beginnings {
         if self.0.len() <= ix.get() {
             self.0.resize(ix.get() + 1, None);
         }
-        self.0[ix.get()] = Some(Box::new(beginning.of_this_run()));
+        self.0[ix.get()] = Some(beginning.of_this_run());
     }
 
     pub(super) fn get(&self, ix: DeviceIx) -> Option<&Beginning> {
-        self.0.get(ix.get())?.as_deref()
+        self.0.get(ix.get())?.as_ref()
     }
 
     /// When it has its turn: who has no credentials comes first.
@@ -139,7 +146,7 @@ impl Fleet {
     /// The fates of devices that were over before this run began, for each listed one.
     pub fn settled(&self) -> Vec<Option<Fate>> {
         let settled = |ix| match self.beginning(ix) {
-            Some(Beginning::Settled(fate)) => Some(*fate),
+            Some(Beginning::Settled(fate)) => Some(**fate),
             _ => None,
         };
         self.listed().map(settled).collect()
@@ -197,7 +204,7 @@ impl Fleet {
     pub(super) fn fate_at(&self, ix: DeviceIx, beginning: Option<&Beginning>) -> Fate {
         let unasked = fate(self, ix, Outcome::Unfinished, Some(Cause::NotStarted));
         match beginning {
-            Some(Beginning::Settled(fate)) => *fate,
+            Some(Beginning::Settled(fate)) => **fate,
             Some(Beginning::Known(known)) => provisioned(self, ix, known),
             Some(Beginning::InDoubt { attempts, .. } | Beginning::AsksAgain { attempts })
                 if *attempts > 0 =>
@@ -219,7 +226,7 @@ pub(super) fn resumed(
     let cohort = fleet.cohort(ix);
     let over = |outcome| outcome != Outcome::Unfinished && outcome != Outcome::Unknown;
     let attempts = trace.attempts.max(1);
-    let settled = |fate| Ok(Some(Beginning::Settled(fate)));
+    let settled = |fate| Ok(Some(Beginning::settled(fate)));
     if let Some((_, issued)) = &trace.granted {
         let known = Known {
             credentials: issued.credentials.clone(),
@@ -271,7 +278,7 @@ fn retried(
             attempts,
             time_to_provision: trace.time_to_provision,
         });
-        return Some(Beginning::Settled(match known {
+        return Some(Beginning::settled(match known {
             Some(known) => provisioned(fleet, ix, &known),
             None if trace.is_in_doubt() => in_doubt(fleet, ix, attempts),
             None => unasked,
@@ -279,7 +286,7 @@ fn retried(
     };
     let asks = matches!(seen.outcome, Outcome::Refused | Outcome::Failed)
         && seen.cause.is_some_and(|cause| causes.contains(&cause));
-    (!asks).then_some(Beginning::Settled(seen))
+    (!asks).then(|| Beginning::settled(seen))
 }
 
 fn provisioned(fleet: &Fleet, ix: DeviceIx, known: &Known) -> Fate {
@@ -316,3 +323,15 @@ fn fate(fleet: &Fleet, ix: DeviceIx, outcome: Outcome, cause: Option<Cause>) -> 
 
 /// The run ended between request and answer.
 pub(super) const ANSWER_LOST: Cause = Cause::At(Phase::Provision, FaultKind::CutOff);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each device of a fleet that is provisioned already has one.
+    #[test]
+    fn a_beginning_stays_small() {
+        assert!(size_of::<Credentials>() <= 24);
+        assert!(size_of::<Option<Beginning>>() <= 48);
+    }
+}

@@ -279,11 +279,7 @@ impl Fleet {
                 client_id,
                 username,
                 password,
-            } => Credentials::MqttBasic {
-                client_id: render(client_id)?,
-                username: render(username)?,
-                password: render(password)?.into(),
-            },
+            } => Credentials::mqtt_basic(render(client_id)?, render(username)?, render(password)?),
             CredentialsPlan::X509(_) | CredentialsPlan::X509Chain(_) => Credentials::X509 {
                 certificate: self
                     .identity(ix)
@@ -368,11 +364,7 @@ pub(super) fn schedule(
 fn is_empty(own: &Credentials) -> bool {
     match own {
         Credentials::AccessToken(token) => token.expose_secret().is_empty(),
-        Credentials::MqttBasic {
-            client_id,
-            username,
-            ..
-        } => client_id.is_empty() && username.is_empty(),
+        Credentials::MqttBasic(basic) => basic.client_id.is_empty() && basic.username.is_empty(),
         Credentials::X509 { certificate } => certificate.is_empty(),
     }
 }

@@ -91,12 +91,9 @@ fn write(table: &mut Table, name: &str, issued: &Issued) -> io::Result<()> {
     let (mut token, mut id, mut username, mut password) = ("", "", "", "");
     match credentials {
         Credentials::AccessToken(value) => token = value.expose_secret(),
-        Credentials::MqttBasic {
-            client_id,
-            username: user,
-            password: word,
-        } => {
-            (id, username, password) = (client_id, user, word.expose_secret());
+        Credentials::MqttBasic(basic) => {
+            (id, username) = (&basic.client_id, &basic.username);
+            password = basic.password.expose_secret();
         }
         // Its files say it all.
         Credentials::X509 { .. } => {}

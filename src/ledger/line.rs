@@ -191,14 +191,10 @@ impl CredentialsForm {
                 access_token: Some(token.expose_secret().to_owned()),
                 ..form
             },
-            Credentials::MqttBasic {
-                client_id,
-                username,
-                password,
-            } => Self {
-                client_id: Some(client_id.clone()),
-                username: Some(username.clone()),
-                password: Some(password.expose_secret().to_owned()),
+            Credentials::MqttBasic(basic) => Self {
+                client_id: Some(basic.client_id.clone()),
+                username: Some(basic.username.clone()),
+                password: Some(basic.password.expose_secret().to_owned()),
                 ..form
             },
             Credentials::X509 { certificate } => Self {
@@ -211,11 +207,11 @@ impl CredentialsForm {
     fn into_credentials(self) -> Option<Credentials> {
         match &*self.credentials_type {
             "ACCESS_TOKEN" => Some(Credentials::AccessToken(self.access_token?.into())),
-            "MQTT_BASIC" => Some(Credentials::MqttBasic {
-                client_id: self.client_id?,
-                username: self.username?,
-                password: self.password?.into(),
-            }),
+            "MQTT_BASIC" => Some(Credentials::mqtt_basic(
+                self.client_id?,
+                self.username?,
+                self.password?,
+            )),
             "X509_CERTIFICATE" => Some(Credentials::X509 {
                 certificate: self.certificate?,
             }),

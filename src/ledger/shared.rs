@@ -32,11 +32,7 @@ impl Seen {
     pub(super) fn look(&mut self, device: DeviceIx, credentials: &Credentials) {
         let identity = match credentials {
             Credentials::AccessToken(token) => (0, token.expose_secret(), ""),
-            Credentials::MqttBasic {
-                client_id,
-                username,
-                ..
-            } => (1, client_id.as_str(), username.as_str()),
+            Credentials::MqttBasic(basic) => (1, basic.client_id.as_str(), basic.username.as_str()),
             Credentials::X509 { certificate } => (2, certificate.as_str(), ""),
         };
         let hash = [0, 1].map(|n: usize| self.hashers[n].hash_one(identity));
@@ -59,11 +55,8 @@ mod tests {
     fn only_credentials_of_another_device_are_shared() {
         let mut seen = Seen::default();
         let token = |text: &str| Credentials::AccessToken(text.into());
-        let basic = |client_id: &str, username: &str| Credentials::MqttBasic {
-            client_id: client_id.into(),
-            username: username.into(),
-            password: "p".into(),
-        };
+        let basic =
+            |client_id: &str, username: &str| Credentials::mqtt_basic(client_id, username, "p");
         seen.look(DeviceIx(0), &token("a"));
         seen.look(DeviceIx(0), &token("a"));
         seen.look(DeviceIx(1), &token("b"));

@@ -187,11 +187,7 @@ mod tests {
         };
         assert_eq!(intent.files, Some(files(1)));
 
-        let basic = Credentials::MqttBasic {
-            client_id: "c".to_owned(),
-            username: String::new(),
-            password: "p\u{1f511}".into(),
-        };
+        let basic = Credentials::mqtt_basic("c", "", "p\u{1f511}");
         let grant = Grant {
             issued: Issued {
                 credentials: basic.clone(),

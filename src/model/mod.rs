@@ -20,7 +20,7 @@ mod trial;
 pub mod units;
 mod word;
 
-pub use credentials::{Credentials, Login};
+pub use credentials::{Credentials, Login, MqttBasic};
 pub use delay::Delay;
 pub use device::{CohortIx, DeviceIx};
 pub use exchange::{

@@ -136,16 +136,12 @@ impl Stored {
                     ..Wanted::default()
                 },
             ),
-            Credentials::MqttBasic {
-                client_id,
-                username,
-                password,
-            } => (
+            Credentials::MqttBasic(basic) => (
                 Kind::MqttBasic,
                 Wanted {
-                    client_id: client_id.clone(),
-                    username: username.clone(),
-                    password: password.expose_secret().to_owned(),
+                    client_id: basic.client_id.clone(),
+                    username: basic.username.clone(),
+                    password: basic.password.expose_secret().to_owned(),
                     ..Wanted::default()
                 },
             ),
@@ -242,11 +238,9 @@ impl Stored {
     pub(super) fn told(&self) -> Credentials {
         match self {
             Self::AccessToken(token) => Credentials::AccessToken((&**token).into()),
-            Self::MqttBasic(basic) => Credentials::MqttBasic {
-                client_id: basic.client_id.to_string(),
-                username: basic.username.to_string(),
-                password: (&*basic.password).into(),
-            },
+            Self::MqttBasic(basic) => {
+                Credentials::mqtt_basic(&*basic.client_id, &*basic.username, &*basic.password)
+            }
             Self::X509(certificate) => Credentials::X509 {
                 certificate: certificate.value.to_string(),
             },

@@ -54,14 +54,13 @@ impl Row {
                 access_token: Some(token.expose_secret().to_owned()),
                 ..row
             },
-            Credentials::MqttBasic {
-                client_id,
-                username,
-                password,
-            } => Self {
-                mqtt_basic: Some([client_id, username, password.expose_secret().to_owned()]),
-                ..row
-            },
+            Credentials::MqttBasic(basic) => {
+                let password = basic.password.expose_secret().to_owned();
+                Self {
+                    mqtt_basic: Some([basic.client_id, basic.username, password]),
+                    ..row
+                }
+            }
             Credentials::X509 { certificate } => Self {
                 certificate: Some(certificate),
                 ..row
@@ -78,11 +77,7 @@ impl Row {
             .map(|token| Credentials::AccessToken(token.into()))
             .or_else(|| {
                 let [client_id, username, password] = basic?.clone();
-                Some(Credentials::MqttBasic {
-                    client_id,
-                    username,
-                    password: password.into(),
-                })
+                Some(Credentials::mqtt_basic(client_id, username, password))
             })
             .or_else(|| {
                 Some(Credentials::X509 {

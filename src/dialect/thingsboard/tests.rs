@@ -26,16 +26,8 @@ fn token(text: &str) -> Credentials {
 
 #[test]
 fn sends_credentials_of_every_kind_in_the_words_of_the_specification() {
-    let basic = Credentials::MqttBasic {
-        client_id: "c1".into(),
-        username: "u1".into(),
-        password: "p1".into(),
-    };
-    let nameless = Credentials::MqttBasic {
-        client_id: "c1".into(),
-        username: String::new(),
-        password: "".into(),
-    };
+    let basic = Credentials::mqtt_basic("c1", "u1", "p1");
+    let nameless = Credentials::mqtt_basic("c1", "", "");
     let x509 = Credentials::X509 {
         certificate: "MIIB".into(),
     };

@@ -30,9 +30,9 @@ impl Fleet {
         self.equipment.adopt(self.inventory.len(), keys)?;
         for ix in self.devices() {
             match self.rejoined(ix, past, ask_again)? {
-                Rejoin::OnRecord(fate) => self.beginnings.put(ix, Beginning::Settled(fate)),
+                Rejoin::OnRecord(fate) => self.beginnings.put(ix, Beginning::settled(fate)),
                 Rejoin::Unsaid(fate) => {
-                    self.beginnings.put(ix, Beginning::Settled(fate));
+                    self.beginnings.put(ix, Beginning::settled(fate));
                     self.unsaid.insert(ix);
                 }
                 Rejoin::GoesOn(beginning) => {
@@ -55,7 +55,7 @@ impl Fleet {
     /// not say so yet.
     pub(in crate::engine) fn over_before(&self, ix: DeviceIx) -> Option<(Fate, bool)> {
         match self.beginning(ix)? {
-            Beginning::Settled(fate) => Some((*fate, self.unsaid.contains(&ix))),
+            Beginning::Settled(fate) => Some((**fate, self.unsaid.contains(&ix))),
             _ => None,
         }
     }
@@ -159,7 +159,7 @@ impl Fleet {
         trace.fate = None;
         Ok(match resumed(self, ix, &trace, false, ask_again)? {
             None => Rejoin::AsBefore,
-            Some(Beginning::Settled(fate)) => Rejoin::Unsaid(fate),
+            Some(Beginning::Settled(fate)) => Rejoin::Unsaid(*fate),
             Some(beginning) => Rejoin::GoesOn(beginning),
         })
     }
