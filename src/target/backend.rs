@@ -42,6 +42,8 @@ pub(super) struct Backend {
     pub(super) tally: Tally,
     pub(super) chains: Chains,
     pub(super) faults: Switch,
+    /// Provision requests over MQTT that wait for their answer.
+    pub(super) mqtt_pending: Arc<Pending>,
     /// Calls of server-side RPC that wait.
     pub(super) calls: Arc<Pending>,
     /// Told when connections begin to wait for want of file descriptors.
@@ -89,6 +91,7 @@ impl Backend {
             registry,
             tally: Tally::default(),
             chains,
+            mqtt_pending: Pending::new(config.limits.pending),
             calls: Pending::new(config.limits.pending),
             out_of_files: Notify::new(),
             serial: AtomicU64::new(0),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use serde::Serialize;
 
 use super::faults::Fate;
-use crate::model::TransportKind;
+use crate::model::{Protocol, TransportKind};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
@@ -140,9 +140,26 @@ struct Door {
 impl Tally {
     /// Counts a connection, as one of now until what is returned is dropped.
     pub(super) fn enter(&self, kind: TransportKind) -> Present<'_> {
+        self.come(kind);
+        Present { tally: self, kind }
+    }
+
+    /// Counts a connection, as one of now until `go` is called.
+    pub(super) fn come(&self, kind: TransportKind) {
         let door = &self.doors[kind as usize];
         bump(&door.total);
-        Present::new(&door.now)
+        bump(&door.now);
+        if kind.protocol() == Protocol::Mqtt {
+            bump(&self.connections_now);
+        }
+    }
+
+    /// Counts a connection no more as one of now.
+    pub(super) fn go(&self, kind: TransportKind) {
+        self.doors[kind as usize].now.fetch_sub(1, Relaxed);
+        if kind.protocol() == Protocol::Mqtt {
+            self.connections_now.fetch_sub(1, Relaxed);
+        }
     }
 
     /// The connections over a transport.
@@ -177,18 +194,14 @@ pub(super) fn add(counter: &AtomicU64, n: u64) {
     counter.fetch_add(n, Relaxed);
 }
 
-/// Counts a thing that is there now: up when made, down when dropped.
-pub(super) struct Present<'a>(&'a AtomicU64);
-
-impl<'a> Present<'a> {
-    pub(super) fn new(counter: &'a AtomicU64) -> Self {
-        bump(counter);
-        Self(counter)
-    }
+/// A connection that is there now: counted until it is dropped.
+pub(super) struct Present<'a> {
+    tally: &'a Tally,
+    kind: TransportKind,
 }
 
 impl Drop for Present<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
+        self.tally.go(self.kind);
     }
 }

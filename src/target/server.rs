@@ -124,16 +124,13 @@ impl Target {
     }
 
     fn serve_mqtt(&mut self, doors: [Door; 2]) {
-        let pending = Pending::new(self.backend.config.limits.pending);
         for (listener, terms) in doors {
-            let (backend, pending) = (Arc::clone(&self.backend), Arc::clone(&pending));
+            let backend = Arc::clone(&self.backend);
             let addr = address(listener.as_ref());
             if let (Some(listener), Some(addr)) = (listener, addr) {
                 let shared = Arc::clone(&backend);
-                let serve = move |listener| {
-                    let (backend, pending) = (Arc::clone(&shared), Arc::clone(&pending));
-                    mqtt::serve(listener, terms.clone(), backend, pending)
-                };
+                let serve =
+                    move |listener| mqtt::serve(listener, terms.clone(), Arc::clone(&shared));
                 let door = door::keep(listener, addr, listen, serve, backend);
                 self.listeners.spawn(door);
             }

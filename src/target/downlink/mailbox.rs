@@ -1,10 +1,11 @@
 //! Where a connection hears from the rest of the target: messages down to its devices, and the word
-//! that it has to end. One task reads it, anyone writes. Empty it holds no memory of its own.
+//! that it has to end. One task reads it, anyone writes. Each connection has one, nearly always empty:
+//! then it is a few words.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard};
-
-use tokio::sync::Notify;
+use std::task::{Context, Poll, Waker};
 
 use super::{Ending, Push};
 use crate::target::device::Device;
@@ -12,18 +13,26 @@ use crate::target::device::Device;
 /// A bounded queue of letters, and an end that is never too much.
 pub(in crate::target) struct Mailbox {
     inner: Mutex<Inner>,
-    arrived: Notify,
     /// Messages that it holds at most.
     room: usize,
 }
 
 #[derive(Default)]
 struct Inner {
+    /// Boxed: mostly there are none.
+    heap: Option<Box<Heap>>,
+    end: Option<Ending>,
+    /// Who waits for it.
+    reader: Option<Waker>,
+}
+
+/// Letters that lie in a mailbox.
+#[derive(Default)]
+struct Heap {
     letters: VecDeque<Letter>,
-    /// Of the messages in it.
+    /// Of the messages among them.
     messages: usize,
     bytes: usize,
-    end: Option<Ending>,
 }
 
 /// Something for a connection.
@@ -56,7 +65,6 @@ impl Mailbox {
     pub(in crate::target) fn new(room: usize) -> Arc<Self> {
         Arc::new(Self {
             inner: Mutex::default(),
-            arrived: Notify::new(),
             room,
         })
     }
@@ -64,17 +72,20 @@ impl Mailbox {
     /// Takes a message in; false if there is no room for it. A single one always has room.
     pub(super) fn push(&self, to: Addressee, push: Push) -> bool {
         let mut inner = self.inner();
-        let size = push.size();
-        let full = inner.messages >= self.room || inner.bytes + size > BYTES;
-        if inner.end.is_some() || (full && inner.messages > 0) {
+        if inner.end.is_some() {
             return false;
         }
-        inner.messages += 1;
-        inner.bytes += size;
+        let heap = inner.heap.get_or_insert_default();
+        let size = push.size();
+        let full = heap.messages >= self.room || heap.bytes + size > BYTES;
+        if full && heap.messages > 0 {
+            return false;
+        }
+        heap.messages += 1;
+        heap.bytes += size;
         let what = What::Push(push);
-        inner.letters.push_back(Letter { to, what });
-        drop(inner);
-        self.arrived.notify_one();
+        heap.letters.push_back(Letter { to, what });
+        wake(inner);
         true
     }
 
@@ -86,31 +97,32 @@ impl Mailbox {
             Addressee::Own => inner.end = inner.end.or(Some(ending)),
             to => {
                 let what = What::Ended;
-                inner.letters.push_back(Letter { to, what });
+                let heap = inner.heap.get_or_insert_default();
+                heap.letters.push_back(Letter { to, what });
             }
         }
-        drop(inner);
-        self.arrived.notify_one();
+        wake(inner);
     }
 
     /// Waits until there is something. For one task only.
     pub(in crate::target) async fn ready(&self) {
-        loop {
-            {
-                let inner = self.inner();
-                if inner.end.is_some() || !inner.letters.is_empty() {
-                    return;
-                }
-            }
-            self.arrived.notified().await;
-        }
+        poll_fn(|cx| self.poll_ready(cx)).await;
+    }
+
+    /// Whether there is something; if not, wakes who asked last once there is.
+    pub(in crate::target) fn poll_ready(&self, cx: &Context<'_>) -> Poll<()> {
+        let inner = self.inner();
+        let there = inner.end.is_some() || inner.heap.is_some();
+        wait_unless(there, inner, cx)
     }
 
     /// Waits until the connection has to end. For the task that otherwise waits for `ready`.
     pub(in crate::target) async fn ended(&self) {
-        while self.inner().end.is_none() {
-            self.arrived.notified().await;
-        }
+        let poll_ended = |cx: &mut Context<'_>| {
+            let inner = self.inner();
+            wait_unless(inner.end.is_some(), inner, cx)
+        };
+        poll_fn(poll_ended).await;
     }
 
     /// Why the connection has to end, if it has to.
@@ -120,15 +132,32 @@ impl Mailbox {
 
     /// Takes all letters out.
     pub(in crate::target) fn take(&self) -> VecDeque<Letter> {
-        let mut inner = self.inner();
-        inner.messages = 0;
-        inner.bytes = 0;
-        std::mem::take(&mut inner.letters)
+        let heap = self.inner().heap.take();
+        heap.map(|heap| heap.letters).unwrap_or_default()
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().expect("nothing panics while it is held")
     }
+}
+
+fn wake(mut inner: MutexGuard<'_, Inner>) {
+    let reader = inner.reader.take();
+    drop(inner);
+    if let Some(reader) = reader {
+        reader.wake();
+    }
+}
+
+fn wait_unless(there: bool, mut inner: MutexGuard<'_, Inner>, cx: &Context<'_>) -> Poll<()> {
+    if there {
+        return Poll::Ready(());
+    }
+    match &mut inner.reader {
+        Some(reader) => reader.clone_from(cx.waker()),
+        reader => *reader = Some(cx.waker().clone()),
+    }
+    Poll::Pending
 }
 
 /// The bytes of messages that one holds, if it holds more than one.

@@ -21,11 +21,18 @@ use crate::target::backend::Backend;
 pub(in crate::target) struct Wire {
     tcp: TcpStream,
     backend: Arc<Backend>,
+    /// Boxed: without faults there is nothing of it.
+    met: Option<Box<Met>>,
+}
+
+/// What faults do to a connection.
+#[derive(Default)]
+struct Met {
     number: u64,
     /// While everything stalls: its end.
     gate: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// Reading and writing, where slowed.
-    slowed: Option<Box<[Option<Drip>; 2]>>,
+    drips: [Option<Drip>; 2],
 }
 
 /// A direction that lets few bytes pass at a time.
@@ -42,7 +49,7 @@ pub(in crate::target) async fn admit(
     secured: bool,
 ) -> Option<Wire> {
     if !backend.faults.are_on() {
-        return Some(Wire::new(tcp, backend, 0));
+        return Some(Wire::new(tcp, Arc::clone(backend)));
     }
     // Boxed: idle connections do not hold what only their first moments need.
     Box::pin(trouble(tcp, backend, secured)).await
@@ -81,29 +88,26 @@ async fn trouble(tcp: TcpStream, backend: &Arc<Backend>, secured: bool) -> Optio
         end(tcp, how, switch).await;
         return None;
     }
-    let mut wire = Wire::new(tcp, backend, number);
-    let slowed = switch.slowed(number);
-    if slowed != [None; 2] {
-        let drip = |rate: Option<u32>| rate.map(|rate| Drip { rate, pause: None });
-        wire.slowed = Some(Box::new(slowed.map(drip)));
-    }
+    let drip = |rate: Option<u32>| rate.map(|rate| Drip { rate, pause: None });
+    let mut wire = Wire::new(tcp, Arc::clone(backend));
+    wire.met = Some(Box::new(Met {
+        number,
+        gate: None,
+        drips: switch.slowed(number).map(drip),
+    }));
     Some(wire)
 }
 
 impl Wire {
-    fn new(tcp: TcpStream, backend: &Arc<Backend>, number: u64) -> Self {
-        Self {
-            tcp,
-            backend: Arc::clone(backend),
-            number,
-            gate: None,
-            slowed: None,
-        }
+    /// One that has met no faults yet.
+    pub(in crate::target) fn new(tcp: TcpStream, backend: Arc<Backend>) -> Self {
+        let met = None;
+        Self { tcp, backend, met }
     }
 
     /// The connection's number among those that met faults.
     pub(in crate::target) fn number(&self) -> u64 {
-        self.number
+        self.met.as_ref().map_or(0, |met| met.number)
     }
 
     /// Brings it to its end.
@@ -113,22 +117,22 @@ impl Wire {
     }
 
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.gate.is_none() {
-            if !self.backend.faults.is_stalled() {
-                return Poll::Ready(());
-            }
+        let shut = self.met.as_ref().is_some_and(|met| met.gate.is_some());
+        if !shut && !self.backend.faults.is_stalled() {
+            return Poll::Ready(());
+        }
+        let met = self.met.get_or_insert_default();
+        let gate = met.gate.get_or_insert_with(|| {
             let backend = Arc::clone(&self.backend);
-            self.gate = Some(Box::pin(async move { backend.faults.open().await }));
-        }
-        if let Some(gate) = &mut self.gate {
-            ready!(gate.as_mut().poll(cx));
-            self.gate = None;
-        }
+            Box::pin(async move { backend.faults.open().await })
+        });
+        ready!(gate.as_mut().poll(cx));
+        met.gate = None;
         Poll::Ready(())
     }
 
     fn drip(&mut self, direction: usize) -> Option<&mut Drip> {
-        self.slowed.as_mut()?[direction].as_mut()
+        self.met.as_mut()?.drips[direction].as_mut()
     }
 }
 

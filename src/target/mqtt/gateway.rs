@@ -349,9 +349,9 @@ mod tests {
     use rumqttc::mqttbytes::QoS;
 
     use super::*;
+    use crate::model::TransportKind;
     use crate::target::TargetConfig;
     use crate::target::backend::Backend;
-    use crate::target::pending::Pending;
 
     fn json() -> impl Strategy<Value = String> {
         let leaf = prop_oneof![
@@ -384,7 +384,7 @@ mod tests {
             payload in json(),
         ) {
             let backend = Backend::new(TargetConfig::default()).expect("the default is sound");
-            let mut session = Session::new(backend, Pending::new(1));
+            let mut session = Session::new(backend, TransportKind::Mqtt);
             session.gateway = Some(Box::default());
             let mut publish =
                 Publish::new(format!("v1/gateway/{topic}"), QoS::AtLeastOnce, payload);

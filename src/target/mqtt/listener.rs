@@ -6,25 +6,22 @@ use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use super::connection;
+use super::connection::Connection;
 use crate::target::backend::Backend;
 use crate::target::door::Entrance;
-use crate::target::pending::Pending;
 
 /// Serves until the task is dropped, and every connection with it; over TLS if there are terms.
 pub(in crate::target) async fn serve(
     listener: TcpListener,
     terms: Option<Arc<ServerConfig>>,
     backend: Arc<Backend>,
-    pending: Arc<Pending>,
 ) {
     let mut connections = JoinSet::new();
     let mut entrance = Entrance::new(listener, Arc::clone(&backend));
     loop {
         tokio::select! {
             stream = entrance.next() => {
-                let (backend, pending) = (Arc::clone(&backend), Arc::clone(&pending));
-                connections.spawn(connection::run(stream, terms.clone(), backend, pending));
+                connections.spawn(Connection::new(stream, terms.clone(), &backend));
             }
             Some(_) = connections.join_next() => {}
         }

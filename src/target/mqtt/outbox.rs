@@ -1,6 +1,7 @@
-//! What a session has to say: packets for now, and things due later. Empty it costs nothing.
+//! What a session has to say: packets for now, and things due later. Empty it is a few words.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::OccupiedEntry;
 
 use bytes::{BufMut, BytesMut};
 use rumqttc::mqttbytes::QoS;
@@ -41,14 +42,30 @@ pub(super) enum Later {
 pub(super) struct Outbox {
     /// What the client speaks.
     pub(super) version: MqttVersion,
-    /// Encoded, to be written at once.
-    pub(super) bytes: BytesMut,
-    later: BTreeMap<(Instant, u32), Later>,
+    /// Encoded, to be written at once. Boxed, as is what comes later: mostly there is neither.
+    bytes: Option<Box<BytesMut>>,
+    later: Option<Box<PutOff>>,
     last_id: u16,
-    last_later: u32,
+}
+
+/// What was put off, by its time and in order.
+#[derive(Default)]
+struct PutOff {
+    things: BTreeMap<(Instant, u32), Later>,
+    last: u32,
 }
 
 impl Outbox {
+    /// What is to be written at once, to write to or to cut.
+    pub(super) fn bytes(&mut self) -> &mut BytesMut {
+        self.bytes.get_or_insert_default()
+    }
+
+    /// Takes out what is to be written at once.
+    pub(super) fn take(&mut self) -> BytesMut {
+        self.bytes.take().map(|bytes| *bytes).unwrap_or_default()
+    }
+
     /// Lets the client in.
     pub(super) fn accept(&mut self, present: bool) {
         match self.version {
@@ -66,7 +83,7 @@ impl Outbox {
     }
 
     fn connack(&mut self, code: ConnectReturnCode, present: bool) {
-        encoded(ConnAck::new(code, present).write(&mut self.bytes));
+        encoded(ConnAck::new(code, present).write(self.bytes()));
     }
 
     fn connack_5(&mut self, reason: Reason, present: bool) {
@@ -82,7 +99,7 @@ impl Outbox {
             let why = [reason as u8, NO_PROPERTIES];
             self.put(0x40, &[&id.to_be_bytes(), &why]);
         } else {
-            encoded(PubAck::new(id).write(&mut self.bytes));
+            encoded(PubAck::new(id).write(self.bytes()));
         }
     }
 
@@ -94,7 +111,7 @@ impl Outbox {
                     granted.map_or(SubscribeReasonCode::Failure, SubscribeReasonCode::Success)
                 };
                 let codes = granted.iter().map(code).collect();
-                encoded(SubAck::new(id, codes).write(&mut self.bytes));
+                encoded(SubAck::new(id, codes).write(self.bytes()));
             }
             MqttVersion::V5 => {
                 let code = |granted: &Option<QoS>| {
@@ -109,7 +126,7 @@ impl Outbox {
     /// Answers the end of subscriptions, filter by filter: whether there was such a one.
     pub(super) fn unsuback(&mut self, id: u16, known: &[bool]) {
         match self.version {
-            MqttVersion::V3 => encoded(UnsubAck::new(id).write(&mut self.bytes)),
+            MqttVersion::V3 => encoded(UnsubAck::new(id).write(self.bytes())),
             MqttVersion::V5 => {
                 let code = |known: &bool| match known {
                     true => Reason::Success as u8,
@@ -122,7 +139,7 @@ impl Outbox {
     }
 
     pub(super) fn pingresp(&mut self) {
-        encoded(PingResp.write(&mut self.bytes));
+        encoded(PingResp.write(self.bytes()));
     }
 
     /// Says why the connection ends, for which a server has no word in MQTT 3.
@@ -143,7 +160,7 @@ impl Outbox {
         if self.version == MqttVersion::V3 {
             let mut publish = Publish::new(topic, qos, payload);
             publish.pkid = pkid;
-            encoded(publish.write(&mut self.bytes));
+            encoded(publish.write(self.bytes()));
             return;
         }
         let length = u16::try_from(topic.len()).expect("topics of our own making are short");
@@ -158,38 +175,46 @@ impl Outbox {
 
     /// Writes an MQTT 5 packet.
     fn put(&mut self, first: u8, parts: &[&[u8]]) {
-        self.bytes.put_u8(first);
+        let bytes = self.bytes();
+        bytes.put_u8(first);
         let mut left: usize = parts.iter().map(|part| part.len()).sum();
         while left > 0x7f {
-            self.bytes.put_u8((left & 0x7f) as u8 | 0x80);
+            bytes.put_u8((left & 0x7f) as u8 | 0x80);
             left >>= 7;
         }
-        self.bytes.put_u8(left as u8);
+        bytes.put_u8(left as u8);
         for part in parts {
-            self.bytes.put_slice(part);
+            bytes.put_slice(part);
         }
     }
 
     /// Puts something off.
     pub(super) fn later(&mut self, due: Instant, what: Later) {
-        self.last_later = self.last_later.wrapping_add(1);
-        self.later.insert((due, self.last_later), what);
+        let later = self.later.get_or_insert_default();
+        later.last = later.last.wrapping_add(1);
+        later.things.insert((due, later.last), what);
     }
 
     /// How many things are put off.
     pub(super) fn put_off(&self) -> usize {
-        self.later.len()
+        self.later.as_ref().map_or(0, |later| later.things.len())
     }
 
     /// When the next thing is due.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.later.first_key_value().map(|((due, _), _)| *due)
+        let ((due, _), _) = self.later.as_ref()?.things.first_key_value()?;
+        Some(*due)
     }
 
     /// The next thing that is due by now.
     pub(super) fn take_due(&mut self, now: Instant) -> Option<Later> {
-        let first = self.later.first_entry()?;
-        (first.key().0 <= now).then(|| first.remove())
+        let things = &mut self.later.as_mut()?.things;
+        let first = things.first_entry().filter(|first| first.key().0 <= now);
+        let what = first.map(OccupiedEntry::remove);
+        if things.is_empty() {
+            self.later = None;
+        }
+        what
     }
 }
 
@@ -210,7 +235,7 @@ mod tests {
             ..Outbox::default()
         };
         say(&mut out);
-        out.bytes.to_vec()
+        out.take().to_vec()
     }
 
     #[test]

@@ -13,14 +13,13 @@ use super::outbox::{Later, Outbox};
 use super::reason::{Reason, Refusal};
 use super::topic::Subscriptions;
 use super::wire::{Connect, Frame};
-use crate::model::{MqttVersion, Release};
+use crate::model::{MqttVersion, Release, TransportKind};
 use crate::target::answer::Answer;
 use crate::target::backend::{Backend, Decision};
 use crate::target::client_certificate::Presented;
 use crate::target::counts::bump;
 use crate::target::device::Device;
 use crate::target::downlink::{Ending, Mailbox, Presence, Route};
-use crate::target::pending::Pending;
 use crate::target::request::{Malformed, Request};
 
 /// Whether the connection goes on.
@@ -36,13 +35,27 @@ pub(super) enum Flow {
 
 /// What the session is for, which CONNECT decides.
 enum Role {
-    /// No CONNECT yet: what comes before it waits here.
-    Waiting(Vec<Packet>),
+    /// No CONNECT yet.
+    Waiting(Option<Box<Early>>),
     Provisioning,
     Device(Arc<Device>),
 }
 
-/// The session of one connection.
+/// Packets that came before CONNECT, and wait for it.
+#[derive(Default)]
+struct Early(Vec<Packet>);
+
+/// What is known of a client before it says a word.
+#[derive(Default)]
+pub(super) struct Peer {
+    /// Its certificate; where there is one, only it counts (section 4.4).
+    pub(super) presented: Option<Presented>,
+    /// The connection's number, by which faults are drawn where no name is known.
+    pub(super) number: u64,
+}
+
+/// The session of one connection, which counts as open while there is a session. What few have is
+/// boxed: a fleet has as many as devices.
 pub(super) struct Session {
     pub(super) backend: Arc<Backend>,
     pub(super) out: Outbox,
@@ -50,12 +63,9 @@ pub(super) struct Session {
     /// What others have for the connection.
     pub(super) mailbox: Arc<Mailbox>,
     /// Where the same device was before, to be told once CONNACK is out.
-    displaced: Option<Presence>,
-    /// The client's certificate; where there is one, only it counts (section 4.4).
-    pub(super) presented: Option<Presented>,
-    /// The connection's number, by which faults are drawn where no name is known.
-    pub(super) number: u64,
-    pending: Arc<Pending>,
+    displaced: Option<Box<Presence>>,
+    peer: Option<Box<Peer>>,
+    kind: TransportKind,
     role: Role,
     /// The response subscription of a provisioning session.
     response: Option<QoS>,
@@ -67,22 +77,38 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(backend: Arc<Backend>, pending: Arc<Pending>) -> Self {
+    /// Of a connection that came over this transport.
+    pub(super) fn new(backend: Arc<Backend>, kind: TransportKind) -> Self {
+        backend.tally.come(kind);
         Self {
             backend,
             out: Outbox::default(),
             subscriptions: Subscriptions::default(),
             mailbox: Mailbox::new(LETTERS),
             displaced: None,
-            presented: None,
-            number: 0,
-            pending,
-            role: Role::Waiting(Vec::new()),
+            peer: None,
+            kind,
+            role: Role::Waiting(None),
             response: None,
             gateway: None,
             protobuf: false,
             answered: false,
         }
+    }
+
+    /// Learns whom it is with.
+    pub(super) fn meet(&mut self, peer: Peer) {
+        self.peer = Some(Box::new(peer));
+    }
+
+    /// The certificate that the client showed.
+    pub(super) fn presented(&self) -> Option<&Presented> {
+        self.peer.as_ref()?.presented.as_ref()
+    }
+
+    /// The number by which the connection's faults are drawn.
+    pub(super) fn number(&self) -> u64 {
+        self.peer.as_ref().map_or(0, |peer| peer.number)
     }
 
     /// Takes what the client sent.
@@ -110,7 +136,7 @@ impl Session {
     /// Tells where the device was before that it is here now.
     pub(super) fn displace(&mut self) {
         if let (Some(older), Role::Device(device)) = (self.displaced.take(), &self.role) {
-            self.backend.taken_over(older, device);
+            self.backend.taken_over(*older, device);
         }
     }
 
@@ -199,7 +225,7 @@ impl Session {
         let password = connect.password.as_deref();
         let registry = &self.backend.registry;
         let any_date = self.backend.config.skip_validity_check;
-        let (device, refusal) = match &self.presented {
+        let (device, refusal) = match self.presented() {
             Some(presented) => (presented.holder(registry, any_date), Refusal::NotAuthorized),
             None => (
                 registry.login(&connect.client_id, user.unwrap_or(""), password),
@@ -233,10 +259,11 @@ impl Session {
         bump(&self.backend.tally.sessions);
         self.end();
         self.gateway = device.is_gateway().then(Box::default);
-        self.displaced = device.enter(Presence::new(&self.mailbox, Route::Own));
+        let older = device.enter(Presence::new(&self.mailbox, Route::Own));
+        self.displaced = older.map(Box::new);
         let before = std::mem::replace(&mut self.role, Role::Device(device));
         if let Role::Waiting(early) = before {
-            for packet in early {
+            for packet in early.map(|early| early.0).unwrap_or_default() {
                 let flow = self.packet(packet, now);
                 if flow != Flow::Stay {
                     return flow;
@@ -249,6 +276,7 @@ impl Session {
     fn packet(&mut self, packet: Packet, now: Instant) -> Flow {
         match &mut self.role {
             Role::Waiting(early) => {
+                let early = &mut early.get_or_insert_default().0;
                 if early.len() >= self.backend.config.limits.early_packets {
                     return self.leave(Reason::QuotaExceeded);
                 }
@@ -309,7 +337,7 @@ impl Session {
                 };
             }
         };
-        let Some(ticket) = self.pending.ticket() else {
+        let Some(ticket) = self.backend.mqtt_pending.ticket() else {
             return self.failed(id);
         };
         match self.backend.provision(&request) {
@@ -376,6 +404,14 @@ impl Session {
     }
 }
 
+/// Frees the device's session slot however the connection ends.
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.end();
+        self.backend.tally.go(self.kind);
+    }
+}
+
 /// The packet id of a publish that is to be acknowledged. QoS 2 is acknowledged as QoS 1.
 pub(super) fn packet_id(publish: &Publish) -> Option<u16> {
     (publish.qos != QoS::AtMostOnce).then_some(publish.pkid)
@@ -407,7 +443,7 @@ mod tests {
             ..TargetConfig::default()
         };
         let backend = Backend::new(config).expect("the default is sound");
-        Session::new(backend, Pending::new(1))
+        Session::new(backend, TransportKind::Mqtt)
     }
 
     /// CONNACK comes at once, so no client ever sees this on the wire in MQTT 5.
@@ -423,7 +459,7 @@ mod tests {
             let mut ping = || session.take(Frame::Packet(Packet::PingReq), Instant::now());
             assert!((0..100).all(|_| ping() == Flow::Stay));
             assert_eq!(ping(), Flow::Close);
-            assert_eq!(session.out.bytes, good_bye);
+            assert_eq!(session.out.take(), good_bye);
         }
     }
 }

@@ -93,8 +93,10 @@ fn package(topic: &str) -> Option<&str> {
 pub(super) struct Subscriptions {
     known: u32,
     acknowledged: u32,
-    updates: Option<&'static str>,
-    calls: Option<&'static str>,
+    /// A position in `UPDATES`.
+    updates: Option<u8>,
+    /// A position in `CALLS`.
+    calls: Option<u8>,
 }
 
 impl Subscriptions {
@@ -103,8 +105,8 @@ impl Subscriptions {
         let at = FILTERS.iter().position(|known| *known == filter)?;
         let bit = 1 << at;
         self.known |= bit;
-        if let Some(form) = self.form_of(filter) {
-            *form = Some(FILTERS[at]);
+        if let Some((held, form)) = self.form_of(filter) {
+            *held = Some(form);
         }
         let granted = granted(wanted);
         match granted {
@@ -120,7 +122,7 @@ impl Subscriptions {
         let bit = at.map_or(0, |at| 1 << at);
         let held = self.known & bit != 0;
         self.known &= !bit;
-        if let Some(form) = self.form_of(filter).filter(|_| held) {
+        if held && let Some((form, _)) = self.form_of(filter) {
             *form = None;
         }
         held
@@ -129,29 +131,28 @@ impl Subscriptions {
     /// What the session listens for. Of the protobuf forms nothing can be told.
     pub(super) fn wants(self) -> Wants {
         Wants {
-            updates: self.updates.is_some_and(|form| form != UPDATES[3]),
-            calls: self.calls.is_some_and(|form| form != CALLS[3]),
+            updates: self.updates.is_some_and(|form| form != PROTOBUF_FORM),
+            calls: self.calls.is_some_and(|form| form != PROTOBUF_FORM),
         }
     }
 
     /// The topic of an update, which is its filter as well.
     pub(super) fn updates(self) -> &'static str {
-        self.updates.unwrap_or(UPDATES[0])
+        UPDATES[usize::from(self.updates.unwrap_or(0))]
     }
 
     /// The filter that a call goes under; its topic has the id in place of the wildcard.
     pub(super) fn calls(self) -> &'static str {
-        self.calls.unwrap_or(CALLS[0])
+        CALLS[usize::from(self.calls.unwrap_or(0))]
     }
 
-    fn form_of(&mut self, filter: &str) -> Option<&mut Option<&'static str>> {
-        if UPDATES.contains(&filter) {
-            Some(&mut self.updates)
-        } else if is_for_calls(filter) {
-            Some(&mut self.calls)
-        } else {
-            None
+    /// Where the form that a filter stands for is held, and the form; most filters stand for none.
+    fn form_of(&mut self, filter: &str) -> Option<(&mut Option<u8>, u8)> {
+        let among = |forms: [&str; 4]| forms.iter().position(|form| *form == filter);
+        if let Some(form) = among(UPDATES) {
+            return Some((&mut self.updates, form as u8));
         }
+        among(CALLS).map(|form| (&mut self.calls, form as u8))
     }
 
     /// The QoS of a publish under a filter: as granted, 1 if not subscribed.
@@ -168,6 +169,8 @@ impl Subscriptions {
 pub(super) fn is_for_calls(filter: &str) -> bool {
     CALLS.contains(&filter)
 }
+
+const PROTOBUF_FORM: u8 = 3;
 
 /// The forms of updates; the last is protobuf.
 const UPDATES: [&str; 4] = ["v1/devices/me/attributes", "v2/a", "v2/a/j", "v2/a/p"];

@@ -21,7 +21,9 @@ impl Session {
             return self.let_in(&connect, now);
         }
         let name = self.name_of(&connect);
-        let key = name.as_deref().map_or(Key::Number(self.number), Key::Name);
+        let key = name
+            .as_deref()
+            .map_or(Key::Number(self.number()), Key::Name);
         let trouble = self.backend.faults.trouble(FaultPhase::MqttConnect, key);
         let Trouble { fate, delay } = trouble.unwrap_or_default();
         self.backend.tally.fault(fate);
@@ -39,10 +41,10 @@ impl Session {
         if let Some(flow) = Self::cut_off(fate) {
             return flow;
         }
-        let before = self.out.bytes.len();
+        let before = self.out.bytes().len();
         let flow = self.let_in(connect, now);
         if matches!(fate, Fate::Lost | Fate::Garbage) {
-            self.out.bytes.truncate(before);
+            self.out.bytes().truncate(before);
         }
         if fate == Fate::Garbage {
             self.say_noise(&connect.client_id);
@@ -128,14 +130,14 @@ impl Session {
 
     fn say_noise(&mut self, name: &str) {
         let noise = noise(self.backend.config.seed, name);
-        self.out.bytes.extend_from_slice(&noise);
+        self.out.bytes().extend_from_slice(&noise);
     }
 
     /// The name of the device that a CONNECT is from, else its client id, if it has one.
     fn name_of(&self, connect: &Connect) -> Option<String> {
         let backend = &self.backend;
         let user = connect.username.as_deref().unwrap_or("");
-        let device = match &self.presented {
+        let device = match self.presented() {
             Some(presented) => presented.holder(&backend.registry, true),
             None => backend
                 .registry
