@@ -1,7 +1,11 @@
 //! One device's way to its server, whatever the protocol.
 
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
 use bytes::Bytes;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::model::{FaultKind, Login, Phase, Protocol, Reply, Request, Status, Subscription};
 use crate::pki::Identity;
@@ -265,11 +269,41 @@ impl Connection {
     /// Ends early with the delivery that waits longest, also when the deadline is over, when an MQTT
     /// session is, and when an HTTP poll or a CoAP observation failed. Cancel-safe: it can be dropped at any moment and called again.
     pub async fn idle_until(&mut self, deadline: Instant) -> Result<Option<Delivery>, Fault> {
+        loop {
+            let ended = {
+                let mut timer = pin!(sleep_until(deadline));
+                poll_fn(|cx| self.poll_idle(deadline, timer.as_mut(), cx)).await
+            };
+            match ended {
+                Some(ended) => return ended,
+                None => self.renew(deadline).await?,
+            }
+        }
+    }
+
+    /// The same for who waits for something else, too: the task is woken once there is more to say,
+    /// with the help of a timer that nobody else sets meanwhile. `None`: there is something to
+    /// [renew](Self::renew) first.
+    pub fn poll_idle(
+        &mut self,
+        deadline: Instant,
+        timer: Pin<&mut Sleep>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Option<Delivery>, Fault>>> {
         match self {
-            Self::Mqtt(session) => session.idle_until(deadline).await,
-            // Boxed: as above.
-            Self::Http(client) => Box::pin(client.idle_until(deadline)).await,
-            Self::Coap(endpoint) => endpoint.idle_until(deadline).await,
+            Self::Mqtt(session) => session.poll_idle(deadline, timer, cx).map(Some),
+            Self::Http(client) => client.poll_idle(deadline, timer, cx).map(Some),
+            Self::Coap(endpoint) => endpoint.poll_idle(deadline, timer, cx),
+        }
+    }
+
+    /// Asks anew for what it observes over CoAP, where that is due, and until the deadline at the
+    /// latest. Cancel-safe.
+    pub async fn renew(&mut self, deadline: Instant) -> Result<(), Fault> {
+        match self {
+            // Boxed: it is rare, and devices wait for long.
+            Self::Coap(endpoint) => Box::pin(endpoint.renew(deadline)).await,
+            Self::Mqtt(_) | Self::Http(_) => Ok(()),
         }
     }
 
@@ -348,13 +382,5 @@ mod tests {
         assert!(size_of::<Connection>() <= 16);
         assert!(secured <= 1536, "{secured}");
         assert!(mqtt <= 256 && coap <= 256, "{mqtt} {coap}");
-        // An engine holds one of these futures for each idle device.
-        let mut connection = None::<Connection>;
-        let idle = async {
-            let connection = connection.as_mut().expect("is not polled");
-            connection.idle_until(Instant::now()).await
-        };
-        println!("idle future {} B", size_of_val(&idle));
-        assert!(size_of_val(&idle) <= 384, "{}", size_of_val(&idle));
     }
 }

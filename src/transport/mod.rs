@@ -19,6 +19,7 @@ mod records;
 mod scratch;
 mod secured;
 mod tickets;
+mod timer;
 mod tls;
 mod verifier;
 mod wire;

@@ -1,12 +1,15 @@
 //! How an endpoint comes to observe, waits for notifications, and takes its leave.
 
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use rand::RngExt;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, Sleep, timeout_at};
 
 use crate::model::{FaultKind, Subscription};
 use crate::transport::inbox::Delivery;
+use crate::transport::timer::poll_at;
 use crate::transport::{Fault, Span, Subscribed};
 
 use super::endpoint::{Endpoint, Sending};
@@ -51,49 +54,58 @@ impl Endpoint {
         })
     }
 
-    /// See [`Connection::idle_until`](crate::transport::Connection::idle_until).
-    pub(in crate::transport) async fn idle_until(
+    /// See [`Connection::idle_until`](crate::transport::Connection::idle_until). The task is woken
+    /// once there is more to say, with the help of a timer that nobody else uses meanwhile; `None`
+    /// when there is something [to renew](Self::renew) first.
+    pub(in crate::transport) fn poll_idle(
         &mut self,
         deadline: Instant,
-    ) -> Result<Option<Delivery>, Fault> {
+        mut timer: Pin<&mut Sleep>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Option<Delivery>, Fault>>> {
         loop {
-            let mut until = deadline;
             if let Some(own) = &mut self.observations {
                 if let Some(delivery) = own.inbox.pop() {
-                    return Ok(Some(delivery));
+                    return Poll::Ready(Some(Ok(Some(delivery))));
                 }
-                if let Some(kind) = own.take_failed() {
-                    return Err(Fault::before(kind));
-                }
-                if self.way.is_over() {
-                    return Err(Fault::before(FaultKind::ConnectionClosed));
+                let failed = own.take_failed();
+                let ended = self.way.is_over().then_some(FaultKind::ConnectionClosed);
+                if let Some(kind) = failed.or(ended) {
+                    return Poll::Ready(Some(Err(Fault::before(kind))));
                 }
             }
             let now = Instant::now();
             if now >= deadline {
-                return Ok(None);
+                return Poll::Ready(Some(Ok(None)));
             }
             if self.way.is_over() {
-                sleep_until(deadline).await;
-                return Ok(None);
+                ready!(poll_at(deadline, timer.as_mut(), cx));
+                continue;
             }
-            match self.next_errand(now) {
-                Some((errand, due)) if due <= now => {
-                    // Boxed: it is rare, and devices wait for long.
-                    let run = Box::pin(self.run(errand));
-                    if let Ok(Err(kind)) = timeout_at(deadline, run).await {
-                        return Err(Fault::before(kind));
-                    }
-                    continue;
-                }
-                Some((_, due)) => until = until.min(due),
-                None => {}
+            let until = match self.next_errand(now) {
+                Some((_, due)) if due <= now => return Poll::Ready(None),
+                Some((_, due)) => due.min(deadline),
+                None => deadline,
+            };
+            match self.way.poll_receive(cx) {
+                Poll::Ready(Ok(Ok(stray))) => self.answer_stray(stray),
+                // Garbage, and refusals of what was sent before: nothing that ends a socket's life.
+                Poll::Ready(_) => {}
+                Poll::Pending => ready!(poll_at(until, timer.as_mut(), cx)),
             }
-            // Else time, garbage, and refusals of what was sent before: nothing that ends a socket's
-            // life.
-            if let Ok(Ok(Ok(stray))) = timeout_at(until, self.way.receive()).await {
-                self.answer_stray(stray);
-            }
+        }
+    }
+
+    /// Asks for what is due to be asked for, until the deadline at the latest. Cancel-safe.
+    pub(in crate::transport) async fn renew(&mut self, deadline: Instant) -> Result<(), Fault> {
+        let now = Instant::now();
+        match self.next_errand(now) {
+            Some((errand, due)) if due <= now => match timeout_at(deadline, self.run(errand)).await
+            {
+                Ok(Err(kind)) => Err(Fault::before(kind)),
+                Ok(Ok(())) | Err(_) => Ok(()),
+            },
+            _ => Ok(()),
         }
     }
 

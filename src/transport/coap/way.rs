@@ -2,9 +2,10 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::task::{Context, Poll, ready};
 
 use tokio::net::UdpSocket;
-use tokio::task::coop::consume_budget;
+use tokio::task::coop::poll_proceed;
 
 use crate::model::FaultKind;
 use crate::transport::fault::io_kind;
@@ -58,18 +59,24 @@ impl Way {
 
     /// Waits for the next message. Cancel-safe.
     pub(super) async fn receive(&mut self) -> Result<Result<Incoming, Malformed>, FaultKind> {
+        poll_fn(|cx| self.poll_receive(cx)).await
+    }
+
+    /// The next message; else the task is woken once it may be there.
+    pub(super) fn poll_receive(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Result<Incoming, Malformed>, FaultKind>> {
         loop {
-            consume_budget().await;
+            ready!(poll_proceed(cx)).made_progress();
             match self.try_receive() {
-                Ok(Some(heard)) => return Ok(heard),
+                Ok(Some(heard)) => return Poll::Ready(Ok(heard)),
                 Ok(None) => continue,
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                Err(e) => return Err(io_kind(&e)),
+                Err(e) => return Poll::Ready(Err(io_kind(&e))),
             }
-            // Polled, as in `Wire::ready`.
-            poll_fn(|cx| self.socket().poll_recv_ready(cx))
-                .await
-                .map_err(|e| io_kind(&e))?;
+            // Polled, as in `Wire::poll_ready`.
+            ready!(self.socket().poll_recv_ready(cx)).map_err(|e| io_kind(&e))?;
         }
     }
 

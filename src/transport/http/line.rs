@@ -3,15 +3,17 @@
 //!
 //! It is our own over httparse, see `docs/adr/0006-own-http-connection.md`.
 
-use std::future::pending;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, Sleep, timeout_at};
 
 use crate::model::{FaultKind, Status};
 use crate::transport::dial::{Dial, tcp};
+use crate::transport::timer::poll_at;
 use crate::transport::tls::Terms;
 use crate::transport::wire::Wire;
 use crate::transport::{Exchanged, Fault, Span};
@@ -110,27 +112,24 @@ impl Line {
         }
     }
 
-    /// Waits, and lets go of a connection that the server closes meanwhile. Cancel-safe.
-    pub(super) async fn idle_until(&mut self, deadline: Instant) {
+    /// Waits, and lets go of a connection that the server closes meanwhile; the task is woken then,
+    /// and at the deadline.
+    pub(super) fn poll_idle(
+        &mut self,
+        deadline: Instant,
+        timer: Pin<&mut Sleep>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
         if deadline <= Instant::now() {
             // Who is late needs no timer. The next request looks at the connection.
-            return;
+            return Poll::Ready(());
         }
-        let ended = async {
-            match &mut self.link {
-                Some(link) => link.ended().await,
-                None => pending().await,
-            }
-        };
-        let wait = sleep_until(deadline);
-        tokio::pin!(wait);
-        tokio::select! {
-            biased;
-            () = ended => {}
-            () = &mut wait => return,
+        if let Some(link) = &mut self.link
+            && link.poll_unasked(cx).is_ready()
+        {
+            self.link = None;
         }
-        self.link = None;
-        wait.await;
+        poll_at(deadline, timer, cx)
     }
 
     /// Closes: over TLS with close_notify, then by FIN.

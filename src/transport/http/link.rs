@@ -42,12 +42,8 @@ impl Link {
         .await
     }
 
-    /// Waits until it is of no use any more. Cancel-safe.
-    pub(super) async fn ended(&mut self) {
-        poll_fn(|cx| self.poll_unasked(cx)).await;
-    }
-
-    fn poll_unasked(&mut self, cx: &mut Context<'_>) -> Poll<FaultKind> {
+    /// Whether it is of no use any more; else the task is woken once it is.
+    pub(super) fn poll_unasked(&mut self, cx: &mut Context<'_>) -> Poll<FaultKind> {
         let came = self.wire.poll_receive(&mut BytesMut::new(), cx);
         came.map(|came| came.err().unwrap_or(FaultKind::UnexpectedPacket))
     }

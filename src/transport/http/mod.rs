@@ -10,9 +10,11 @@ mod polls;
 mod request;
 
 use std::net::IpAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 use crate::model::{FaultKind, Request, Route, Subscription};
 
@@ -66,21 +68,21 @@ impl Client {
         self.polls = Some(Box::new(polls));
     }
 
-    /// See [`Connection::idle_until`](super::Connection::idle_until).
-    pub(super) async fn idle_until(
+    /// See [`Connection::idle_until`](super::Connection::idle_until). The task is woken once there is
+    /// more to say, with the help of a timer that nobody else uses meanwhile.
+    pub(super) fn poll_idle(
         &mut self,
         deadline: Instant,
-    ) -> Result<Option<Delivery>, Fault> {
-        let waits = self.line.idle_until(deadline);
-        let Some(polls) = &mut self.polls else {
-            waits.await;
-            return Ok(None);
-        };
-        tokio::select! {
-            biased;
-            came = polls.next() => came.map(Some).map_err(Fault::before),
-            () = waits => Ok(None),
+        timer: Pin<&mut Sleep>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Delivery>, Fault>> {
+        if let Some(polls) = &mut self.polls
+            && let Poll::Ready(came) = polls.poll_next(cx)
+        {
+            return Poll::Ready(came.map(Some).map_err(Fault::before));
         }
+        let waited = self.line.poll_idle(deadline, timer, cx);
+        waited.map(|()| Ok(None))
     }
 
     /// See [`Connection::take_delivery`](super::Connection::take_delivery).

@@ -93,19 +93,16 @@ impl Polls {
         .await
     }
 
-    /// What waits longest, or the next that comes; or why a poll failed. Cancel-safe.
-    pub(super) async fn next(&mut self) -> Result<Delivery, FaultKind> {
-        poll_fn(|cx| {
-            self.advance(cx);
-            if let Some(delivery) = self.inbox.pop() {
-                return Step::Ready(Ok(delivery));
-            }
-            match self.all.iter_mut().find_map(|poll| poll.failed.take()) {
-                Some(kind) => Step::Ready(Err(kind)),
-                None => Step::Pending,
-            }
-        })
-        .await
+    /// What waits longest, or the next that comes; or why a poll failed. The task is woken for it.
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Step<Result<Delivery, FaultKind>> {
+        self.advance(cx);
+        if let Some(delivery) = self.inbox.pop() {
+            return Step::Ready(Ok(delivery));
+        }
+        match self.all.iter_mut().find_map(|poll| poll.failed.take()) {
+            Some(kind) => Step::Ready(Err(kind)),
+            None => Step::Pending,
+        }
     }
 
     /// The device is done with what it was called for.

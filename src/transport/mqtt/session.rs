@@ -4,16 +4,20 @@ mod exchange;
 mod posts;
 mod subscribe;
 
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::Interest;
-use tokio::task::coop::consume_budget;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::task::coop::poll_proceed;
+use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
 
 use crate::model::{FaultKind, Login, MqttVersion};
 use crate::transport::dial::Dial;
 use crate::transport::inbox::{Delivery, Inbox};
+use crate::transport::timer::poll_at;
 use crate::transport::wire::Wire;
 use crate::transport::{Fault, Span};
 
@@ -101,7 +105,8 @@ impl Session {
             last_answer_pkid: 0,
         });
         codec::connect(dial.version, login, dial.keep_alive, &mut session.unsent)?;
-        let first = timeout_at(sent + dial.answer_timeout, session.next(Until::Packet));
+        let first = poll_fn(|cx| session.poll_next(Until::Packet, cx));
+        let first = timeout_at(sent + dial.answer_timeout, first);
         match first.await.map_err(|_| FaultKind::Timeout)?? {
             Event::Packet(Incoming::ConnAck(Ok(bounds))) => {
                 let done = Instant::now();
@@ -114,27 +119,31 @@ impl Session {
         }
     }
 
-    /// See [`Connection::idle_until`](crate::transport::Connection::idle_until).
-    pub(in crate::transport) async fn idle_until(
+    /// See [`Connection::idle_until`](crate::transport::Connection::idle_until). The task is woken
+    /// once there is more to say, with the help of a timer that nobody else uses meanwhile.
+    pub(in crate::transport) fn poll_idle(
         &mut self,
         deadline: Instant,
-    ) -> Result<Option<Delivery>, Fault> {
+        mut timer: Pin<&mut Sleep>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Delivery>, Fault>> {
         loop {
             if let Some(delivery) = self.take_delivery() {
                 // Its acknowledgement, as far as the kernel takes it; the rest goes out with
                 // whatever is written next.
                 let _ = self.write();
-                return Ok(Some(delivery));
+                return Poll::Ready(Ok(Some(delivery)));
             }
-            let taken = match self.wait(deadline, Until::Packet).await {
+            let event = ready!(self.poll_event(deadline, Until::Packet, timer.as_mut(), cx));
+            let taken = match event {
                 Ok(Event::Packet(packet)) => self.absorb(&packet),
                 Ok(Event::Written) => Ok(()),
-                Ok(Event::Deadline) => return Ok(None),
+                Ok(Event::Deadline) => return Poll::Ready(Ok(None)),
                 Err(kind) => Err(kind),
             };
             if let Err(kind) = taken {
                 self.give_up(kind);
-                return Err(Fault::before(kind));
+                return Poll::Ready(Err(Fault::before(kind)));
             }
         }
     }
@@ -165,15 +174,27 @@ impl Session {
 
     /// Waits for an event and keeps the session alive meanwhile. Cancel-safe.
     async fn wait(&mut self, deadline: Instant, until: Until) -> Result<Event, FaultKind> {
+        let mut timer = pin!(sleep_until(deadline));
+        poll_fn(|cx| self.poll_event(deadline, until, timer.as_mut(), cx)).await
+    }
+
+    /// The same; the task is woken by the socket and the timer.
+    fn poll_event(
+        &mut self,
+        deadline: Instant,
+        until: Until,
+        mut timer: Pin<&mut Sleep>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Event, FaultKind>> {
         loop {
             let now = Instant::now();
             // Asked each time: a peer that floods us would else never let the clock be looked at.
             if now >= deadline {
-                return Ok(Event::Deadline);
+                return Poll::Ready(Ok(Event::Deadline));
             }
             let due = match (self.ping_since, self.ping_after) {
                 (Some(since), _) if now >= since + self.answer_timeout => {
-                    return Err(FaultKind::Timeout);
+                    return Poll::Ready(Err(FaultKind::Timeout));
                 }
                 (Some(since), _) => since + self.answer_timeout,
                 (None, Some(after)) if now >= self.last_written + after => {
@@ -184,19 +205,20 @@ impl Session {
                 (None, Some(after)) => self.last_written + after,
                 (None, None) => deadline,
             };
-            if let Ok(event) = timeout_at(due.min(deadline), self.next(until)).await {
-                return event;
+            if let Poll::Ready(event) = self.poll_next(until, cx) {
+                return Poll::Ready(event);
             }
+            ready!(poll_at(due.min(deadline), timer.as_mut(), cx));
         }
     }
 
-    /// The next packet, writing what is queued meanwhile. Cancel-safe.
-    async fn next(&mut self, until: Until) -> Result<Event, FaultKind> {
+    /// The next packet, writing what is queued meanwhile; else the task is woken by the socket.
+    fn poll_next(&mut self, until: Until, cx: &mut Context<'_>) -> Poll<Result<Event, FaultKind>> {
         loop {
             // Neither `try_read` nor readiness that is there already would ever yield.
-            consume_budget().await;
+            ready!(poll_proceed(cx)).made_progress();
             if self.over {
-                return Err(FaultKind::ConnectionClosed);
+                return Poll::Ready(Err(FaultKind::ConnectionClosed));
             }
             // A peer that does not read is not read from either.
             let may_read = self.unsent.len() < UNSENT_LIMIT;
@@ -207,23 +229,25 @@ impl Session {
                 {
                     self.in_flight = self.in_flight.saturating_sub(1);
                 }
-                return Ok(Event::Packet(packet));
+                return Poll::Ready(Ok(Event::Packet(packet)));
             }
             if let Err(kind) = self.write() {
                 // An answer may have come before the end.
                 self.unsent.clear();
                 match self.read() {
                     Ok(true) => continue,
-                    _ => return Err(kind),
+                    _ => return Poll::Ready(Err(kind)),
                 }
             }
             let interest = match (may_read, self.is_queued()) {
-                (_, false) if until == Until::PacketOrWritten => return Ok(Event::Written),
+                (_, false) if until == Until::PacketOrWritten => {
+                    return Poll::Ready(Ok(Event::Written));
+                }
                 (_, false) => Interest::READABLE,
                 (true, true) => Interest::READABLE | Interest::WRITABLE,
                 (false, true) => Interest::WRITABLE,
             };
-            let ready = self.wire.ready(interest).await?;
+            let ready = ready!(self.wire.poll_ready(interest, cx))?;
             if may_read && ready.is_readable() {
                 self.read()?;
             }
