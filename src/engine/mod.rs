@@ -3,11 +3,13 @@
 //! Knows no terminal, no report and no target: the caller owns the signal (`StopSwitch`), the
 //! ledger's channel and the watch on which snapshots appear. `device` is the heart of the program.
 
+mod alive;
 mod beginning;
 mod clock;
 mod course;
 mod crew;
 mod dealing;
+mod departures;
 mod device;
 mod digest;
 mod equipment;

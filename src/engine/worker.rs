@@ -11,8 +11,10 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, MissedTickBehavior};
 
+use super::alive::Alive;
 use super::clock::{Alarm, Clock};
-use super::device;
+use super::departures::Departures;
+use super::device::{self, Newcomer};
 use super::fleet::Fleet;
 use super::operator::Operator;
 use super::places::{Gate, Place, Places};
@@ -79,16 +81,13 @@ pub(super) struct Worker {
     switch: StopSwitch,
     pace: watch::Receiver<Arc<Pace>>,
     ledger: ledger::Sender,
-    living: Cell<u32>,
-    emptied: Notify,
+    pub(super) living: Cell<u32>,
+    /// The last of them has ended.
+    pub(super) emptied: Notify,
     /// Who pushes to its devices, if anybody does.
     pub(super) operator: Option<Rc<Operator>>,
-    /// Whose turn it is to leave; none before the run winds down, then a few at a time. Thousands
-    /// at once would keep the thread from reading the answers of messages that are still in
-    /// flight, and make them look slow.
-    pub(super) leaving: Semaphore,
-    /// Without places, and closed when the run cuts off whatever is in flight: devices wait for one.
-    pub(super) cut_off: Semaphore,
+    /// Whose turn it is to leave, and whether the run cuts off whatever is in flight.
+    pub(super) departures: Departures,
     /// Connections with replaced certificates, beside those of the devices.
     pub(super) checking: Semaphore,
 }
@@ -131,8 +130,7 @@ async fn work(shard: Shard) {
         living: Cell::new(0),
         emptied: Notify::new(),
         operator: Operator::of(&fleet, of),
-        leaving: Semaphore::new(0),
-        cut_off: Semaphore::new(0),
+        departures: Departures::default(),
         checking: Semaphore::new(CHECKS_AT_A_TIME),
     });
     if let Some(operator) = &worker.operator {
@@ -186,9 +184,11 @@ impl Worker {
                 () = &mut life => break,
                 () = reached(&mut winding, Stop::Winding), if !winds_down => {
                     winds_down = true;
-                    self.leaving.add_permits(LEAVING_AT_A_TIME);
+                    self.departures.wind_down(LEAVING_AT_A_TIME);
                 }
-                () = reached(&mut now, Stop::Now), if !self.cut_off.is_closed() => self.cut_off.close(),
+                () = reached(&mut now, Stop::Now), if !self.departures.is_cut_off() => {
+                    self.departures.cut_off();
+                }
                 _ = tick.tick() => self.try_report(number, frames, spares),
             }
         }
@@ -357,7 +357,8 @@ impl Worker {
 
     fn start(self: &Rc<Self>, ix: DeviceIx, due: Instant, place: Place) {
         let guard = Alive::new(Rc::clone(self));
-        tokio::task::spawn_local(device::live(guard, ix, due, place));
+        let newcomer = Newcomer { ix, due, place };
+        tokio::task::spawn_local(device::live(guard, Box::new(newcomer)));
     }
 
     async fn write_off(&self, ix: DeviceIx) {
@@ -448,44 +449,8 @@ impl Worker {
     }
 }
 
-/// A living device's hold on its worker; given back however the device ends, panics included.
-pub(super) struct Alive(Rc<Worker>);
-
-impl Alive {
-    fn new(worker: Rc<Worker>) -> Self {
-        worker.living.set(worker.living.get() + 1);
-        Self(worker)
-    }
-
-    /// The worker itself, for what outlives the device.
-    pub(super) fn shared(&self) -> &Rc<Worker> {
-        &self.0
-    }
-
-    /// A hold of its own for something beside the device.
-    pub(super) fn again(&self) -> Self {
-        Self::new(Rc::clone(&self.0))
-    }
-}
-
-impl std::ops::Deref for Alive {
-    type Target = Worker;
-
-    fn deref(&self) -> &Worker {
-        &self.0
-    }
-}
-
-impl Drop for Alive {
-    fn drop(&mut self) {
-        self.0.living.set(self.0.living.get() - 1);
-        if self.0.living.get() == 0 {
-            self.0.emptied.notify_one();
-        }
-    }
-}
-
-/// Few, since each takes some 50 µs of the thread and waits for nobody.
+/// Few, since each takes some 50 µs of the thread and waits for nobody: thousands at once would keep
+/// it from reading the answers of messages that are still in flight, and make them look slow.
 const LEAVING_AT_A_TIME: usize = 8;
 
 /// Of one worker; files are planned for them.

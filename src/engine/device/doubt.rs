@@ -1,6 +1,8 @@
 //! A device of which nobody knows whether the server provisioned it: its credentials, which it
 //! would have brought itself, are shown, and the server says.
 
+use std::borrow::Cow;
+
 use tokio::time::Instant;
 
 use super::provisioning::{Ended, is_rejection};
@@ -43,7 +45,7 @@ impl Device<'_> {
             Word::LetIn => {
                 self.cause = None;
                 self.count_provisioned();
-                self.credentials = Some(credentials.clone());
+                self.credentials = Some(Cow::Owned(credentials.clone()));
                 self.keep_credentials().await;
                 Ok(())
             }

@@ -60,7 +60,7 @@ impl<'a> Device<'a> {
         let Some(plan) = self.downlink_plan().filter(|plan| !plan.feeds.is_empty()) else {
             return ready;
         };
-        let Some(credentials) = &self.credentials else {
+        let Some(credentials) = self.credentials.as_deref() else {
             return ready;
         };
         let dialect = self.worker.fleet.dialect(self.ix);
@@ -253,7 +253,7 @@ impl<'a> Device<'a> {
             name.map(|name| dialect.gateway_reply(&name, reply.id, &reply.body))
         } else {
             let over = self.cohort().transport;
-            let credentials = self.credentials.as_ref().expect("it is provisioned");
+            let credentials = self.credentials.as_deref().expect("it is provisioned");
             dialect.reply_request(over, credentials, reply.id, reply.body)
         };
         let Some(request) = request else {

@@ -1,27 +1,30 @@
 //! The life of a provisioned device: its next message, answer, attempt, nap or event, whichever is
 //! first, and what it hears in between.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use super::super::shutdown::Stop;
-use super::{Attributes, Device, InFlight, SENT_IN_VAIN};
+use super::idle::Idle;
+use super::{Attributes, Device, InFlight, Newcomer, SENT_IN_VAIN};
 use crate::life::{Awake, Duty, Event, EventKind};
 use crate::metrics::ReconnectCounts;
 use crate::model::{FaultKind, Phase, Protocol};
 use crate::scenario::TelemetryPlan;
 
 /// Where a device stands.
-struct Course {
+pub(super) struct Course {
     /// When it was ready for its first message: the anchor of all others.
     ready: Instant,
     /// When it was done with the step before.
     free: Instant,
     /// The next message's number.
     next: u32,
-    /// The last event that had its turn: its moment and number.
-    past: Option<(Duration, u32)>,
+    /// The last event that had its turn: its moment and number. Boxed, as few runs have events.
+    past: Option<Box<(Duration, u32)>>,
     /// Of devices that sleep.
     nap: Option<Box<Nap>>,
 }
@@ -49,22 +52,14 @@ enum Step {
     Event,
 }
 
-/// How a wait ended.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Idle {
-    /// It is time.
-    Due,
-    /// Something came, and was taken in.
-    Heard,
-    /// The connection broke.
-    Broke,
-}
-
 impl<'a> Device<'a> {
-    /// Does whatever is due until the run winds down; `next` is the next message's number.
-    pub(super) async fn live_on(&mut self, ready: Instant, next: u32) {
+    /// Comes to life, and does whatever is due until the run winds down.
+    pub(super) async fn live_on(&mut self, newcomer: Box<Newcomer>) {
+        // Boxed, so that a long-living device does not keep the room of its first second.
+        let Some(mut course) = Box::pin(self.bring_up(newcomer)).await else {
+            return;
+        };
         let worker = self.worker;
-        let mut course = self.course(ready, next);
         let (mut winding, mut heard) = (false, 0);
         while !self.stranded && course.next < u32::MAX {
             course.free = Instant::now();
@@ -74,38 +69,47 @@ impl<'a> Device<'a> {
             } else {
                 self.next_step(&course)
             };
-            let due = step.map_or_else(|| Instant::now() + NOTHING_DUE, |(_, due)| due);
-            let idle = tokio::select! {
-                biased;
-                turn = worker.leaving.acquire() => {
-                    if self.is_quiet() {
-                        return self.disconnect().await;
-                    }
-                    // Others may leave meanwhile.
-                    drop(turn);
-                    Box::pin(self.linger()).await;
-                    continue;
-                }
-                idle = self.idle(due) => idle,
+            let (step, due) = match step {
+                Some((step, due)) => (Some(step), due),
+                None => (None, Instant::now() + NOTHING_DUE),
             };
+            let mut idle = {
+                let (mut turn, mut timer) = (worker.turn(), pin!(sleep_until(due)));
+                poll_fn(|cx| self.poll_idle(due, (&mut turn, timer.as_mut()), cx)).await
+            };
+            if matches!(idle, Idle::Renews) {
+                idle = Box::pin(self.renew(due)).await;
+            }
+            if let Idle::Called(turn) = idle {
+                if self.is_quiet() {
+                    return self.disconnect().await;
+                }
+                // Others may leave meanwhile.
+                drop(turn);
+                Box::pin(self.linger()).await;
+                continue;
+            }
             winding = *worker.stop.borrow() != Stop::Running;
-            heard += u32::from(idle == Idle::Heard);
             // Whoever floods a device must not keep it from what is due.
-            let taken_in = idle == Idle::Heard && (heard < HEARD_AT_A_TIME || Instant::now() < due);
-            if winding || idle == Idle::Broke || taken_in {
+            let goes_on = match idle {
+                Idle::Heard => {
+                    heard += 1;
+                    heard < HEARD_AT_A_TIME || Instant::now() < due
+                }
+                _ => matches!(idle, Idle::Broke),
+            };
+            if winding || goes_on {
                 continue;
             }
             heard = 0;
-            let Some((step, due)) = step else { continue };
+            let Some(step) = step else { continue };
+            // Boxed: its room is taken while something is under way, and not by those that wait.
             match self.next_power_loss(&course) {
-                None => self.take(step, due, &mut course).await,
-                Some(dark) => {
-                    // Boxed: the timer is for runs with such an event alone.
-                    let step = self.take_until(dark, step, due, &mut course);
-                    Box::pin(step).await;
-                }
+                None => Box::pin(self.take(step, due, &mut course)).await,
+                Some(dark) => Box::pin(self.take_until(dark, step, due, &mut course)).await,
             }
         }
+        self.disconnect().await;
     }
 
     /// What it reports, if it reports.
@@ -113,7 +117,8 @@ impl<'a> Device<'a> {
         self.worker.fleet.plan.telemetry.as_ref()
     }
 
-    fn course(&self, ready: Instant, next: u32) -> Course {
+    /// A device's course from when it was ready on; `next` is the next message's number.
+    pub(super) fn course(&self, ready: Instant, next: u32) -> Course {
         let life = &self.worker.fleet.plan.life;
         let now = self.worker.clock.elapsed();
         Course {
@@ -121,7 +126,7 @@ impl<'a> Device<'a> {
             free: ready,
             next,
             // What happened before it was live is not its concern.
-            past: Some((now, 0)),
+            past: (!life.events.is_empty()).then(|| Box::new((now, 0))),
             nap: life.duty.map(|_| {
                 Box::new(Nap {
                     asleep: false,
@@ -130,50 +135,6 @@ impl<'a> Device<'a> {
                     wakes: 0,
                 })
             }),
-        }
-    }
-
-    /// Lets the connection look after itself until then, or takes in what comes. Cancel-safe.
-    async fn idle(&mut self, due: Instant) -> Idle {
-        if let Some(connection) = &mut self.connection {
-            match connection.idle_until(due).await {
-                Ok(None) => {}
-                Ok(Some(delivery)) => {
-                    self.hear(&delivery);
-                    self.hear_of_missed();
-                    return Idle::Heard;
-                }
-                Err(fault) if connection.goes_on() => {
-                    self.trouble(Phase::Subscribe, fault.kind);
-                    return Idle::Heard;
-                }
-                Err(fault) => {
-                    let phase = match self.telemetry() {
-                        Some(_) => Phase::Telemetry,
-                        None => Phase::Subscribe,
-                    };
-                    self.trouble(phase, fault.kind);
-                    self.lose();
-                    return Idle::Broke;
-                }
-            }
-        }
-        tokio::time::sleep_until(due).await;
-        Idle::Due
-    }
-
-    /// Waits for what is under way before it leaves, and gives the answers that it owes.
-    async fn linger(&mut self) {
-        while !self.is_quiet() {
-            let changed = self.pushes_changed();
-            let due = self.reply_due();
-            let idle = tokio::select! {
-                () = changed => continue,
-                idle = self.idle(due.unwrap_or_else(|| Instant::now() + LINGER)) => idle,
-            };
-            if idle == Idle::Due && due.is_some() {
-                self.answer().await;
-            }
         }
     }
 
@@ -216,13 +177,13 @@ impl<'a> Device<'a> {
     /// The next event that strikes this device, and when.
     fn next_event(&self, course: &Course) -> Option<(&'_ Event, Instant)> {
         let events = &self.worker.fleet.plan.life.events;
-        let (event, (moment, _)) = Event::next(events, self.name(), course.past)?;
+        let (event, (moment, _)) = Event::next(events, self.name(), course.past())?;
         Some((event, self.worker.clock.at(moment)))
     }
 
     /// When it loses its power, as far as that is ahead.
     fn next_power_loss(&self, course: &Course) -> Option<Instant> {
-        let mut past = course.past;
+        let mut past = course.past();
         let events = &self.worker.fleet.plan.life.events;
         while let Some((event, struck)) = Event::next(events, self.name(), past) {
             if event.kind == EventKind::PowerLoss {
@@ -238,7 +199,7 @@ impl<'a> Device<'a> {
         let lost_power = tokio::select! {
             biased;
             () = self.take(step, due, course) => false,
-            () = tokio::time::sleep_until(dark) => true,
+            () = sleep_until(dark) => true,
         };
         if !lost_power {
             return;
@@ -268,10 +229,10 @@ impl<'a> Device<'a> {
                     self.message(telemetry, (number, due), since).await;
                 }
             }
-            Step::Reply => Box::pin(self.answer()).await,
+            Step::Reply => self.answer().await,
             Step::Call => {
                 let asleep = course.nap.as_ref().is_some_and(|nap| nap.asleep);
-                Box::pin(self.call(due, asleep)).await;
+                self.call(due, asleep).await;
             }
             Step::Attempt => {
                 self.come_back(due).await;
@@ -302,8 +263,7 @@ impl<'a> Device<'a> {
             Box::pin(self.introduce_again()).await;
         }
         if self.connection.is_some() && !self.stranded {
-            // Boxed: its room is taken while a message is under way, and not by those that wait.
-            Box::pin(self.send(telemetry, message, since)).await;
+            self.send(telemetry, message, since).await;
         }
     }
 
@@ -335,10 +295,10 @@ impl<'a> Device<'a> {
     /// The next event.
     async fn happens(&mut self, course: &mut Course) {
         let events = &self.worker.fleet.plan.life.events;
-        let Some((event, struck)) = Event::next(events, self.name(), course.past) else {
+        let Some((event, struck)) = Event::next(events, self.name(), course.past()) else {
             return;
         };
-        course.past = Some(struck);
+        course.past = Some(Box::new(struck));
         let at = self.worker.clock.at(struck.0);
         if course.nap.as_ref().is_some_and(|nap| nap.asleep) {
             return;
@@ -404,6 +364,10 @@ impl<'a> Device<'a> {
 }
 
 impl Course {
+    fn past(&self) -> Option<(Duration, u32)> {
+        self.past.as_deref().copied()
+    }
+
     /// A message had its turn.
     fn said(&mut self) {
         self.next = self.next.saturating_add(1);
@@ -427,9 +391,6 @@ impl Nap {
 
 /// How long a device sleeps that has nothing to do.
 const NOTHING_DUE: Duration = Duration::from_mins(10);
-
-/// From one look at what is still open to the next, if nothing happens before.
-const LINGER: Duration = Duration::from_millis(500);
 
 /// Messages that a device takes in, one after another, while something else is due.
 const HEARD_AT_A_TIME: u32 = 32;

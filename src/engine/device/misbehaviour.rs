@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::provisioning::{Ended, Granted, judged};
 use super::{Device, InFlight, Told};
 use crate::dialect::ThingsBoard;
+use crate::ledger::Entry;
 use crate::model::{
     Cause, Credentials, FaultKind, Misbehaviour, Observed, Outcome, Phase, Request,
 };
@@ -22,6 +23,18 @@ struct Plea {
     /// Another profile's, or one that is wrong on purpose; `None`: the device's own.
     dialect: Option<ThingsBoard>,
     request: Request,
+}
+
+/// What came of a wrong that a device does on purpose.
+#[derive(Default)]
+pub(super) struct Wrong {
+    /// The name that its credentials are for, where that is not the listed one.
+    alias: Option<String>,
+    /// What its wrong request came to, where that was not its only one.
+    offence: Option<Observed>,
+    /// Credentials that a wrong request got, and the name that they are for, until the ledger has
+    /// them.
+    besides: Option<(String, Credentials)>,
 }
 
 impl Device<'_> {
@@ -44,7 +57,7 @@ impl Device<'_> {
         if let (Err((Outcome::Refused, ..)), true) =
             (&asked, wrong.is_some_and(Misbehaviour::asks_again))
         {
-            self.offence = Some(Observed::Barred);
+            self.offends(Observed::Barred);
         }
         self.granted(asked?, &plea, connected).await;
         if let Some(wrong) = wrong.filter(|wrong| wrong.asks_again()) {
@@ -94,7 +107,9 @@ impl Device<'_> {
         self.sample(Phase::Provision, due, &exchanged.span);
         if plea.name.trim() != self.worker.fleet.name(self.ix) {
             // The server knows the device by this name.
-            self.alias = Some(plea.name.clone());
+            if let Some(wrong) = &mut self.wrong {
+                wrong.alias = Some(plea.name.clone());
+            }
         }
         self.provisioned(credentials, exchanged.span.done).await;
     }
@@ -102,7 +117,7 @@ impl Device<'_> {
     /// The further request that is the wrong. Its failure is an observation, not an outcome.
     async fn ask_again(&mut self, wrong: Misbehaviour, plea: &Plea, own: Option<&Credentials>) {
         // What holds if the run ends first.
-        self.offence = Some(Observed::Unfinished);
+        self.offends(Observed::Unfinished);
         let fleet = &self.worker.fleet;
         let dialect = fleet.dialect(self.ix);
         let listed = fleet.name(self.ix);
@@ -159,7 +174,7 @@ impl Device<'_> {
             };
             match judged(dialect, sooner) {
                 Ok(granted) => {
-                    self.offence = Some(Observed::Unfinished);
+                    self.offends(Observed::Unfinished);
                     self.granted(granted, plea, connected).await;
                     Ok(judged(dialect, later.await))
                 }
@@ -180,7 +195,7 @@ impl Device<'_> {
             }
             Err((first, second)) => {
                 if (first.0, second.0) == (Outcome::Refused, Outcome::Refused) {
-                    self.offence = Some(Observed::Barred);
+                    self.offends(Observed::Barred);
                 }
                 // What leaves doubt outweighs what does not.
                 let in_doubt = second.0 == Outcome::Unknown;
@@ -192,11 +207,45 @@ impl Device<'_> {
         result
     }
 
+    /// Hands over credentials that a wrong request got, unless they are the device's own. As with
+    /// those, the device's end asks for it again.
+    pub(super) async fn keep_besides(&mut self) {
+        let Some(wrong) = &mut self.wrong else { return };
+        let known = self.credentials.as_deref();
+        wrong
+            .besides
+            .take_if(|(_, besides)| known.is_some_and(|known| known.is_same(besides)));
+        if let Some((name, credentials)) = &wrong.besides {
+            let issued = self.worker.fleet.issued(self.ix, credentials.clone());
+            let entry = Entry::Besides(issued);
+            self.worker.note(self.ix, Some(name), entry).await;
+            wrong.besides = None;
+        }
+    }
+
+    /// The name that its credentials are for, where that is not the listed one.
+    pub(super) fn alias(&self) -> Option<&str> {
+        self.wrong.as_ref()?.alias.as_deref()
+    }
+
+    /// What its wrong request came to, where that was not its only one.
+    pub(super) fn offence(&self) -> Option<Observed> {
+        self.wrong.as_ref().and_then(|wrong| wrong.offence)
+    }
+
+    fn offends(&mut self, seen: Observed) {
+        if let Some(wrong) = &mut self.wrong {
+            wrong.offence = Some(seen);
+        }
+    }
+
     /// What the wrong request came to.
     async fn observe(&mut self, asked: Result<Granted, Ended>, name: &str) {
-        self.offence = Some(match asked {
+        let seen = match asked {
             Ok((credentials, _)) => {
-                self.besides = Some(Box::new((name.to_owned(), credentials)));
+                if let Some(wrong) = &mut self.wrong {
+                    wrong.besides = Some((name.to_owned(), credentials));
+                }
                 Observed::Provisioned
             }
             Err((outcome, phase, kind)) => {
@@ -207,7 +256,8 @@ impl Device<'_> {
                     _ => Observed::Failed,
                 }
             }
-        });
+        };
+        self.offends(seen);
         self.keep_besides().await;
     }
 }

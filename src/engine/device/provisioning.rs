@@ -1,5 +1,7 @@
 //! How a device gets its credentials: by a provision request, or by its certificate's chain.
 
+use std::borrow::Cow;
+
 use tokio::time::Instant;
 
 use super::{Device, InFlight, Told, Unopened};
@@ -104,7 +106,7 @@ impl Device<'_> {
             round.note_provisioned(self.worker.clock.offset(done));
         }
         self.sample_span(Phase::TimeToProvision, self.due, self.started, done);
-        self.credentials = Some(credentials);
+        self.credentials = Some(Cow::Owned(credentials));
         self.keep_credentials().await;
     }
 

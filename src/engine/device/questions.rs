@@ -42,7 +42,7 @@ impl Device<'_> {
         self.ensure_connected().await;
         let (Some(plan), Some(credentials)) = (
             self.downlink_plan().and_then(|plan| plan.request.as_ref()),
-            &self.credentials,
+            self.credentials.as_deref(),
         ) else {
             return;
         };
@@ -77,7 +77,7 @@ impl Device<'_> {
         let (Some(plan), Some(own), Some(credentials)) = (
             self.downlink_plan().and_then(|plan| plan.claim.as_ref()),
             self.downlink.as_ref(),
-            &self.credentials,
+            self.credentials.as_deref(),
         ) else {
             return ready;
         };

@@ -4,10 +4,12 @@
 //! wire specification). Until then the device keeps its old one: where the new one is turned down,
 //! it goes back to it; where nothing is said, it tries the new one again, which can do no harm.
 
+use std::borrow::Cow;
+
 use tokio::time::Instant;
 
+use super::super::alive::Alive;
 use super::super::shutdown::{Stop, reached};
-use super::super::worker::Alive;
 use super::provisioning::is_rejection;
 use super::{Device, Told, Unopened};
 use crate::ledger::{Entry, Issued, Rotation as Entered, RotationState};
@@ -65,7 +67,7 @@ impl Device<'_> {
             Some(rotation) if rotation.state == RotationState::Begun => {
                 (Some(&rotation.new.credentials), Phase::Rotate)
             }
-            _ => (self.credentials.as_ref(), Phase::Reconnect),
+            _ => (self.credentials.as_deref(), Phase::Reconnect),
         }
     }
 
@@ -128,7 +130,8 @@ impl Device<'_> {
             RotationState::Begun => none,
             RotationState::Done => {
                 let new = rotation.new.credentials.clone();
-                rotation.old = self.credentials.replace(new);
+                rotation.old = self.credentials.as_deref().cloned();
+                self.credentials = Some(Cow::Owned(new));
                 RotationCounts { done: 1, ..none }
             }
             RotationState::Failed => RotationCounts { failed: 1, ..none },
@@ -148,7 +151,7 @@ impl Device<'_> {
         };
         let state = rotation.state;
         if rotation.noted != Some(state) {
-            let old = rotation.old.as_ref().or(self.credentials.as_ref());
+            let old = rotation.old.as_ref().or(self.credentials.as_deref());
             let files = match old {
                 Some(Credentials::X509 { certificate }) => {
                     self.worker.fleet.files_of(self.ix, certificate)

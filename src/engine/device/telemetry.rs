@@ -11,7 +11,7 @@ impl Device<'_> {
     /// Comes back with the received credentials and says what is to be said at once. Returns when
     /// it was ready for its first message, the anchor of all others, and the next message's number.
     pub(super) async fn settle(&mut self) -> (Instant, u32) {
-        let by_certificate = matches!(self.credentials, Some(Credentials::X509 { .. }));
+        let by_certificate = matches!(self.credentials.as_deref(), Some(Credentials::X509 { .. }));
         if self.transport().protocol() != Protocol::Coap || by_certificate {
             // CoAP has no connection: its socket serves on, unless a certificate is to be shown.
             self.disconnect().await;
@@ -53,7 +53,7 @@ impl Device<'_> {
             return Box::pin(self.describe_behind(attributes?, due)).await;
         }
         let fleet = &self.worker.fleet;
-        let (dialect, credentials) = (fleet.dialect(self.ix), self.credentials.as_ref()?);
+        let (dialect, credentials) = (fleet.dialect(self.ix), self.credentials.as_deref()?);
         let sent = self.worker.clock.unix_ms(due);
         let Ok(payload) = attributes?.at(&Speaker::listed(&fleet.inventory, self.ix), 0, sent)
         else {
@@ -106,7 +106,7 @@ impl Device<'_> {
         let dialect = fleet.dialect(self.ix);
         let credentials = self
             .credentials
-            .as_ref()
+            .as_deref()
             .expect("only provisioned devices send");
         let sent = self.worker.clock.unix_ms(due);
         let payload =
@@ -156,7 +156,7 @@ impl Device<'_> {
         // For a certificate that it does not know, the server has no path without a token: it says
         // 4.00 (section 6.3 of the wire specification).
         self.rejected |= kind == FaultKind::CoapCode(0x80)
-            && matches!(self.credentials, Some(Credentials::X509 { .. }));
+            && matches!(self.credentials.as_deref(), Some(Credentials::X509 { .. }));
         self.trouble(phase, kind);
     }
 
