@@ -17,6 +17,7 @@ mod chain;
 mod client_certificate;
 mod coap;
 mod config;
+mod connections;
 mod counts;
 mod credentials;
 mod device;

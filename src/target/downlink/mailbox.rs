@@ -13,15 +13,14 @@ use crate::target::device::Device;
 /// A bounded queue of letters, and an end that is never too much.
 pub(in crate::target) struct Mailbox {
     inner: Mutex<Inner>,
-    /// Messages that it holds at most.
-    room: usize,
 }
 
-#[derive(Default)]
 struct Inner {
     /// Boxed: mostly there are none.
     heap: Option<Box<Heap>>,
     end: Option<Ending>,
+    /// Messages that it holds at most; in half a word, for the end to have the other half.
+    room: u32,
     /// Who waits for it.
     reader: Option<Waker>,
 }
@@ -64,8 +63,12 @@ impl Mailbox {
     /// An empty one for this many messages.
     pub(in crate::target) fn new(room: usize) -> Arc<Self> {
         Arc::new(Self {
-            inner: Mutex::default(),
-            room,
+            inner: Mutex::new(Inner {
+                heap: None,
+                end: None,
+                room: u32::try_from(room).unwrap_or(u32::MAX),
+                reader: None,
+            }),
         })
     }
 
@@ -75,9 +78,10 @@ impl Mailbox {
         if inner.end.is_some() {
             return false;
         }
+        let room = inner.room as usize;
         let heap = inner.heap.get_or_insert_default();
         let size = push.size();
-        let full = heap.messages >= self.room || heap.bytes + size > BYTES;
+        let full = heap.messages >= room || heap.bytes + size > BYTES;
         if full && heap.messages > 0 {
             return false;
         }
@@ -169,6 +173,12 @@ mod tests {
 
     fn update(size: usize) -> Push {
         Push::Update("x".repeat(size).into())
+    }
+
+    /// Each connection has one.
+    #[test]
+    fn an_empty_one_is_five_words() {
+        assert_eq!(size_of::<Mailbox>(), 40);
     }
 
     #[tokio::test]

@@ -8,12 +8,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
 
 use super::reply::Withheld;
 use super::route::route;
 use crate::model::TransportKind;
 use crate::target::backend::Backend;
+use crate::target::connections::Connections;
 use crate::target::door::Entrance;
 use crate::target::faults::{End, admit};
 use crate::target::pending::Pending;
@@ -33,15 +33,11 @@ pub(in crate::target) async fn serve(
     pending: Arc<Pending>,
 ) {
     let shared = Arc::new(Shared { backend, pending });
-    let mut connections = JoinSet::new();
+    let mut connections = Connections::default();
     let mut entrance = Entrance::new(listener, Arc::clone(&shared.backend));
     loop {
-        tokio::select! {
-            stream = entrance.next() => {
-                connections.spawn(run(stream, terms.clone(), Arc::clone(&shared)));
-            }
-            Some(_) = connections.join_next() => {}
-        }
+        let stream = entrance.next().await;
+        connections.spawn(run(stream, terms.clone(), Arc::clone(&shared)));
     }
 }
 

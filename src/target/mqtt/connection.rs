@@ -297,7 +297,7 @@ fn poll_read(
 }
 
 thread_local! {
-    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; 65_536]);
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; 16_384]);
 }
 
 /// A client that does not read for this long is gone.

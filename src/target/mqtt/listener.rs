@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 
 use super::connection::Connection;
 use crate::target::backend::Backend;
+use crate::target::connections::Connections;
 use crate::target::door::Entrance;
 
 /// Serves until the task is dropped, and every connection with it; over TLS if there are terms.
@@ -16,14 +16,10 @@ pub(in crate::target) async fn serve(
     terms: Option<Arc<ServerConfig>>,
     backend: Arc<Backend>,
 ) {
-    let mut connections = JoinSet::new();
+    let mut connections = Connections::default();
     let mut entrance = Entrance::new(listener, Arc::clone(&backend));
     loop {
-        tokio::select! {
-            stream = entrance.next() => {
-                connections.spawn(Connection::new(stream, terms.clone(), &backend));
-            }
-            Some(_) = connections.join_next() => {}
-        }
+        let stream = entrance.next().await;
+        connections.spawn(Connection::new(stream, terms.clone(), &backend));
     }
 }
