@@ -31,10 +31,8 @@ pub struct Endpoint {
     timing: CoapTiming,
     answer_timeout: Duration,
     pub(super) random: Pcg32,
-    /// The last confirmable answers and the last notifications that were taken, by message id and
-    /// token: their repetitions are acknowledged again and not taken again.
-    taken: [Option<(u16, u32)>; 8],
-    next_taken: usize,
+    /// `None` while nothing came that could be repeated, as with servers that answer at once.
+    taken: Option<Box<Taken>>,
     /// `None` while it observes nothing.
     pub(super) observations: Option<Box<Observations>>,
 }
@@ -70,8 +68,7 @@ impl Endpoint {
             timing: dial.coap,
             answer_timeout: dial.answer_timeout,
             random: Pcg32::seed_from_u64(u64::from(ordinal)),
-            taken: [None; 8],
-            next_taken: 0,
+            taken: None,
             observations: None,
         }
     }
@@ -268,7 +265,7 @@ impl Endpoint {
             // An answer without an acknowledgement before it acknowledges the request as well.
             MessageType::Confirmable if ours => {
                 self.reply(message::acknowledgement(incoming.id));
-                self.remember(incoming.id, token);
+                self.remember((incoming.id, token));
                 return Ok(Sorted::Answer(incoming));
             }
             MessageType::NonConfirmable if ours => return Ok(Sorted::Answer(incoming)),
@@ -282,7 +279,8 @@ impl Endpoint {
     /// asked for (RFC 7641, section 3.2).
     pub(super) fn answer_stray(&mut self, stray: Incoming) {
         let confirmable = stray.kind == MessageType::Confirmable;
-        let before = |token| self.taken.contains(&Some((stray.id, token)));
+        let taken = self.taken.as_ref();
+        let before = |token| taken.is_some_and(|taken| taken.has((stray.id, token)));
         let known = stray.token.is_some_and(before);
         let observed = self.observed(&stray);
         if confirmable && (known || observed.is_some()) {
@@ -291,14 +289,13 @@ impl Endpoint {
             self.reply(message::reset(stray.id));
         }
         if let (Some(index), Some(token), false) = (observed, stray.token, known) {
-            self.remember(stray.id, token);
+            self.remember((stray.id, token));
             self.notified(index, stray);
         }
     }
 
-    fn remember(&mut self, id: u16, token: u32) {
-        self.taken[self.next_taken] = Some((id, token));
-        self.next_taken = (self.next_taken + 1) % self.taken.len();
+    fn remember(&mut self, numbers: (u16, u32)) {
+        self.taken.get_or_insert_default().add(numbers);
     }
 
     /// Sends an empty message if the kernel takes it at once; the server will else ask again.
@@ -321,6 +318,25 @@ impl Endpoint {
 
     pub(super) fn numbers(&self) -> (u16, u32) {
         (numbers::message_id(self.port), numbers::token())
+    }
+}
+
+/// The last confirmable answers and the last notifications that were taken, by message id and token:
+/// their repetitions are acknowledged again and not taken again.
+#[derive(Debug, Default)]
+struct Taken {
+    last: [Option<(u16, u32)>; 8],
+    next: usize,
+}
+
+impl Taken {
+    fn has(&self, numbers: (u16, u32)) -> bool {
+        self.last.contains(&Some(numbers))
+    }
+
+    fn add(&mut self, numbers: (u16, u32)) {
+        self.last[self.next] = Some(numbers);
+        self.next = (self.next + 1) % self.last.len();
     }
 }
 

@@ -16,12 +16,13 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout, timeout_at};
 
 use crate::model::{FaultKind, Login, MqttVersion};
 use crate::transport::dial::Dial;
-use crate::transport::inbox::{Delivery, Inbox};
+use crate::transport::inbox::Delivery;
 use crate::transport::timer::poll_at;
 use crate::transport::wire::Wire;
 use crate::transport::{Fault, Span};
 
 use self::posts::Posts;
+use self::subscribe::Subscriptions;
 use super::codec;
 use super::packet::{Bounds, Incoming};
 use super::v5::REFUSED;
@@ -49,10 +50,8 @@ pub struct Session {
     ping_after: Option<Duration>,
     last_written: Instant,
     ping_since: Option<Instant>,
-    /// The topic filters that it asked for.
-    filters: Vec<&'static str>,
-    /// What came by its subscriptions; `None` while nobody wants it.
-    inbox: Option<Box<Inbox>>,
+    /// `None` while it never asked to be sent anything.
+    subscribed: Option<Box<Subscriptions>>,
     /// What was posted; `None` while nothing ever was.
     posts: Option<Box<Posts>>,
     last_pkid: u16,
@@ -97,8 +96,7 @@ impl Session {
             ping_after: ping_after(dial.keep_alive),
             last_written: sent,
             ping_since: None,
-            filters: Vec::new(),
-            inbox: None,
+            subscribed: None,
             posts: None,
             last_pkid: 0,
             pkids_wrapped: false,

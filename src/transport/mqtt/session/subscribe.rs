@@ -4,7 +4,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::model::{FaultKind, Source, Subscription};
-use crate::transport::inbox::{Delivery, Standing};
+use crate::transport::inbox::{Delivery, Inbox, Standing};
 use crate::transport::mqtt::codec;
 use crate::transport::mqtt::packet::{Incoming, Publish};
 use crate::transport::mqtt::v5::REFUSED;
@@ -12,6 +12,15 @@ use crate::transport::{Fault, Span, Subscribed};
 
 use super::exchange::Allowance;
 use super::{Event, Session, Until};
+
+/// What a session subscribed to, for answers to its requests as well.
+#[derive(Debug, Default)]
+pub(super) struct Subscriptions {
+    /// The topic filters that it asked for.
+    filters: Vec<&'static str>,
+    /// What came by them; `None` while nobody wants it.
+    inbox: Option<Inbox>,
+}
 
 /// What came of asking for topic filters.
 pub(super) struct Granted {
@@ -28,7 +37,8 @@ impl Session {
         to: &[Subscription],
     ) -> Result<Subscribed, Fault> {
         // From here on nothing that comes is let go: a server may send before it grants.
-        self.inbox.get_or_insert_default();
+        let subscribed = self.subscribed.get_or_insert_default();
+        subscribed.inbox.get_or_insert_default();
         let filters: Vec<&'static str> = to
             .iter()
             .filter_map(|subscription| match subscription {
@@ -58,14 +68,16 @@ impl Session {
         let sent = Instant::now();
         let mut waiting = Vec::with_capacity(filters.len());
         for filter in filters {
-            if self.filters.contains(filter) {
+            let own = self.subscribed.as_ref();
+            if own.is_some_and(|own| own.filters.contains(filter)) {
                 continue;
             }
             let pkid = self.next_pkid();
             let before = self.unsent.len();
             codec::subscribe(self.version, filter, pkid, &mut self.unsent);
             self.bounded(before)?;
-            self.filters.push(filter);
+            let own = self.subscribed.get_or_insert_default();
+            own.filters.push(filter);
             waiting.push(pkid);
         }
         self.flush(sent + self.answer_timeout).await?;
@@ -99,17 +111,21 @@ impl Session {
 
     /// See [`Connection::take_delivery`](crate::transport::Connection::take_delivery).
     pub(in crate::transport) fn take_delivery(&mut self) -> Option<Delivery> {
-        self.inbox.as_mut()?.pop()
+        self.inbox()?.pop()
     }
 
     /// See [`Connection::take_missed`](crate::transport::Connection::take_missed).
     pub(in crate::transport) fn take_missed(&mut self) -> u32 {
-        self.inbox.as_mut().map_or(0, |inbox| inbox.take_missed())
+        self.inbox().map_or(0, Inbox::take_missed)
+    }
+
+    fn inbox(&mut self) -> Option<&mut Inbox> {
+        self.subscribed.as_mut()?.inbox.as_mut()
     }
 
     /// Keeps what came, if anybody wants it.
     pub(super) fn keep(&mut self, publish: &Publish) {
-        let Some(inbox) = &mut self.inbox else { return };
+        let Some(inbox) = self.inbox() else { return };
         inbox.push(Delivery {
             source: Source::Topic(publish.topic.clone()),
             // A copy, since the payload shares the allocation of all that was received.
