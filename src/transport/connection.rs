@@ -381,6 +381,6 @@ mod tests {
         println!("session {mqtt} B, client {http} B, endpoint {coap} B, TLS {secured} B");
         assert!(size_of::<Connection>() <= 16);
         assert!(secured <= 1536, "{secured}");
-        assert!(mqtt <= 224 && coap <= 144, "{mqtt} {coap}");
+        assert!(mqtt <= 224 && coap <= 168, "{mqtt} {coap}");
     }
 }

@@ -31,8 +31,7 @@ pub struct Endpoint {
     timing: CoapTiming,
     answer_timeout: Duration,
     pub(super) random: Pcg32,
-    /// `None` while nothing came that could be repeated, as with servers that answer at once.
-    taken: Option<Box<Taken>>,
+    taken: Taken,
     /// `None` while it observes nothing.
     pub(super) observations: Option<Box<Observations>>,
 }
@@ -68,7 +67,7 @@ impl Endpoint {
             timing: dial.coap,
             answer_timeout: dial.answer_timeout,
             random: Pcg32::seed_from_u64(u64::from(ordinal)),
-            taken: None,
+            taken: Taken::default(),
             observations: None,
         }
     }
@@ -265,7 +264,7 @@ impl Endpoint {
             // An answer without an acknowledgement before it acknowledges the request as well.
             MessageType::Confirmable if ours => {
                 self.reply(message::acknowledgement(incoming.id));
-                self.remember((incoming.id, token));
+                self.taken.add((incoming.id, token));
                 return Ok(Sorted::Answer(incoming));
             }
             MessageType::NonConfirmable if ours => return Ok(Sorted::Answer(incoming)),
@@ -279,8 +278,7 @@ impl Endpoint {
     /// asked for (RFC 7641, section 3.2).
     pub(super) fn answer_stray(&mut self, stray: Incoming) {
         let confirmable = stray.kind == MessageType::Confirmable;
-        let taken = self.taken.as_ref();
-        let before = |token| taken.is_some_and(|taken| taken.has((stray.id, token)));
+        let before = |token| self.taken.has((stray.id, token));
         let known = stray.token.is_some_and(before);
         let observed = self.observed(&stray);
         if confirmable && (known || observed.is_some()) {
@@ -289,13 +287,9 @@ impl Endpoint {
             self.reply(message::reset(stray.id));
         }
         if let (Some(index), Some(token), false) = (observed, stray.token, known) {
-            self.remember((stray.id, token));
+            self.taken.add((stray.id, token));
             self.notified(index, stray);
         }
-    }
-
-    fn remember(&mut self, numbers: (u16, u32)) {
-        self.taken.get_or_insert_default().add(numbers);
     }
 
     /// Sends an empty message if the kernel takes it at once; the server will else ask again.
@@ -325,18 +319,24 @@ impl Endpoint {
 /// their repetitions are acknowledged again and not taken again.
 #[derive(Debug, Default)]
 struct Taken {
-    last: [Option<(u16, u32)>; 8],
-    next: usize,
+    /// At most `TAKEN_LIMIT`, and no room for more than came.
+    last: Vec<(u16, u32)>,
+    /// Where the next one goes once it is full.
+    oldest: u8,
 }
 
 impl Taken {
     fn has(&self, numbers: (u16, u32)) -> bool {
-        self.last.contains(&Some(numbers))
+        self.last.contains(&numbers)
     }
 
     fn add(&mut self, numbers: (u16, u32)) {
-        self.last[self.next] = Some(numbers);
-        self.next = (self.next + 1) % self.last.len();
+        if self.last.len() < TAKEN_LIMIT.into() {
+            self.last.push(numbers);
+        } else {
+            self.last[usize::from(self.oldest)] = numbers;
+            self.oldest = (self.oldest + 1) % TAKEN_LIMIT;
+        }
     }
 }
 
@@ -387,6 +387,9 @@ impl Sending {
         Fault { kind, sent }
     }
 }
+
+/// Of one connection.
+const TAKEN_LIMIT: u8 = 8;
 
 /// 2.31 Continue: go on with the next block.
 const CONTINUE: u8 = 0x5f;
