@@ -55,10 +55,11 @@ def fleet(size):
 def scenario(name, transport, address, devices, arrival, telemetry=""):
     path = WORK / f"{name}.toml"
     authority = 'ca = "ca.pem"\n' if transport.endswith("s") else ""
+    server = f'{transport} = "{address}"' if address else "embedded = true"
     path.write_text(f"""name = "{name}"
 seed = 1
 [target]
-{transport} = "{address}"
+{server}
 {authority}[profile]
 provision_key = "fleetcall-provision-key"
 provision_secret = "fleetcall-provision-secret"
@@ -88,10 +89,15 @@ def connected(size, transport, address, telemetry, name):
     listed = fleet(size)
     path = scenario(
         name, transport, address, f'list = "{listed}"',
-        f'stages = [{{ count = {size}, concurrency = {min(size, 200)} }}, {{ duration = "10min", concurrency = 1 }}]',
-        f"[telemetry]\n{telemetry}",
+        staying(size), f"[telemetry]\n{telemetry}",
     )
     return client(path, "--credentials", listed)
+
+
+def staying(size):
+    """Everybody comes as fast as can be, and stays until the run is interrupted."""
+    at_once = min(size, 200)
+    return f'stages = [{{ count = {size}, concurrency = {at_once} }}, {{ duration = "10min", concurrency = {at_once} }}]'
 
 
 def result(run, expected, number=signal.SIGINT):
@@ -135,6 +141,25 @@ def idle_once(size, transport):
             seen["target_cpu_s"] = server.cpu_s() - begun
             seen["cpu_s"] = result(run, size)
             return seen
+
+
+def idle_split(figures, size):
+    """Memory of a fleet beyond one process's files: client and server split themselves. Here it is all memory of each
+    end's processes, their lists with it, and the devices are provisioned in the run."""
+
+    def measure():
+        path = scenario(
+            f"idle-mqtt-{size}", "mqtt", None, f"generate = {{ count = {size} }}", staying(size),
+            '[telemetry]\ninterval = "300d"\nspread = "interval"',
+        )
+        with client(path) as run:
+            run.await_sockets(2 * size, every_s=2)
+            server = run.memory("target")
+            figures.add(f"idle/mqtt/{size}/client", (run.memory() - server) / size)
+            figures.add(f"idle/mqtt/{size}/target", server / size)
+            result(run, size)
+
+    figures.attempt(f"idle/mqtt/{size}", measure)
 
 
 def floor_idle(figures, sizes):

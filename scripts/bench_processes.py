@@ -57,9 +57,12 @@ class Process:
                     pass
         return total / 1e9
 
-    def memory(self):
+    def memory(self, command=None):
+        """Of all its processes, or of those with that command of fleetcall."""
         total = 0
         for pid in self.pids():
+            if command and command not in Path(f"/proc/{pid}/cmdline").read_text().split("\0")[1:2]:
+                continue
             status = Path(f"/proc/{pid}/status").read_text()
             total += int(re.search(r"^RssAnon:\s+(\d+)", status, re.M)[1]) * 1024
         return total
@@ -74,16 +77,16 @@ class Process:
                     pass
         return total
 
-    def await_sockets(self, wanted):
+    def await_sockets(self, wanted, every_s=0.1):
         """Waits until so many sockets are open, and then for what is still said over them."""
         end = time.monotonic() + PATIENCE_S
         while self.sockets() < wanted:
-            if self.child.poll() is not None:
+            if os.waitid(os.P_PID, self.child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
                 self.end(0)
                 raise Refused((self.output[1].strip() or "it ended before all were connected").splitlines()[0])
             if time.monotonic() > end:
                 raise Refused(f"{self.sockets()} of {wanted} connections after {PATIENCE_S} s")
-            time.sleep(0.1)
+            time.sleep(every_s)
         time.sleep(2)
 
     def line(self):
