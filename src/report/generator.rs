@@ -97,7 +97,7 @@ fn used(summary: &Summary) -> String {
         ""
     };
     format!(
-        "{} CPU, {} memory; workers {}, processes {}{target}",
+        "{} CPU, {} memory; threads {}, processes {}{target}",
         seconds(generator.cpu_s),
         units::bytes(generator.peak_rss_bytes),
         generator.workers,
