@@ -334,4 +334,10 @@ mod tests {
         assert!(size_of::<Credentials>() <= 24);
         assert!(size_of::<Option<Beginning>>() <= 48);
     }
+
+    #[test]
+    fn beginnings_do_not_keep_the_room_of_what_they_are_made_of() {
+        let all = std::iter::repeat_with(|| None).take(64).collect();
+        assert_eq!(Beginnings::with_credentials(all).0.capacity(), 64);
+    }
 }
